@@ -1,0 +1,484 @@
+"""A billing platform that is a relational database, read through SQLAlchemy.
+
+Here: the connection, the queries of a slice, and the stream of rows into canonical Arrow batches.
+Not here: which real table stands for which canonical one (`tables.py`), nor the conversion of a value (`values.py`).
+
+One `SqlBilling` is one consistent view of the database: all that is counted and read between the first question and
+`close` comes from one read-only transaction. Rows are streamed; no slice is ever held whole in memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from resources.billing.canonical import CanonicalTable
+from resources.billing.errors import BillingError
+from resources.billing.tables import FoundTable, SqlSettings, find_table, unknown_names
+from resources.billing.values import ValueRefused, converter, metadata_object, to_day, to_metadata
+
+#: Rows of one Arrow batch: some megabytes, whatever the slice's size.
+BATCH_ROWS: Final = 10_000
+CONNECT_SECONDS: Final = 10
+
+_ISO_DAY_GLOB: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+
+
+class SqlBilling:
+    """`BillingSource` over one database.
+
+    `url` is a SQLAlchemy URL; a bare `postgresql://` means psycopg2, a SQLite file is opened read-only and must exist.
+    `zone` places timestamps that carry an offset on the tenant's calendar. Nothing is opened before the first
+    question. Not for use by several threads at once.
+    """
+
+    def __init__(
+        self, settings: SqlSettings, url: str | sa.URL, zone: ZoneInfo, *, batch_rows: int = BATCH_ROWS
+    ) -> None:
+        unknown_names(settings)
+        self._settings = settings
+        self._url = normalise_url(url)
+        self._zone = zone
+        self._batch_rows = batch_rows
+        self._connection: sa.Connection | None = None
+        self._engine: sa.Engine | None = None
+        self._found: dict[str, FoundTable] = {}
+
+    def __repr__(self) -> str:
+        return f"SqlBilling({self._url.render_as_string(hide_password=True)})"
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return frozenset(self._settings.tables)
+
+    def check(self) -> None:
+        """Find every table and column that the settings name; the first that is missing is a `BillingError`."""
+        for name in self._settings.tables:
+            self._table(name)
+
+    def count(self, table: str, start: date, end: date) -> int:
+        """The database's own COUNT(*) of the slice; `end` is exclusive."""
+        found = self._table(table)
+        with self._asking(f"Counting {_words(table)} in the billing database", found.source.name):
+            self._refuse_undated(found)
+            joined, inside = self._slice(found, start, end)
+            return int(
+                self._connect()
+                .execute(sa.select(sa.func.count()).select_from(joined).where(*inside))
+                .scalar_one()
+            )
+
+    def read(self, table: str, start: date, end: date) -> Iterator[pa.RecordBatch]:
+        """The slice in order of the table's key (text, by code point), in batches of the canonical schema.
+
+        A value that does not fit, a missing required value and a key that occurs twice are a `BillingError` that
+        names table, column and row.
+        """
+        found = self._table(table)
+        shape = _RowShape(found, self._zone)
+        with self._asking(f"Reading {_words(table)} from the billing database", found.source.name):
+            self._refuse_undated(found)
+            joined, inside = self._slice(found, start, end)
+            statement = (
+                sa.select(*shape.selected)
+                .select_from(joined)
+                .where(*inside)
+                .order_by(*self._key_order(found))
+            )
+            rows = self._connect().execute(statement.execution_options(yield_per=self._batch_rows))
+            last_key: tuple[str, ...] | None = None
+            with rows:
+                for partition in rows.partitions():
+                    batch = shape.batch(partition)
+                    last_key = shape.refuse_repeated_keys(batch, last_key)
+                    self._refuse_outside(found, shape, batch, start, end)
+                    yield batch
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._connection = self._engine = None
+        self._found.clear()
+
+    # Connection
+
+    def _connect(self) -> sa.Connection:
+        if self._connection is None:
+            self._engine = _read_only_engine(self._url, self._zone)
+            self._connection = self._engine.connect()
+            if self._url.get_backend_name() == "sqlite":
+                self._connection.exec_driver_sql("PRAGMA schema_version")  # reads the file's header
+                self._connection.exec_driver_sql("BEGIN")
+        return self._connection
+
+    @contextmanager
+    def _asking(self, attempted: str, table: str | None = None) -> Iterator[None]:
+        """Turn the driver's errors into a `BillingError`, and drop the connection that they leave unusable."""
+        opened = self._connection is not None
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            self.close()
+            words = self._without_password(str(error.orig).strip())
+            if opened and not error.connection_invalidated:
+                raise BillingError(
+                    attempted,
+                    f"the database refused the query: {words}",
+                    "Compare the table with the names in the tenant's YAML (billing.tables).",
+                    table=table,
+                ) from None
+            raise BillingError(
+                attempted,
+                f"the database {self._shown_url()} cannot be read: {words}",
+                "Check that it runs, that its address and password are right, and that this machine may reach it.",
+                table=table,
+            ) from None
+
+    def _shown_url(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def _without_password(self, words: str) -> str:
+        password = self._url.password
+        return words.replace(str(password), "***") if password else words
+
+    def _table(self, name: str) -> FoundTable:
+        if name not in self._found:
+            given = self._settings.tables[name]
+            with self._asking("Opening the billing database"):
+                connection = self._connect()
+            with self._asking("Looking up the tables of the billing database", given.table):
+                self._found[name] = find_table(sa.inspect(connection), name, given)
+        return self._found[name]
+
+    # Queries
+
+    def _slice(
+        self, found: FoundTable, start: date, end: date
+    ) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]:
+        """What to select from, and the conditions: the tenant's own and, but for customers, the period."""
+        conditions = _chosen(found)
+        canonical = found.canonical
+        if canonical.parent is not None and canonical.parent_column is not None:
+            parent = self._table(canonical.parent)
+            joined = found.source.join(
+                parent.source, found.column(canonical.parent_column) == parent.column("id")
+            )
+            return joined, conditions + _chosen(parent) + self._period(parent, start, end)
+        return found.source, conditions + self._period(found, start, end)
+
+    def _period(self, found: FoundTable, start: date, end: date) -> list[sa.ColumnElement[bool]]:
+        if found.canonical.period_column is None:
+            return []
+        column = found.column(found.canonical.period_column)
+        kind = found.kind(found.canonical.period_column)
+        if self._is_sqlite():
+            # The first two conditions can use an index; an offset moves a timestamp by less than a day.
+            day = _sqlite_day(column)
+            return [
+                column >= _shifted(start, -1).isoformat(),
+                column < _shifted(end, 1).isoformat(),
+                day >= start.isoformat(),
+                day < end.isoformat(),
+            ]
+        if isinstance(kind, sa.DateTime):
+            zone = self._zone if kind.timezone else None
+            first, last = (datetime.combine(day, time(), zone) for day in (start, end))
+            return [column >= first, column < last]
+        if isinstance(kind, sa.Date):
+            return [column >= start, column < end]
+        if isinstance(kind, sa.String):
+            day = sa.func.substr(column, 1, 10)
+            return [day >= start.isoformat(), day < end.isoformat()]
+        raise BillingError(
+            f"Choosing the {_words(found.canonical.name)} of a period",
+            f"the column '{column.name}' of '{found.source.name}' has the type {kind}, which is not a date.",
+            "Name a column of dates, timestamps or ISO text in "
+            f"billing.tables.{found.canonical.name}.columns.{found.canonical.period_column} of the tenant's YAML.",
+            table=found.source.name,
+            column=column.name,
+            yaml_key=f"billing.tables.{found.canonical.name}.columns.{found.canonical.period_column}",
+        )
+
+    def _refuse_undated(self, found: FoundTable) -> None:
+        """Rows without a readable date would be in no month, and so lost: they stop the slice."""
+        name = found.canonical.period_column
+        if name is None:
+            return
+        column, kind = found.column(name), found.kind(name)
+        if self._is_sqlite():
+            undated = sa.or_(column.is_(None), _sqlite_day(column).is_(None))
+        elif isinstance(kind, sa.String):
+            undated = sa.or_(column.is_(None), column.not_like("____-__-__%"))
+        elif found.nullable[column.name]:
+            undated = column.is_(None)
+        else:
+            return
+        shape = _RowShape(found, self._zone)
+        statement = (
+            sa.select(*shape.selected)
+            .where(undated, *_chosen(found))
+            .order_by(*self._key_order(found))
+            .limit(1)
+        )
+        row = self._connect().execute(statement).first()
+        if row is not None:
+            value = row[shape.position(name)]
+            raise shape.error(row, name, value, "does not say in which month the row belongs")
+
+    def _refuse_outside(
+        self, found: FoundTable, shape: _RowShape, batch: pa.RecordBatch, start: date, end: date
+    ) -> None:
+        """Text timestamps with an offset are chosen by their first ten characters, which may be another day."""
+        name = found.canonical.period_column
+        if name is None or self._is_sqlite() or not isinstance(found.kind(name), sa.String):
+            return
+        for position, day in enumerate(batch.column(name).to_pylist()):
+            if not start <= day < end:
+                row = [batch.column(column)[position].as_py() for column in found.canonical.key]
+                raise BillingError(
+                    f"Reading {_words(found.canonical.name)} from the billing database",
+                    f"{shape.named(row)}: the text timestamp in '{found.columns[name]}' of '{found.source.name}' "
+                    f"falls on {day} in {self._zone.key}, outside of the month that its first ten characters say.",
+                    "Make the column a timestamp with time zone, or read a view that does.",
+                    table=found.source.name,
+                    column=found.columns[name],
+                    row=shape.named(row),
+                )
+
+    def _key_order(self, found: FoundTable) -> list[sa.ColumnElement[Any]]:
+        """By the key's text and code points, as Python and DuckDB order strings, whatever the column's collation."""
+        texts = [sa.cast(found.column(name), sa.Text) for name in found.canonical.key]
+        collation = {"sqlite": "BINARY", "postgresql": "C"}.get(self._url.get_backend_name())
+        return [sa.collate(text, collation) if collation else text for text in texts]
+
+    def _is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+
+class _RowShape:
+    """How the selected columns of one table become a canonical batch, and how one of its rows is named."""
+
+    def __init__(self, found: FoundTable, zone: ZoneInfo) -> None:
+        self._found = found
+        self._names = list(found.columns)
+        real = [found.column(name) for name in self._names]
+        self.selected: list[sa.ColumnElement[Any]] = [
+            sa.cast(column, sa.Text) if isinstance(found.kinds[column.name], sa.JSON) else column
+            for column in [*real, *(found.source.c[name] for name in found.metadata)]
+        ]
+        schema = found.canonical.schema
+        self._converters = {
+            name: to_metadata if name == "metadata" else converter(schema.field(name).type, zone)
+            for name in self._names
+        }
+
+    def position(self, name: str) -> int:
+        return self._names.index(name)
+
+    def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+        columns = list(zip(*rows, strict=True))
+        arrays = []
+        for field in self._found.canonical.schema:
+            try:
+                if field.name in self._converters:
+                    convert = self._converters[field.name]
+                    values = columns[self.position(field.name)]
+                    array = pa.array(
+                        [None if value is None else convert(value) for value in values], field.type
+                    )
+                elif field.name == "metadata" and self._found.metadata:
+                    listed = columns[len(self._names) :]
+                    array = pa.array(
+                        [
+                            metadata_object(dict(zip(self._found.metadata, values, strict=True)))
+                            for values in zip(*listed, strict=True)
+                        ],
+                        field.type,
+                    )
+                else:
+                    array = pa.nulls(len(rows), field.type)
+            except (ValueRefused, pa.ArrowInvalid, OverflowError):
+                raise self._first_refusal(rows, field) from None
+            if array.null_count and not field.nullable:
+                raise self._first_refusal(rows, field)
+            arrays.append(array)
+        return pa.RecordBatch.from_arrays(arrays, schema=self._found.canonical.schema)
+
+    def _first_refusal(self, rows: Sequence[Sequence[Any]], field: pa.Field) -> BillingError:
+        """The error of the first row whose value of `field` cannot be taken."""
+        for row in rows:
+            if field.name not in self._converters:
+                for name, value in zip(self._found.metadata, row[len(self._names) :], strict=True):
+                    try:
+                        metadata_object({name: value})
+                    except ValueRefused as refused:
+                        return self.error(row, name, value, str(refused), real=name)
+                continue
+            value = row[self.position(field.name)]
+            try:
+                converted = None if value is None else self._converters[field.name](value)
+                pa.array([converted], field.type)
+            except ValueRefused as refused:
+                return self.error(row, field.name, value, str(refused))
+            except (pa.ArrowInvalid, OverflowError):
+                return self.error(row, field.name, value, _does_not_fit(field.type))
+            if converted is None and not field.nullable:
+                return self.error(row, field.name, value, "is empty, but every row must have it")
+        raise AssertionError(f"no row of the batch explains why '{field.name}' was refused")
+
+    def error(
+        self, row: Sequence[Any], name: str, value: object, why: str, *, real: str | None = None
+    ) -> BillingError:
+        theirs = real or self._found.columns[name]
+        table = self._found.source.name
+        where = self.named([row[self.position(key)] for key in self._found.canonical.key], self._number(row))
+        return BillingError(
+            f"Reading {_words(self._found.canonical.name)} from the billing database",
+            f"{where}: the value {'NULL' if value is None else repr(value)} in '{theirs}' of '{table}' {why}.",
+            "Mend the row there, or name another column in "
+            f"billing.tables.{self._found.canonical.name} of the tenant's YAML.",
+            table=table,
+            column=theirs,
+            row=where,
+        )
+
+    def named(self, key: Sequence[Any], number: str | None = None) -> str:
+        parts = [f"{name} {value}" for name, value in zip(self._found.canonical.key, key, strict=True)]
+        return f"{_one(self._found.canonical)} {number + ' ' if number else ''}({', '.join(parts)})"
+
+    def _number(self, row: Sequence[Any]) -> str | None:
+        for name in ("number", "name"):
+            if name in self._converters and (value := row[self.position(name)]) is not None:
+                return str(value)
+        return None
+
+    def refuse_repeated_keys(
+        self, batch: pa.RecordBatch, last: tuple[str, ...] | None
+    ) -> tuple[str, ...] | None:
+        """Rows come in order of the key, so a key that occurs twice stands beside itself; returns the last one."""
+        columns = [batch.column(name).to_pylist() for name in self._found.canonical.key]
+        for key in zip(*columns, strict=True):
+            if key == last:
+                raise BillingError(
+                    f"Reading {_words(self._found.canonical.name)} from the billing database",
+                    f"{self.named(key)} occurs more than once in '{self._found.source.name}'.",
+                    "Name the column that is unique, or a view with one row each, in "
+                    f"billing.tables.{self._found.canonical.name} of the tenant's YAML.",
+                    table=self._found.source.name,
+                    row=self.named(key),
+                )
+            last = key
+        return last
+
+
+def normalise_url(url: str | sa.URL) -> sa.URL:
+    """The URL with the driver that we ship: psycopg2 for a PostgreSQL URL that names none."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise BillingError(
+            "Opening the billing database",
+            "its URL cannot be understood (it is not repeated here, since it may hold a password).",
+            "Write it as sqlite:///path/to/file.sqlite or postgresql://user:password@host:5432/name.",
+            yaml_key="billing.url",
+        ) from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg2")
+    return parsed
+
+
+def _read_only_engine(url: sa.URL, zone: ZoneInfo) -> sa.Engine:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        path = Path(url.database or "")
+        if not url.database or not path.is_file():
+            raise BillingError(
+                "Opening the billing database",
+                f"there is no SQLite file '{path.absolute() if url.database else ''}'.",
+                "Correct billing.url of the tenant, or make the file first.",
+                yaml_key="billing.url",
+            )
+        return sa.create_engine("sqlite://", creator=partial(_open_sqlite, path, zone), poolclass=NullPool)
+    try:
+        if backend == "postgresql":
+            return sa.create_engine(
+                url,
+                poolclass=NullPool,
+                connect_args={"connect_timeout": CONNECT_SECONDS},
+                isolation_level="REPEATABLE READ",
+                execution_options={"postgresql_readonly": True},
+            )
+        return sa.create_engine(url, poolclass=NullPool)
+    except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
+        raise BillingError(
+            "Opening the billing database",
+            f"there is no driver for {url.drivername}: {error}.",
+            "Install the driver (for PostgreSQL: pip install 'netsuite-billing-reconciliation[postgres]').",
+            yaml_key="billing.url",
+        ) from None
+
+
+def _open_sqlite(path: Path, zone: ZoneInfo) -> sqlite3.Connection:
+    # Autocommit of the driver is off: the transaction is begun by hand, so that it covers every read.
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+
+    def day_text(value: object) -> str | None:
+        try:
+            day = to_day(value, zone)
+        except ValueRefused:
+            return None
+        return day.isoformat() if day else None
+
+    connection.create_function("billing_day", 1, day_text, deterministic=True)
+    return connection
+
+
+def _sqlite_day(column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
+    """The day of a SQLite value as ISO text, or NULL; plain dates do not pay for the call."""
+    return sa.case((column.op("GLOB")(_ISO_DAY_GLOB), column), else_=sa.func.billing_day(column))
+
+
+def _chosen(found: FoundTable) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    for name, values in found.where.items():
+        column = found.source.c[name]
+        matches: list[sa.ColumnElement[bool]] = [column.in_([value for value in values if value is not None])]
+        if None in values:
+            matches.append(column.is_(None))
+        conditions.append(sa.or_(*matches))
+    return conditions
+
+
+def _shifted(day: date, days: int) -> date:
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return day
+
+
+def _does_not_fit(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"does not fit: at most {kind.precision - kind.scale} digits before the point and {kind.scale} after it"
+    return f"does not fit the type {kind}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _one(table: CanonicalTable) -> str:
+    return _words(table.name).removesuffix("s")
