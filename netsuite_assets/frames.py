@@ -1,0 +1,300 @@
+"""The column contracts of the frames that pass between stages, as pandera models.
+
+Here: one model a table, its DuckDB columns, its validation and its column schema for the Dagster UI.
+Not here: how the rows are made. Frames hold Arrow types, so that money stays decimal: read them with `frame()`.
+Canonical billing tables have their contract in `resources/billing/canonical.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+
+from resources.warehouse import TenantWarehouse, duckdb_type
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PERIOD = r"^\d{4}-(0[1-9]|1[0-2])$"
+RECORDS = ["customer", "invoice", "creditMemo"]
+
+DIFFERENCE_KINDS = {
+    "missing_in_netsuite": "Billing has it, NetSuite does not",
+    "only_in_netsuite": "NetSuite has it, billing does not",
+    "duplicate": "NetSuite holds the same document more than once",
+    "changed": "A field differs",
+    "wrong_customer": "Booked to another customer",
+    "wrong_period": "Booked in another month",
+    "line_missing": "A line is missing in NetSuite",
+    "line_extra": "NetSuite has a line that billing does not",
+    "line_changed": "A field of a line differs",
+    "total": "The totals differ by more than the lines do",
+    "not_comparable": "NetSuite has it, but billing's document cannot be mapped",
+}
+
+EXCEPTION_CODES = {
+    "no_customer": "The billing document names no customer",
+    "unresolved_reference": "A value has no counterpart in NetSuite",
+    "ambiguous_reference": "A value has several counterparts in NetSuite",
+    "unmapped_value": "The mapping does not say what a value becomes",
+    "invalid_value": "A value does not fit its NetSuite field",
+    "only_in_netsuite": "NetSuite holds a document that billing does not",
+    "duplicate": "NetSuite holds the same document more than once",
+    "period_closed": "The accounting period does not take postings",
+    "not_approved": "A correction waits for approval",
+    "rejected": "NetSuite refused a correction",
+    "in_doubt": "It is not known whether a correction arrived",
+    "changed_since_planned": "The record changed after the plan was made",
+    "not_verified": "A correction was answered well but NetSuite shows otherwise",
+}
+
+
+def _column(kind: pyarrow.DataType) -> Callable[..., pa.Column]:
+    def make(description: str, *checks: pa.Check, nullable: bool = False, unique: bool = False) -> pa.Column:
+        return pa.Column(
+            pd.ArrowDtype(kind), list(checks), nullable=nullable, unique=unique, description=description
+        )
+
+    return make
+
+
+_text = _column(pyarrow.string())
+_amount = _column(pyarrow.decimal128(18, 4))
+_integer = _column(pyarrow.int64())
+_flag = _column(pyarrow.bool_())
+
+
+def _contract(table: str, columns: Mapping[str, pa.Column]) -> pa.DataFrameSchema:
+    """A table's contract: these columns, in this order, and no others."""
+    return pa.DataFrameSchema(dict(columns), name=table, strict=True, ordered=True)
+
+
+#: One field of one record (or a whole record) on which billing and NetSuite disagree.
+DIFFERENCES = _contract(
+    "reconciliation.differences",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id, when it is there", nullable=True),
+        "number": _text("Billing document number, or NetSuite's own", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "kind": _text("What kind of difference", pa.Check.isin(list(DIFFERENCE_KINDS))),
+        "line": _text("The line, by its number, when one line differs", nullable=True),
+        "field": _text("NetSuite field, when one field differs", nullable=True),
+        "expected": _text("What the mapping says NetSuite should hold", nullable=True),
+        "actual": _text("What NetSuite holds", nullable=True),
+        "amount": _amount("Amount concerned, in the document's currency", pa.Check.ge(0)),
+        "delta": _amount("What it adds to billing's total less NetSuite's"),
+        "currency": _text("ISO 4217 currency", nullable=True),
+        "owner": _text("Whose value counts", pa.Check.isin(["billing", "netsuite"])),
+        "reason": _text("The difference in a sentence"),
+    },
+)
+
+#: Something that needs a person: on which record, why, and what to do.
+EXCEPTIONS = _contract(
+    "reconciliation.exceptions",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "stage": _text("Where it was found", pa.Check.isin(["mapping", "reconcile", "plan", "apply"])),
+        "code": _text("Reason code", pa.Check.isin(list(EXCEPTION_CODES))),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id, when it is there", nullable=True),
+        "number": _text("Document number", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "amount": _amount("Amount concerned, in the document's currency"),
+        "currency": _text("ISO 4217 currency", nullable=True),
+        "reason": _text("What happened, in a sentence"),
+        "next_step": _text("What a person should do"),
+    },
+)
+
+#: One side-by-side total: what billing billed and what NetSuite held, before any correction.
+TOTALS = _contract(
+    "reconciliation.totals",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "record": _text("NetSuite record type", pa.Check.isin(["invoice", "creditMemo"])),
+        "currency": _text("ISO 4217 currency"),
+        "billed_documents": _integer("Documents that billing issued in the month", pa.Check.ge(0)),
+        "billed_total": _amount("Their total"),
+        "held_back_documents": _integer("Of these, documents that cannot be mapped", pa.Check.ge(0)),
+        "held_back_total": _amount("Their total"),
+        "netsuite_documents": _integer("Documents that NetSuite holds in the month", pa.Check.ge(0)),
+        "netsuite_total": _amount("Their total"),
+        "difference": _amount("Billed less held back less NetSuite"),
+        "explained": _amount("The part of it that the differences add up to"),
+        "unexplained": _amount("The rest"),
+    },
+)
+
+#: One intended write of a plan, with the exact bytes that will be sent.
+PLAN = _contract(
+    "write_back.plan",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "plan_id": _text("Hash of the whole plan"),
+        "sequence": _integer("Order of the operation in the plan", pa.Check.ge(1)),
+        "wave": _integer("Operations of a wave wait for those of earlier waves", pa.Check.ge(0)),
+        "operation_key": _text("Hash of the operation and what it is based on", unique=True),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
+        "action": _text("What is done", pa.Check.isin(["create", "update", "delete"])),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id before the write", nullable=True),
+        "base_modified": _text("Last change of the record that the plan is based on", nullable=True),
+        "waits_for": _text("External id of the customer that must exist first", nullable=True),
+        "number": _text("Document number", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "amount": _amount("Amount that the write moves, in the document's currency", pa.Check.ge(0)),
+        "currency": _text("ISO 4217 currency", nullable=True),
+        "changes": _text("Before and after, in words"),
+        "method": _text("HTTP method", pa.Check.isin(["PUT", "PATCH", "POST", "DELETE"])),
+        "path": _text("Path under the record service"),
+        "query": _text("Query string"),
+        "body": _text("The exact request body"),
+        "body_hash": _text("SHA-256 of the request"),
+        "held": _text("Why this operation is not sent, when it is not", nullable=True),
+    },
+)
+
+#: What became of one operation in the latest apply.
+OUTCOMES = _contract(
+    "write_back.outcomes",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "plan_id": _text("Hash of the whole plan"),
+        "operation_key": _text("The plan's operation", unique=True),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
+        "action": _text("What was done", pa.Check.isin(["create", "update", "delete"])),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id", nullable=True),
+        "number": _text("Document number", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "amount": _amount("Amount that the write moved", pa.Check.ge(0)),
+        "currency": _text("ISO 4217 currency", nullable=True),
+        "state": _text(
+            "What became of it",
+            pa.Check.isin(["written", "adopted", "rejected", "in_doubt", "stale", "held", "waiting"]),
+        ),
+        "detail": _text("NetSuite's own words, or ours", nullable=True),
+        "next_step": _text("What a person should do", nullable=True),
+        "verified": _flag("Read back after the write and found as intended", nullable=True),
+    },
+)
+
+
+class FrameError(Exception):
+    """Rows break a column contract; the message names the table, the columns, the rules and the first rows."""
+
+
+def table_name(model: pa.DataFrameSchema) -> str:
+    """The DuckDB table, `schema.name`, that a contract is for."""
+    return str(model.name)
+
+
+def _arrow(column: pa.Column) -> pyarrow.DataType:
+    return column.dtype.type.pyarrow_dtype
+
+
+def columns(model: pa.DataFrameSchema) -> dict[str, str]:
+    """The DuckDB columns of a model's table."""
+    return {name: duckdb_type(_arrow(column)) for name, column in model.columns.items()}
+
+
+def arrow_schema(model: pa.DataFrameSchema) -> pyarrow.Schema:
+    """The Arrow schema of a model's rows."""
+    return pyarrow.schema([(name, _arrow(column)) for name, column in model.columns.items()])
+
+
+def frame(table: pyarrow.Table) -> pd.DataFrame:
+    """A frame with Arrow types: decimals stay decimals and empty stays empty."""
+    held: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return held
+
+
+def validated(model: pa.DataFrameSchema, data: pd.DataFrame) -> pd.DataFrame:
+    """The frame, if it keeps its contract; else `FrameError` naming the rows."""
+    try:
+        checked: pd.DataFrame = model.validate(data, lazy=True)
+        return checked
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        shown = "; ".join(
+            f"{case.column} of row {case.index}: {case.failure_case!r} breaks {case.check}"
+            for case in cases.head(5).itertuples()
+        )
+        raise FrameError(f"{model.name}: {len(cases)} values break the column contract: {shown}") from error
+
+
+def rows_frame(model: pa.DataFrameSchema, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A validated frame from plain rows."""
+    return validated(model, frame(pyarrow.Table.from_pylist(rows, schema=arrow_schema(model))))
+
+
+def ensure(warehouse: TenantWarehouse, model: pa.DataFrameSchema) -> None:
+    """Create the model's table, or bring it to the model's columns."""
+    warehouse.ensure_table(table_name(model), columns(model))
+
+
+def read(warehouse: TenantWarehouse, model: pa.DataFrameSchema, period: str) -> pd.DataFrame:
+    """The validated rows of a period, in a stable order."""
+    ensure(warehouse, model)
+    names = ", ".join(f'"{name}"' for name in columns(model))
+    table = warehouse.arrow(f"SELECT {names} FROM {model.name} WHERE period = ? ORDER BY ALL", [period])
+    return validated(model, frame(table))
+
+
+def replace(warehouse: TenantWarehouse, model: pa.DataFrameSchema, period: str, data: pd.DataFrame) -> None:
+    """Replace the rows of a period with a validated frame, within the caller's transaction if there is one."""
+    ensure(warehouse, model)
+    table = pyarrow.Table.from_pandas(
+        validated(model, data), schema=arrow_schema(model), preserve_index=False
+    )
+    warehouse.connection.execute(f"DELETE FROM {model.name} WHERE period = ?", [period])
+    warehouse.connection.register("rows_in", table)
+    warehouse.connection.execute(f"INSERT INTO {model.name} BY NAME SELECT * FROM rows_in")
+    warehouse.connection.unregister("rows_in")
+
+
+def replace_exceptions(
+    warehouse: TenantWarehouse, period: str, stages: Sequence[str], data: pd.DataFrame
+) -> None:
+    """Replace the exceptions that some stages raised in a period; those of other stages stay."""
+    ensure(warehouse, EXCEPTIONS)
+    table = pyarrow.Table.from_pandas(
+        validated(EXCEPTIONS, data), schema=arrow_schema(EXCEPTIONS), preserve_index=False
+    )
+    warehouse.connection.execute(
+        "DELETE FROM reconciliation.exceptions WHERE period = ? AND list_contains(?, stage)",
+        [period, list(stages)],
+    )
+    warehouse.connection.register("rows_in", table)
+    warehouse.connection.execute("INSERT INTO reconciliation.exceptions BY NAME SELECT * FROM rows_in")
+    warehouse.connection.unregister("rows_in")
+
+
+def column_schema(model: pa.DataFrameSchema) -> dg.TableSchema:
+    """The model as Dagster's column schema, for the asset's page."""
+    import dagster as dg
+
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                str(_arrow(column)),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable,
+                    unique=column.unique,
+                    other=[check.error or str(check) for check in column.checks],
+                ),
+            )
+            for name, column in model.columns.items()
+        ]
+    )

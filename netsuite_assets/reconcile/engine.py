@@ -1,0 +1,174 @@
+"""One reconciliation of a tenant and period: differences, totals and exceptions, written in one transaction.
+
+Here: the order of the steps and the refusal to compare what is not complete. Not here: the comparing itself
+(`differences.py`), or repairing (the write-back stage). Imports no Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from netsuite_assets import frames
+from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.reconcile import differences
+from netsuite_assets.tables import TABLES
+from resources.tenants import Tenant
+from resources.warehouse import TenantWarehouse, literal
+
+#: Asks billing which of these source ids it holds in any month: id to the date of issue.
+Locate = Callable[[str, Sequence[str]], Mapping[str, date]]
+
+_TOTALS = Path(__file__).with_name("totals.sql").read_text(encoding="utf-8")
+_DOCUMENTS = ("invoice", "creditMemo")
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What one reconciliation found, as validated frames (`netsuite_assets.frames`)."""
+
+    differences: pd.DataFrame
+    totals: pd.DataFrame
+    exceptions: pd.DataFrame
+
+
+def required_slices(mapping: TenantMapping, period: str) -> dict[str, str | None]:
+    """The slices that must have landed completely before anything is compared: table to period."""
+    slices: dict[str, str | None] = {"netsuite.reference": None, "netsuite.periods": None}
+    for record in mapping.records:
+        tables = TABLES[record]
+        scope = None if tables.lines is None else period
+        for schema, names in (
+            ("billing", (tables.billing, tables.billing_lines)),
+            ("netsuite", (tables.name, tables.lines)),
+            ("expected", (tables.name, tables.lines)),
+        ):
+            slices.update({f"{schema}.{name}": scope for name in names if name is not None})
+    return slices
+
+
+def reconcile(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
+) -> Reconciliation:
+    """Compare expected with actual for every mapped record type and write what was found.
+
+    Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete; nothing is written then.
+    """
+    warehouse.require_slices(required_slices(mapping, period))
+    _find(warehouse, tenant, mapping, period, locate)
+    found = _difference_rows(warehouse, period)
+    totals = _totals(warehouse, mapping, period)
+    exceptions = _exceptions(warehouse, tenant, mapping, period)
+    with warehouse.transaction():
+        frames.replace(warehouse, frames.DIFFERENCES, period, found)
+        frames.replace(warehouse, frames.TOTALS, period, totals)
+        frames.replace_exceptions(warehouse, period, ("mapping", "reconcile"), exceptions)
+    return Reconciliation(found, totals, exceptions)
+
+
+def remaining(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
+) -> pd.DataFrame:
+    """The differences of the slices as they are now, without replacing what the last reconciliation recorded."""
+    warehouse.require_slices(required_slices(mapping, period))
+    _find(warehouse, tenant, mapping, period, locate)
+    return _difference_rows(warehouse, period)
+
+
+def _find(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
+) -> None:
+    differences.begin(warehouse)
+    for name, record in mapping.records.items():
+        if TABLES[name].lines is not None:
+            _look_elsewhere(warehouse, mapping, name, period, locate)
+        differences.diff_record(
+            warehouse,
+            record,
+            period,
+            tolerance=tenant.reconcile.tolerance.amount,
+            number_field=record.number_field,
+        )
+
+
+def _look_elsewhere(
+    warehouse: TenantWarehouse, mapping: TenantMapping, record: str, period: str, locate: Locate
+) -> None:
+    """Ask billing about documents that NetSuite has in this month and billing's month does not."""
+    by_source: dict[str, str] = {}
+    for external_id in differences.unknown_documents(warehouse, record, period):
+        source_id = mapping.records[record].source_id(external_id)
+        if source_id is not None:
+            by_source[source_id] = external_id
+    if not by_source:
+        return
+    issued = locate(TABLES[record].billing, sorted(by_source))
+    if issued:
+        warehouse.connection.executemany(
+            "INSERT INTO elsewhere VALUES (?, ?, ?)",
+            [[record, by_source[source_id], day] for source_id, day in sorted(issued.items())],
+        )
+
+
+def _difference_rows(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
+    names = ", ".join(name for name in frames.columns(frames.DIFFERENCES) if name != "period")
+    table = warehouse.arrow(
+        f"SELECT {literal(period)} AS period, {names} FROM differences_found"
+        " ORDER BY record, external_id NULLS LAST, internal_id, kind, TRY_CAST(line AS BIGINT), field"
+    )
+    return frames.validated(frames.DIFFERENCES, frames.frame(table))
+
+
+def _totals(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> pd.DataFrame:
+    parts = []
+    for record in _DOCUMENTS:
+        if record in mapping.records:
+            name = TABLES[record].name
+            query = _TOTALS.format(expected=f"expected.{name}", actual=f"netsuite.{name}")
+            parts.append(
+                frames.frame(
+                    warehouse.connection.execute(query, {"period": period, "record": record}).to_arrow_table()
+                )
+            )
+    return frames.validated(frames.TOTALS, pd.concat(parts, ignore_index=True))
+
+
+def _exceptions(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
+) -> pd.DataFrame:
+    """Records that cannot be mapped, and documents that policy leaves to a person."""
+    parts = [_unmapped(record, period) for record in mapping.records]
+    for kind, policy in (
+        ("only_in_netsuite", tenant.writeback.only_in_netsuite),
+        ("duplicate", tenant.writeback.duplicate),
+    ):
+        if policy == "hold":
+            parts.append(_left_to_a_person(kind, period))
+    query = (
+        " UNION ALL BY NAME ".join(parts) + " ORDER BY stage, code, record, number, external_id, internal_id"
+    )
+    return frames.validated(frames.EXCEPTIONS, frames.frame(warehouse.arrow(query)))
+
+
+def _unmapped(record: str, period: str) -> str:
+    tables = TABLES[record]
+    where = "" if tables.lines is None else f"period = {literal(period)} AND "
+    return f"""(
+        SELECT {literal(period)} AS period, 'mapping' AS stage, problem_code AS code, {literal(record)} AS record,
+            external_id, NULL::VARCHAR AS internal_id, number, name,
+            coalesce(total, 0)::DECIMAL(18, 4) AS amount, currency,
+            problem AS reason, coalesce(next_step, 'Correct the record in billing.') AS next_step
+        FROM expected.{tables.name} WHERE {where}problem IS NOT NULL)"""
+
+
+def _left_to_a_person(kind: str, period: str) -> str:
+    return f"""(
+        SELECT {literal(period)} AS period, 'reconcile' AS stage, kind AS code, record, external_id, internal_id,
+            number, name, amount, currency, reason,
+            'Void or delete it in NetSuite if it is wrong, or bill it if it is right; with writeback.{kind}: delete '
+            || 'in the tenant''s file such documents are removed by the write-back.' AS next_step
+        FROM differences_found WHERE kind = {literal(kind)})"""

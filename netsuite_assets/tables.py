@@ -1,0 +1,76 @@
+"""The names and core columns of the warehouse tables that hold each record type, expected and actual.
+
+Here: what every tenant's tables have in common. The mapped columns beside them, named as NetSuite's fields are,
+come from the tenant's mapping; how rows get there is the work of `mapping` and `extract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: DuckDB types by the kind of a NetSuite field (`resources.netsuite.records`). A reference is an internal id,
+#: but for records that we write ourselves (customers), where it is the external id.
+COLUMN_TYPES: Mapping[str, str] = {
+    "text": "VARCHAR",
+    "amount": "DECIMAL(18,4)",
+    "rate": "DECIMAL(28,12)",
+    "quantity": "DECIMAL(28,10)",
+    "integer": "BIGINT",
+    "date": "DATE",
+    "datetime": "TIMESTAMP",
+    "boolean": "BOOLEAN",
+    "enum": "VARCHAR",
+    "reference": "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class RecordTables:
+    """Where one record type lives: `<name>` and `<lines>` in the schemas `expected` and `netsuite`."""
+
+    record: str
+    name: str
+    lines: str | None
+    label: str  # for people, singular
+    billing: str  # the canonical billing table
+    billing_lines: str | None
+
+
+TABLES: Mapping[str, RecordTables] = {
+    tables.record: tables
+    for tables in (
+        RecordTables("customer", "customers", None, "customer", "customers", None),
+        RecordTables("invoice", "invoices", "invoice_lines", "invoice", "invoices", "invoice_lines"),
+        RecordTables(
+            "creditMemo",
+            "credit_memos",
+            "credit_memo_lines",
+            "credit memo",
+            "credit_notes",
+            "credit_note_lines",
+        ),
+    )
+}
+
+#: Columns that every `netsuite.<record>` table has before its mapped ones. `dated_in` is the month of the
+#: transaction date: a document found by its external id may lie outside the slice's period.
+ACTUAL_CORE: Mapping[str, str] = {
+    "period": "VARCHAR",
+    "internal_id": "VARCHAR",
+    "external_id": "VARCHAR",
+    "number": "VARCHAR",
+    "name": "VARCHAR",
+    "status": "VARCHAR",
+    "currency": "VARCHAR",
+    "total": "DECIMAL(18,4)",
+    "dated_in": "VARCHAR",
+    "last_modified": "VARCHAR",
+}
+
+ACTUAL_LINE_CORE: Mapping[str, str] = {
+    "period": "VARCHAR",
+    "internal_id": "VARCHAR",
+    "line_key": "VARCHAR",
+    "line_no": "INTEGER",
+}
