@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,19 +48,6 @@ class _Instant(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class _Money(sa.TypeDecorator[Decimal]):
-    """An exact amount; text in SQLite, which has no decimal type."""
-
-    impl = sa.String
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: Any) -> str | None:
-        return None if value is None else f"{value:f}"
-
-    def process_result_value(self, value: str | None, dialect: Any) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
-
 plans = sa.Table(
     "plans",
     metadata,
@@ -72,7 +58,7 @@ plans = sa.Table(
     sa.Column("mapping_hash", sa.String(64), nullable=False),
     sa.Column("inputs_hash", sa.String(64), nullable=False),
     sa.Column("operations", sa.Integer, nullable=False),
-    sa.Column("amount", _Money, nullable=False),
+    sa.Column("amounts", sa.Text, nullable=False),  # what it moves, by currency: "EUR 10.00; USD 99.50"
     sa.Column("held_because", sa.Text),
     sa.Index("plans_of_period", "tenant", "period", "made_at"),
 )
@@ -196,6 +182,21 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """A plan that was made: what it rests on and why it waits for a person, if it does."""
+
+    plan_id: str
+    tenant: str
+    period: str
+    made_at: datetime
+    mapping_hash: str
+    inputs_hash: str
+    operations: int
+    amounts: str
+    held_because: str | None
+
+
+@dataclass(frozen=True)
 class Approval:
     """Who let a plan be applied, and when."""
 
@@ -234,39 +235,29 @@ class Ledger:
 
     # Plans and approvals
 
-    def record_plan(
-        self,
-        plan_id: str,
-        *,
-        tenant: str,
-        period: str,
-        made_at: datetime,
-        mapping_hash: str,
-        inputs_hash: str,
-        operations: int,
-        amount: Decimal,
-        held_because: str | None,
-    ) -> None:
+    def record_plan(self, plan: Plan) -> None:
         """Note that a plan was made. Making the same plan again changes nothing but why it waits."""
-        row = {
-            "plan_id": plan_id,
-            "tenant": tenant,
-            "period": period,
-            "made_at": made_at,
-            "mapping_hash": mapping_hash,
-            "inputs_hash": inputs_hash,
-            "operations": operations,
-            "amount": amount,
-            "held_because": held_because,
-        }
         with self._transaction() as connection:
-            known = connection.execute(sa.select(plans.c.plan_id).where(plans.c.plan_id == plan_id)).first()
+            known = connection.execute(
+                sa.select(plans.c.plan_id).where(plans.c.plan_id == plan.plan_id)
+            ).first()
             if known is None:
-                connection.execute(plans.insert().values(row))
+                connection.execute(plans.insert().values(vars(plan)))
             else:
                 connection.execute(
-                    plans.update().where(plans.c.plan_id == plan_id).values(held_because=held_because)
+                    plans.update()
+                    .where(plans.c.plan_id == plan.plan_id)
+                    .values(held_because=plan.held_because)
                 )
+
+    def plan(self, plan_id: str) -> Plan | None:
+        """What is known of a plan, or None."""
+        query = sa.select(*[plans.c[name] for name in Plan.__dataclass_fields__]).where(
+            plans.c.plan_id == plan_id
+        )
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return Plan(**row) if row else None
 
     def plan_ids(self, tenant: str, period: str) -> list[str]:
         """The plans made for a period, the latest first."""

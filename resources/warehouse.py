@@ -151,31 +151,31 @@ class TenantWarehouse:
         self,
         table: str,
         period: str | None,
-        batches: pa.RecordBatchReader,
+        rows: pa.RecordBatchReader | str,
         *,
         key: Iterable[str],
         expected_rows: int,
         source: str,
         now: datetime,
     ) -> Slice:
-        """Replace one slice with the rows of `batches` in one transaction, and record its proof.
+        """Replace one slice in one transaction and record its proof.
 
-        `period` None replaces the whole table. Raises `IncompleteSlice`, leaving the old slice in place, when
+        `rows` are Arrow batches, or SQL over this warehouse that gives them. `period` None replaces the whole table. Raises `IncompleteSlice`, leaving the old slice in place, when
         the rows landed are not exactly `expected_rows` with distinct keys.
         """
         with self.transaction():
-            # The reader is used once, by the insert below.
-            self.connection.register("incoming", batches)
-            try:
-                if period is None:
-                    self.connection.execute(f"DELETE FROM {table}")
-                    self.connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-                else:
-                    self.connection.execute(f"DELETE FROM {table} WHERE period = ?", [period])
-                    self.connection.execute(
-                        f"INSERT INTO {table} BY NAME SELECT *, {literal(period)} AS period FROM incoming"
-                    )
-            finally:
+            incoming = rows if isinstance(rows, str) else "SELECT * FROM incoming"
+            if not isinstance(rows, str):
+                self.connection.register("incoming", rows)
+            if period is None:
+                self.connection.execute(f"DELETE FROM {table}")
+                self.connection.execute(f"INSERT INTO {table} BY NAME {incoming}")
+            else:
+                self.connection.execute(f"DELETE FROM {table} WHERE period = ?", [period])
+                self.connection.execute(
+                    f"INSERT INTO {table} BY NAME SELECT *, {literal(period)} AS period FROM ({incoming})"
+                )
+            if not isinstance(rows, str):
                 self.connection.unregister("incoming")
             return self.record_slice(
                 table, period, key=key, expected_rows=expected_rows, source=source, now=now
