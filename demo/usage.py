@@ -22,9 +22,21 @@ TERM_DAYS: Mapping[str, int] = {"Due on receipt": 0, "Net 15": 15, "Net 30": 30,
 PRODUCT_LINES = ("Metering", "Platform", "Professional Services")
 PLANS = ("Starter", "Growth", "Enterprise")
 
-_FIRST = tuple(
-    "Northwind,Blue Harbor,Cedar Ridge,Summit,Ironwood,Lakeshore,Redstone,Silver Fern,Granite,Maple & Finch,"
-    "Copperfield,Prairie,Evergreen,Bright Path".split(",")
+_FIRST = (
+    "Northwind",
+    "Blue Harbor",
+    "Cedar Ridge",
+    "Summit",
+    "Ironwood",
+    "Lakeshore",
+    "Redstone",
+    "Silver Fern",
+    "Granite",
+    "Maple & Finch",
+    "Copperfield",
+    "Prairie",
+    "Evergreen",
+    "Bright Path",
 )
 _SECOND = ("Logistics", "Analytics", "Health", "Robotics", "Media")
 _EU_FIRST = ("Müller", "Ålesund", "Léger & Fils", "Kowalski", "Núñez", "Öresund", "van Dijk")
@@ -84,12 +96,8 @@ def acme(random: Random, month: str = "2026-10") -> Billing:
 
     def details(customer: Customer | None, serial: int) -> _Details:
         found = subscriptions.get(customer.id) if customer else None
-        return {
-            "product_line": random.choice(PRODUCT_LINES),
-            "metadata": {"subscription_id": found[0], "contract_start": found[1].isoformat()}
-            if found
-            else {},
-        }
+        metadata = {"subscription_id": found[0], "contract_start": found[1].isoformat()} if found else {}
+        return random.choice(PRODUCT_LINES), metadata
 
     maker = _Maker(random, month, prefix="INV", first_id=500_000, details=details)
     invoices = maker.invoices(customers, count=150, orphans=3, neighbours_each=5)
