@@ -1,0 +1,379 @@
+"""The NetSuite REST client: read a record, send a planned write, run SuiteQL.
+
+Here belongs the way of one request: signed, governed, sent, its answer read or turned into an error. What a
+write holds is in ``writes``, which queries there are in ``suiteql``, how often to try in ``governor``
+(NetSuite REST facts: common headers, record service, SuiteQL, client checklist).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from resources.netsuite import errors, pages
+from resources.netsuite.auth import Auth
+from resources.netsuite.errors import Attempt, Failure, NetSuiteError, NotFound, Rejected
+from resources.netsuite.governor import Governor
+from resources.netsuite.hosts import Hosts
+from resources.netsuite.pages import Page
+from resources.netsuite.suiteql import PAGE_LIMIT, Select, Value, bind, bound
+from resources.netsuite.writes import ExternalId, Ref, WriteAnswer, WriteRequest, eid, record_path
+
+T = TypeVar("T")
+_LOG: Final = logging.getLogger(__name__)
+_SUITEQL_PATH: Final = "/services/rest/query/v1/suiteql"
+_WARNING_HEADERS: Final = ("X-NetSuite-Warning", "X-NetSuite-PropertyValidation")
+_JSON: Final = msgspec.json.Decoder(float_hook=Decimal)
+_DIGITS: Final = re.compile(r"-?[0-9]+")
+_LARGE_BODY: Final = 64 * 1024
+"""Bytes from which a write is given the long time-out: some two hundred lines."""
+
+_NOTHING_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait: to connect, for an answer, and for the answer to a write of very many lines."""
+
+    connect: float = 10.0
+    read: float = 120.0
+    read_large: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of status 2xx, whole."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def request_id(self) -> str:
+        """NetSuite's id of the request, to quote in a support case."""
+        return str(self.headers.get("x-netsuite-jobid", ""))
+
+
+class NetSuite:
+    """One account's REST web services, as an async context manager.
+
+    ``auth`` signs in; ``governor`` keeps the quota (by default the account's shared one, with a limit of 5 less 1);
+    ``bind_parameters`` sends SuiteQL values as bound parameters, which an account has since release 2026.2;
+    ``transport`` replaces the network in tests.
+
+    Every method raises a ``NetSuiteError``; reads are repeated on passing failures, writes only where nothing can
+    have been done.
+    """
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        auth: Auth,
+        *,
+        governor: Governor | None = None,
+        bind_parameters: bool = False,
+        timeouts: Timeouts | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.hosts = hosts
+        self.governor = governor or Governor.shared(hosts.rest_prefix)
+        self._auth = auth
+        self._bind_parameters = bind_parameters
+        self._timeouts = timeouts or Timeouts()
+        self._transport = transport
+        self._http: httpx.AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        return f"NetSuite(account={self.hosts.realm!r})"
+
+    async def __aenter__(self) -> Self:
+        self._http = httpx.AsyncClient(
+            transport=self._transport,
+            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30.0),
+            follow_redirects=False,
+            # A cookie that NetSuite set and we sent back would make signed requests fail.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    # Records
+
+    async def get(
+        self, record: str, ref: Ref, *, expand: bool = False, fields: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """One record as NetSuite gives it; numbers with a fraction are ``Decimal``, empty fields are absent.
+
+        ``ref`` is an internal id or ``eid("…")``. ``expand`` brings the sublists' lines along; ``fields`` asks for
+        these body fields only. Raises ``NotFound``.
+        """
+        name = f"{record} {ref}"
+        if isinstance(ref, ExternalId) and not ref.fits_url:
+            found = await self.find_by_external_id(record, ref.value)
+            if found is None:
+                raise NotFound(
+                    Failure(f"Read {name}", record=name, what_to_do=f"No {record} has this external id.")
+                )
+            ref = found
+        parts = ["expandSubResources=true"] if expand else []
+        if fields:
+            parts.append(f"fields={quote(','.join(fields), safe=',')}")
+        return await self._read_json(
+            record_path(record, ref), "&".join(parts), self._attempt(f"Read {name}", name)
+        )
+
+    async def find_by_external_id(self, record: str, external_id: str) -> str | None:
+        """The internal id of the record with this external id, ``None`` if there is none.
+
+        Reads the record itself, which sees a write as soon as it is done (SuiteQL may lag behind).
+        """
+        ref = eid(external_id)
+        if ref.fits_url:
+            try:
+                return str((await self.get(record, ref))["id"])
+            except NotFound:
+                return None
+        return await self._find_by_query(record, external_id)
+
+    async def _find_by_query(self, record: str, external_id: str) -> str | None:
+        """Look an external id up by ``q``, for characters that an ``eid:`` address does not take."""
+        name = f"{record} eid:{external_id}"
+        if '"' in external_id or "\\" in external_id or not external_id.isprintable():
+            raise ValueError(
+                f"The external id of {name} cannot be looked up: it holds a quote or control character."
+            )
+        condition = f'externalId IS "{external_id}"'
+        query = f"q={quote(condition, safe='')}"
+        found = await self._read_json(record_path(record), query, self._attempt(f"Look up {name}", name))
+        matches = []
+        for item in found.get("items", ()):
+            # The operator may ignore case; the record itself tells.
+            content = await self.get(record, str(item["id"]), fields=("externalId",))
+            if content.get("externalId") == external_id:
+                matches.append(str(item["id"]))
+        if len(matches) > 1:
+            raise Rejected(
+                Failure(
+                    attempted=f"Look up {name}",
+                    said=f"records {', '.join(matches)} all have this external id",
+                    record=name,
+                    what_to_do="Decide in NetSuite which of them is right and remove the external id from the others.",
+                )
+            )
+        return matches[0] if matches else None
+
+    async def send(self, request: WriteRequest) -> WriteAnswer:
+        """Send a planned write, byte for byte, at most once as far as NetSuite can have acted on it.
+
+        It is sent again only after an answer or failure that proves that nothing was done: a rejection for
+        concurrency, a connection never made, one renewal of the sign-in. Any other failure after which the
+        outcome is unknown raises ``InDoubt``: look the record up before anything else.
+        """
+        verb = {"PUT": "Upsert", "PATCH": "Update", "POST": "Create", "DELETE": "Delete"}.get(request.method)
+        attempt = self._attempt(f"{verb or request.method} {request.record}", request.record, is_write=True)
+        large = len(request.body) >= _LARGE_BODY
+        answer = await self._exchange(
+            request.method,
+            self.hosts.url(request.path, request.query),
+            request.body or None,
+            {"Content-Type": "application/json", "X-NetSuite-PropertyNameValidation": "Error"}
+            if request.body
+            else {},
+            attempt,
+            lambda answer: _written(attempt, answer),
+            read_timeout=self._timeouts.read_large if large else self._timeouts.read,
+        )
+        location = str(answer.headers.get("location", ""))
+        internal_id = await self._internal_id(request, location)
+        warnings = tuple(value for name in _WARNING_HEADERS for value in answer.headers.get_list(name))
+        for warning in warnings:
+            _LOG.warning("%s: NetSuite warns: %s", attempt.title, errors.redacted(warning))
+        return WriteAnswer(answer.status, internal_id, answer.request_id, location, warnings)
+
+    async def _internal_id(self, request: WriteRequest, location: str) -> str | None:
+        """The id of what was written. The write is done, so a failing look-up only leaves the id unknown."""
+        if request.method == "DELETE":
+            return None
+        last = location.partition("?")[0].rstrip("/").rpartition("/")[2]
+        if _DIGITS.fullmatch(last):
+            return last
+        record, _, ref = request.path.rpartition("/")
+        if not ref.startswith("eid:"):
+            return ref if _DIGITS.fullmatch(ref) else None
+        try:
+            return await self.find_by_external_id(record.rpartition("/")[2], ref.removeprefix("eid:"))
+        except NetSuiteError as error:
+            _LOG.warning("%s was written, but its internal id is not known yet: %s", request.record, error)
+            return None
+
+    # SuiteQL
+
+    async def suiteql(
+        self, query: str, params: Sequence[Value] = (), *, page_size: int = PAGE_LIMIT
+    ) -> AsyncIterator[Page]:
+        """All pages of a query of fewer than 100,000 rows, which needs a unique ORDER BY.
+
+        ``params`` fill the ``?`` of the query. Raises ``Incomplete`` when the pages do not add up.
+        """
+        async for page in pages.by_offset(self._fetcher(params), query, pages.check_page_size(page_size)):
+            yield page
+
+    async def suiteql_rows(self, query: str, params: Sequence[Value] = ()) -> list[dict[str, str]]:
+        """All rows of a small query (counts, sums, masters), at most one page of 1,000.
+
+        Raises ``Incomplete`` when there are more.
+        """
+        page = await self._fetcher(params)(query, PAGE_LIMIT, 0)
+        if page.has_more or page.total != page.count:
+            raise pages.incomplete(query, f"it has {page.total} rows, more than the one page asked for")
+        return page.rows()
+
+    async def rows_keyset(
+        self,
+        select: Select,
+        *,
+        after: str | None = None,
+        until: str | None = None,
+        page_size: int = PAGE_LIMIT,
+    ) -> AsyncIterator[Page]:
+        """All pages of a set in windows of its key, from above ``after`` to ``until``; any number of rows.
+
+        Raises ``Incomplete`` when the keys do not rise.
+        """
+        size = pages.check_page_size(page_size)
+        async for page in pages.by_key(self._fetcher(()), select, after=after, until=until, page_size=size):
+            yield page
+
+    def _fetcher(self, params: Sequence[Value]) -> pages.Fetch:
+        async def fetch(query: str, limit: int, offset: int) -> Page:
+            content: dict[str, object] = {"q": query}
+            if params and self._bind_parameters:
+                content["params"] = [bound(value) for value in params]
+            elif params:
+                content["q"] = bind(query, params)
+            attempt = self._attempt(f"Run SuiteQL ({pages.shortened(query)})", "", suiteql=True)
+            return await self._exchange(
+                "POST",
+                self.hosts.url(_SUITEQL_PATH, f"limit={limit}&offset={offset}"),
+                msgspec.json.encode(content),
+                {"Content-Type": "application/json", "Prefer": "transient"},
+                attempt,
+                lambda answer: pages.read_page(answer.content, query),
+            )
+
+        return fetch
+
+    # One request
+
+    def _attempt(self, title: str, record: str, *, is_write: bool = False, suiteql: bool = False) -> Attempt:
+        return Attempt(
+            title,
+            record=record,
+            is_write=is_write,
+            suiteql=suiteql,
+            where=self.hosts.rest_prefix,
+            loopback=self.hosts.is_loopback,
+        )
+
+    async def _read_json(self, path: str, query: str, attempt: Attempt) -> dict[str, Any]:
+        return await self._exchange(
+            "GET", self.hosts.url(path, query), None, {}, attempt, lambda answer: _json_object(answer.content)
+        )
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        attempt: Attempt,
+        read: Callable[[Answer], T],
+        *,
+        read_timeout: float | None = None,
+    ) -> T:
+        """Send one request under the governor and give what ``read`` makes of the answer."""
+        http = self._http
+        if http is None:
+            raise RuntimeError("Use the client inside `async with NetSuite(…) as ns:`.")
+        timeout = httpx.Timeout(
+            read_timeout or self._timeouts.read, connect=self._timeouts.connect, pool=None
+        )
+
+        async def once() -> T:
+            authorization = await self._auth.authorization(method, url, http)
+            request = http.build_request(method, url, content=body, headers=headers, timeout=timeout)
+            answer = await _sent(http, request, authorization, attempt)
+            if answer.status == 401 and self._auth.refused(authorization):
+                authorization = await self._auth.authorization(method, url, http)
+                answer = await _sent(http, request, authorization, attempt)
+            if not 200 <= answer.status < 300:
+                raise errors.from_answer(attempt, answer.status, answer.content, answer.request_id)
+            try:
+                return read(answer)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                raise errors.unusable_answer(
+                    attempt,
+                    answer.status,
+                    answer.content,
+                    answer.request_id,
+                    "The answer is not what was asked for:",
+                ) from None
+
+        return await self.governor.run(once, repeatable=not attempt.is_write)
+
+
+async def _sent(
+    http: httpx.AsyncClient, request: httpx.Request, authorization: str, attempt: Attempt
+) -> Answer:
+    """Send once; an answer of any status, or the error that tells whether it may have been acted on."""
+    request.headers["Authorization"] = authorization
+    try:
+        answer = await http.send(request)
+    except _NOTHING_SENT as error:
+        raise errors.not_connected(attempt, str(error)) from error
+    except httpx.HTTPError as error:
+        raise errors.no_answer(attempt, f"{type(error).__name__}: {error}") from error
+    _LOG.debug("%s %s -> %d (%s)", request.method, request.url.path, answer.status_code, attempt.title)
+    return Answer(answer.status_code, answer.headers, answer.content)
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    found = _JSON.decode(content)
+    if not isinstance(found, dict):
+        raise msgspec.ValidationError("not an object")
+    return found
+
+
+def _written(attempt: Attempt, answer: Answer) -> Answer:
+    """The answer to a write, if its status means that it was carried out."""
+    if answer.status in (201, 204) or (
+        answer.status == 200 and "json" in answer.headers.get("content-type", "")
+    ):
+        return answer
+    raise errors.unusable_answer(
+        attempt, answer.status, answer.content, answer.request_id, "NetSuite does not answer a write so:"
+    )
