@@ -1,0 +1,416 @@
+"""The tenants of a folder: `tenants/<name>.yaml`, each over the base files that it extends.
+
+Here: finding, reading, merging and validating files, the tenant as the rest of the project sees it, and its
+credentials. Not here: YAML itself (`source.py`), the settings' meaning (`models.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from resources.tenants.models import (
+    REFERENCE,
+    BillingSettings,
+    NetSuiteSettings,
+    ReconcileSettings,
+    RecordRules,
+    TenantSettings,
+    WritebackSettings,
+    known_keys,
+)
+from resources.tenants.source import (
+    Node,
+    Place,
+    Problem,
+    Scalar,
+    TenantError,
+    decode,
+    merge,
+    nearest,
+    read_document,
+    shown,
+    without_nulls,
+)
+
+Path_ = tuple[str | int, ...]
+
+TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
+BASE_NAME: Final = re.compile(r"_[a-z0-9][a-z0-9_-]*")
+
+# Where an environment variable may be named; elsewhere `${…}` would silently stay as it is.
+_REFERENCES_ALLOWED: Final = frozenset(
+    {
+        ("netsuite", "base_url"),
+        ("netsuite", "auth", "client_id"),
+        ("netsuite", "auth", "certificate_id"),
+        ("netsuite", "auth", "private_key_file"),
+        ("billing", "url"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A tenant's resolved connection values. Secrets do not show in a repr."""
+
+    netsuite_base_url: str | None
+    netsuite_client_id: SecretStr
+    netsuite_certificate_id: SecretStr
+    netsuite_private_key_file: Path
+    billing_url: SecretStr
+
+
+@dataclass(frozen=True)
+class EffectiveValue:
+    """One value of the effective result and the file that it comes from."""
+
+    path: str
+    value: Scalar
+    place: Place
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One tenant: its settings, where each of them is written, and the hash of the effective result.
+
+    `source` is the text of the tenant's own file. Credentials stay references until `load_credentials`.
+    """
+
+    settings: TenantSettings
+    tree: Node
+    source: str
+    environ: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Tenant({self.name!r}, hash={self.hash[:12]!r})"
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def timezone(self) -> str:
+        """IANA name."""
+        return self.settings.timezone
+
+    @property
+    def first_month(self) -> str:
+        """The first month that is reconciled, YYYY-MM."""
+        return self.settings.first_month
+
+    @property
+    def netsuite(self) -> NetSuiteSettings:
+        return self.settings.netsuite
+
+    @property
+    def billing(self) -> BillingSettings:
+        return self.settings.billing
+
+    @property
+    def reconcile(self) -> ReconcileSettings:
+        return self.settings.reconcile
+
+    @property
+    def writeback(self) -> WritebackSettings:
+        return self.settings.writeback
+
+    @property
+    def records(self) -> Mapping[str, RecordRules]:
+        """The mapping's rules by record type, in the order of the file."""
+        return {str(name): rules for name, rules in self.settings.records.items()}
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the effective result: the same for every way to write it, references unresolved."""
+        canonical = self.settings.model_dump(mode="json", by_alias=True)
+        text = json.dumps(canonical, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def place(self, *path: str | int) -> Place:
+        """Where the value at `path` is written, or the nearest thing around it that is."""
+        return _locate(self.tree, path)[0].place
+
+    def key_place(self, *path: str | int) -> Place:
+        """Where the key of the value at `path` is written, or the nearest thing around it that is."""
+        node, rest = _locate(self.tree, path)
+        return node.place if rest else node.key
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The effective result as plain values: what a version of the tenant was."""
+        plain: dict[str, Any] = self.settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return plain
+
+    def effective_values(self) -> list[EffectiveValue]:
+        """Every value as it counts after all bases, with the file and line that gave it."""
+        return list(_leaves(self.tree, ()))
+
+    def load_credentials(self, environ: Mapping[str, str] | None = None) -> Credentials:
+        """The values behind the `${NAME}` references, from `environ` (else from what `load` was given).
+
+        Raises `TenantError` naming every variable that is not set, with its file and line.
+        """
+        variables = environ if environ is not None else self.environ
+        if variables is None:
+            raise ValueError("load_credentials needs the environment to read")
+        problems: list[Problem] = []
+
+        def resolve(text: str, *path: str) -> str:
+            for name in REFERENCE.findall(text):
+                if not variables.get(name):
+                    message = (
+                        f"the environment variable {name} is not set; set it before starting"
+                        f" (it gives {'.'.join(path)} of tenant {self.name})"
+                    )
+                    problems.append(Problem.at(self.place(*path), message))
+            return REFERENCE.sub(lambda found: variables.get(found[1], ""), text)
+
+        auth = self.netsuite.auth
+        base_url = self.netsuite.base_url
+        credentials = Credentials(
+            netsuite_base_url=resolve(base_url, "netsuite", "base_url") if base_url else None,
+            netsuite_client_id=SecretStr(resolve(auth.client_id, "netsuite", "auth", "client_id")),
+            netsuite_certificate_id=SecretStr(
+                resolve(auth.certificate_id, "netsuite", "auth", "certificate_id")
+            ),
+            netsuite_private_key_file=Path(
+                resolve(auth.private_key_file, "netsuite", "auth", "private_key_file")
+            ),
+            billing_url=SecretStr(resolve(self.billing.url, "billing", "url")),
+        )
+        if problems:
+            raise TenantError(problems)
+        return credentials
+
+
+class TenantRegistry:
+    """The tenants of one folder. Files are read when a tenant is loaded, never to list the names."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.root = Path(path)
+        self._read: dict[Path, tuple[tuple[int, int], Node, str]] = {}
+
+    def names(self) -> list[str]:
+        """The tenants in order, by file name alone; a leading underscore marks a base file.
+
+        Raises `TenantError` when there is no such folder.
+        """
+        return sorted(path.stem for path in self._files() if TENANT_NAME.fullmatch(path.stem))
+
+    def misnamed(self) -> list[Problem]:
+        """Files that look like tenants but have a name that cannot be one, and are therefore not listed."""
+        problems = []
+        for path in self._files(".yaml", ".yml"):
+            stem = path.stem
+            if path.suffix == ".yml":
+                problems.append(Problem(self._shown(path), 1, 1, f"rename it to {stem}.yaml to be read"))
+            elif not TENANT_NAME.fullmatch(stem) and not BASE_NAME.fullmatch(stem):
+                problems.append(Problem(self._shown(path), 1, 1, _bad_name(stem)))
+        return sorted(problems)
+
+    def load(self, name: str, environ: Mapping[str, str] | None = None) -> Tenant:
+        """The tenant `name` as its file says now; raises `TenantError` with every mistake.
+
+        `environ` is only remembered, for `Tenant.load_credentials`.
+        """
+        path = self.root / f"{name}.yaml"
+        file = self._shown(path)
+        if not TENANT_NAME.fullmatch(name):
+            raise TenantError([Problem(file, 1, 1, _bad_name(name))])
+        if not path.is_file():
+            raise TenantError(
+                [Problem(file, 1, 1, f"there is no tenant '{name}'{nearest(name, self.names())}")]
+            )
+        own, source = self._document(path)
+        tree = without_nulls(self._extended(own, [f"{name}.yaml"]))
+        return Tenant(_validated(tree, name), tree, source, environ)
+
+    def _files(self, *suffixes: str) -> list[Path]:
+        try:
+            entries = list(self.root.iterdir())
+        except OSError as error:
+            raise TenantError(
+                [Problem(str(self.root), 1, 1, f"the folder of tenants cannot be read ({error.strerror})")]
+            ) from None
+        return [path for path in entries if path.suffix in (suffixes or (".yaml",))]
+
+    def _shown(self, path: Path) -> str:
+        """A file as people name it: with its folder, wherever that is."""
+        return f"{path.parent.name}/{shown(path.name)}" if path.parent.name else shown(path.name)
+
+    def _document(self, path: Path) -> tuple[Node, str]:
+        file = self._shown(path)
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            known = self._read.get(path)
+            if known is not None and known[0] == stamp:
+                return known[1], known[2]
+            data = path.read_bytes()
+        except OSError as error:
+            raise TenantError([Problem(file, 1, 1, f"the file cannot be read ({error.strerror})")]) from None
+        text = decode(data, file)
+        node = read_document(text, file)
+        self._read[path] = (stamp, node, text)
+        return node, text
+
+    def _extended(self, node: Node, chain: list[str]) -> Node:
+        """`node` over everything that it extends; `chain` is the files on the way here."""
+        extends = node.get("extends")
+        if extends is None:
+            return node
+        assert isinstance(node.value, Mapping)
+        own = Node(
+            {key: value for key, value in node.value.items() if key != "extends"}, node.place, node.key
+        )
+        base = extends.value
+        if base is None:
+            return own
+        if not isinstance(base, str) or not BASE_NAME.fullmatch(base):
+            message = "'extends' names one base file of this folder without its ending, such as _defaults"
+            raise TenantError([Problem.at(extends.place, message)])
+        file = f"{base}.yaml"
+        if file in chain:
+            circle = " -> ".join([*chain[chain.index(file) :], file])
+            raise TenantError([Problem.at(extends.place, f"'extends' goes round in a circle: {circle}")])
+        path = self.root / file
+        if not path.is_file():
+            bases = [found.stem for found in self._files() if BASE_NAME.fullmatch(found.stem)]
+            message = f"there is no base file {file}{nearest(base, bases)}"
+            raise TenantError([Problem.at(extends.place, message)])
+        below = self._extended(self._document(path)[0], [*chain, file])
+        return merge(below, own)
+
+
+def _bad_name(name: str) -> str:
+    return (
+        f"'{shown(name)}' cannot be a tenant's name: use lower-case letters, digits and hyphens,"
+        " beginning with a letter or digit"
+    )
+
+
+def _locate(tree: Node, path: Path_) -> tuple[Node, Path_]:
+    """The deepest node on the way to `path`, and the steps that it lacks."""
+    node = tree
+    for index, step in enumerate(path):
+        below = node.get(step)
+        if below is None and isinstance(node.value, tuple):
+            # A list of names stands for a mapping of each to itself.
+            below = next((item for item in node.value if item.value == step), None)
+        if below is None:
+            return node, path[index:]
+        node = below
+    return node, ()
+
+
+def _leaves(node: Node, path: tuple[str, ...]) -> Iterator[EffectiveValue]:
+    if isinstance(node.value, Mapping):
+        for key, value in node.value.items():
+            yield from _leaves(value, (*path, key))
+    elif isinstance(node.value, tuple):
+        for index, value in enumerate(node.value):
+            yield from _leaves(value, (*path, str(index)))
+    else:
+        yield EffectiveValue(".".join(path), node.value, node.place)
+
+
+def _validated(tree: Node, name: str) -> TenantSettings:
+    problems = list(_misplaced_references(tree, ()))
+    try:
+        settings = TenantSettings.model_validate(tree.plain())
+    except ValidationError as error:
+        problems += [_problem(tree, details) for details in error.errors(include_url=False)]
+        raise TenantError(problems) from None
+    if settings.name != name:
+        message = f"this file is tenant '{name}' by its name, but says '{shown(settings.name)}'"
+        problems.append(Problem.at(_locate(tree, ("tenant",))[0].place, message))
+    for below, message in settings.billing.mistakes():
+        node, rest = _locate(tree, ("billing", *below))
+        problems.append(Problem.at(node.place if rest else node.key, message))
+    if problems:
+        raise TenantError(problems)
+    return settings
+
+
+def _misplaced_references(node: Node, path: tuple[str, ...]) -> Iterator[Problem]:
+    if isinstance(node.value, Mapping):
+        for key, value in node.value.items():
+            yield from _misplaced_references(value, (*path, key))
+    elif isinstance(node.value, tuple):
+        for value in node.value:
+            yield from _misplaced_references(value, path)
+    elif isinstance(node.value, str) and "${" in node.value and path not in _REFERENCES_ALLOWED:
+        allowed = ", ".join(".".join(known) for known in sorted(_REFERENCES_ALLOWED))
+        yield Problem.at(node.place, f"the environment can be named only in {allowed}")
+
+
+def _problem(tree: Node, details: ErrorDetails) -> Problem:
+    """One finding of the validation as a sentence at the place that is to be mended."""
+    path = tuple(step for step in details["loc"] if step != "[key]")
+    kind = details["type"]
+    node, rest = _locate(tree, path)
+    if kind == "extra_forbidden":
+        known = known_keys(path[:-1])
+        name = str(path[-1])
+        hint = nearest(name, known) or f"; known here: {', '.join(known)}"
+        return Problem.at(node.key, f"unknown key '{shown(name)}'{hint}")
+    if kind == "missing":
+        around = ".".join(str(step) for step in path[:-1])
+        where = f" in {around}" if around else ""
+        return Problem.at(node.key, f"the key '{path[-1]}' is missing{where}")
+    if details["loc"][-1:] == ("[key]",):
+        return Problem.at(node.key, _choice(details, "record type"))
+    if rest and not node.get(rest[0]):
+        return Problem.at(node.key, _sentence(details))
+    return Problem.at(node.place, _sentence(details))
+
+
+def _choice(details: ErrorDetails, what: str) -> str:
+    expected = str(details.get("ctx", {}).get("expected", ""))
+    choices = re.findall(r"'([^']*)'", expected)
+    given = details["input"]
+    said = f"'{shown(given)}'" if isinstance(given, str) else _what(given)
+    hint = nearest(given, choices) if isinstance(given, str) else ""
+    return f"unknown {what} {said}{hint}" + ("" if hint else f"; use {' or '.join(choices)}")
+
+
+def _what(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return f"'{shown(str(value))}'"
+
+
+_EXPECTED: Final = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+}
+
+
+def _sentence(details: ErrorDetails) -> str:
+    kind = details["type"]
+    if kind == "value_error":
+        return str(details["ctx"]["error"])
+    if kind == "literal_error":
+        return _choice(details, f"value for {details['loc'][-1]}:")
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}, found {_what(details['input'])}"
+    message = details["msg"]
+    return f"{message[0].lower()}{message[1:]}, found {_what(details['input'])}"
