@@ -50,7 +50,7 @@ class FieldType:
     @property
     def is_custom(self) -> bool:
         """Whether the account made this field, so that its kind is declared or discovered, not known."""
-        return self.name.startswith(CUSTOM_PREFIXES)
+        return self.name.startswith(tuple(CUSTOM_PREFIXES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,19 @@ class UnknownField(LookupError):
     ``nearest`` holds the right names that look most like it, the likeliest first.
     """
 
-    def __init__(self, where: str, name: str, nearest: tuple[str, ...]) -> None:
+    def __init__(self, where: str, name: str, nearest: tuple[str, ...] = (), hint: str = "") -> None:
         self.where = where
         self.name = name
         self.nearest = nearest
-        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-        super().__init__(f"{where} has no '{name}'.{hint}")
+        self.hint = hint or (f"Did you mean {' or '.join(nearest)}?" if nearest else "")
+        super().__init__(f"{where} has no '{name}'. {self.hint}".rstrip())
 
 
-CUSTOM_PREFIXES: Final = ("custbody_", "custcol_", "custentity_", "custrecord_", "cseg_")
+CUSTOM_PREFIXES: Final[Mapping[str, str]] = {
+    "custbody_": "a transaction's header",
+    "custcol_": "the item lines of a transaction",
+    "custentity_": "a customer",
+    "custrecord_": "a custom record",
+    "cseg_": "a header or the lines",
+}
+"""The prefixes of custom fields, and where each stands."""

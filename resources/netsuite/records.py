@@ -102,6 +102,9 @@ def field(
             return standard
     if (custom := _custom(owner, sublist, wanted, kind, target)) is not None:
         return custom
+    for prefix, place in CUSTOM_PREFIXES.items():
+        if wanted.startswith(prefix):
+            raise UnknownField(where, name, hint=f"A field that begins with {prefix} stands on {place}.")
     raise UnknownField(where, name, _nearest(name, fields))
 
 
