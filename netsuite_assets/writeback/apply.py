@@ -1,0 +1,369 @@
+"""Applying a plan: settle what is in doubt, look at the targets once more, note the intents, send, note the answers.
+
+Here: the write protocol. The bytes are the plan's. Not here: what to write (`plan.py`), or whether NetSuite holds
+it afterwards (`verify.py`). Imports no Dagster.
+
+Order of safety: an intent is durably in the ledger before its first byte goes out; an intent without a known
+outcome is looked up before anything else happens; nothing is ever sent twice on a guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from netsuite_assets import frames
+from netsuite_assets.extract.lookup import Found, closed_months, find_by_external_id, find_by_internal_id
+from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.plan import Planned, PlanRefused, label_of, load_plan, request_of
+from resources.ledger import Event, Intent, Ledger, NewIntent
+from resources.netsuite.client import NetSuite
+from resources.netsuite.errors import NetSuiteError, NotFound
+from resources.netsuite.writes import WriteRequest
+from resources.tenants import Tenant
+from resources.warehouse import TenantWarehouse
+
+Clock = Callable[[], datetime]
+#: Told after each operation: how many are done, of how many.
+Progress = Callable[[int, int], None]
+
+_CARRIED = (
+    "period",
+    "plan_id",
+    "operation_key",
+    "record",
+    "action",
+    "external_id",
+    "internal_id",
+    "number",
+    "name",
+    "amount",
+    "currency",
+)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a plan: one row an operation (frame `OUTCOMES`), and what was settled before."""
+
+    plan_id: str
+    outcomes: pd.DataFrame
+    settled: int
+
+    def count(self, *states: str) -> int:
+        """How many operations ended in one of these states."""
+        return int(self.outcomes["state"].isin(states).sum())
+
+
+async def settle(netsuite: NetSuite, tenant: str, ledger: Ledger, clock: Clock) -> int:
+    """Look up every write of the tenant whose outcome is not known; the number of writes settled.
+
+    A record that is there is adopted, one that is not was not written. Either way the next reconciliation
+    compares it anew, so that half of a write is found as a difference like any other.
+    """
+    doubtful = ledger.open_intents(tenant)
+    if not doubtful:
+        return 0
+    wanted = [(intent.record, intent.action, intent.target) for intent in doubtful]
+    found = await _look_up(netsuite, wanted, confirm=True)
+    events = []
+    for intent in doubtful:
+        there = found[intent.record].get(intent.target)
+        gone = intent.action == "delete"
+        if (there is None) == gone:
+            detail = "deleted" if gone else "found by its external id"
+            internal_id = there.internal_id if there else None
+            events.append(Event(intent.id, "adopted", internal_id=internal_id, detail=detail))
+        else:
+            detail = "still there" if gone else "not there: the write did not arrive"
+            events.append(Event(intent.id, "not_found", detail=detail))
+    ledger.record(events, clock())
+    return len(doubtful)
+
+
+async def apply_plan(
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    ledger: Ledger,
+    clock: Clock,
+    progress: Progress,
+) -> Applied:
+    """Send the approved plan of a period and write its outcomes and exceptions.
+
+    Raises `PlanRefused`, before anything is sent, when the tenant's policy does not allow writing, the plan is
+    not approved, was altered, or rests on what has changed.
+    """
+    if tenant.writeback.mode != "apply":
+        raise PlanRefused(
+            f"{tenant.name}: nothing was sent, because the tenant's file says writeback.mode:"
+            f" {tenant.writeback.mode}. Set it to apply when the plan reads well."
+        )
+    settled = await settle(netsuite, tenant.name, ledger, clock)
+    planned = load_plan(warehouse, tenant, mapping, period, ledger)
+    rows: list[dict[str, Any]] = [
+        {key: (None if value is pd.NA else value) for key, value in row.items()}
+        for row in planned.operations.to_dict("records")
+    ]
+    if any(row["held"] is None for row in rows):
+        _require_approval(tenant, period, planned)
+    run = _Run(netsuite, tenant, period, planned.plan.plan_id, ledger, clock, progress)
+    outcomes = await run.all(rows)
+    table = frames.rows_frame(frames.OUTCOMES, outcomes)
+    with warehouse.transaction():
+        frames.replace(warehouse, frames.OUTCOMES, period, table)
+        frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
+    return Applied(planned.plan.plan_id, table, settled)
+
+
+def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
+    if planned.approval is None:
+        raise PlanRefused(
+            f"{tenant.name}, {period}: the plan of {planned.plan.operations:,} operations"
+            f" ({planned.plan.amounts or 'no amounts'}) waits for a named person's approval:"
+            f" {planned.plan.held_because}. Nothing was sent."
+            f" Read it and run: recon approve {tenant.name} {period} --by NAME --note WHY"
+        )
+
+
+async def _look_up(netsuite: NetSuite, wanted: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, Found]]:
+    """What NetSuite holds now of (record, action, target): deletes by internal id, all others by external id."""
+    groups: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for record, action, target in wanted:
+        groups[record, action == "delete"].append(target)
+    found: dict[str, dict[str, Found]] = defaultdict(dict)
+    for (record, by_internal_id), targets in groups.items():
+        unique = sorted(set(targets))
+        if by_internal_id:
+            found[record].update(await find_by_internal_id(netsuite, record, unique))
+        else:
+            found[record].update(await find_by_external_id(netsuite, record, unique, confirm=confirm))
+    return found
+
+
+class _Run:
+    """One apply: its waves, its intents and its outcomes."""
+
+    def __init__(
+        self,
+        netsuite: NetSuite,
+        tenant: Tenant,
+        period: str,
+        plan_id: str,
+        ledger: Ledger,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._netsuite = netsuite
+        self._tenant = tenant
+        self._period = period
+        self._plan_id = plan_id
+        self._ledger = ledger
+        self._clock = clock
+        self._progress = progress
+        self._outcomes: dict[str, dict[str, Any]] = {}
+        self._total = 0
+
+    async def all(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The outcome of every operation, in the plan's order; later waves wait for earlier ones."""
+        self._total = len(rows)
+        ready = await self._still_as_planned(rows)
+        missing_customers: set[str] = set()
+        for wave in sorted({row["wave"] for row in ready}):
+            sendable = []
+            for row in (row for row in ready if row["wave"] == wave):
+                if row["waits_for"] in missing_customers:
+                    self._end(
+                        row, "waiting", f"its customer {row['waits_for']} was not written", _CUSTOMER_FIRST
+                    )
+                else:
+                    sendable.append(row)
+            await self._send_wave(sendable)
+            missing_customers |= {
+                row["external_id"]
+                for row in sendable
+                if row["record"] == "customer"
+                and row["action"] == "create"
+                and self._outcomes[row["operation_key"]]["state"] not in ("written", "adopted")
+            }
+        return [self._outcomes[row["operation_key"]] for row in rows]
+
+    async def _still_as_planned(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The operations that may be sent: not held, their period open and their target unchanged since the plan."""
+        candidates = []
+        for row in rows:
+            if row["held"] is None:
+                candidates.append(row)
+            else:
+                self._end(row, "held", row["held"], _HELD)
+        if not candidates:
+            return []
+        closed = await closed_months(self._netsuite, self._period, self._period)
+        found = await _look_up(
+            self._netsuite, [(row["record"], row["action"], _target(row)) for row in candidates]
+        )
+        ready = []
+        for row in candidates:
+            now = found[row["record"]].get(_target(row))
+            is_document = TABLES[row["record"]].lines is not None
+            if is_document and self._period in closed:
+                self._end(
+                    row, "held", f"the accounting period {self._period} is {closed[self._period]} now", _HELD
+                )
+            elif row["action"] == "create" and now is not None:
+                self._end(row, "stale", f"NetSuite has it now, as internal id {now.internal_id}", _PLAN_AGAIN)
+            elif row["action"] != "create" and now is None:
+                self._end(row, "stale", "NetSuite does not have it any more", _PLAN_AGAIN)
+            elif now is not None and now.last_modified != row["base_modified"]:
+                self._end(row, "stale", f"it was changed in NetSuite at {now.last_modified}", _PLAN_AGAIN)
+            else:
+                ready.append(row)
+        return ready
+
+    async def _send_wave(self, rows: Sequence[dict[str, Any]]) -> None:
+        requests = [request_of(row) for row in rows]
+        if not requests:
+            return
+        intents = self._ledger.intend(
+            self._tenant.name, self._period, self._plan_id, [_intent(row) for row in rows], self._clock()
+        )
+        async with asyncio.TaskGroup() as group:
+            for row, request, intent in zip(rows, requests, intents, strict=True):
+                group.create_task(self._send(row, request, intent))
+
+    async def _send(self, row: dict[str, Any], request: WriteRequest, intent: Intent) -> None:
+        try:
+            answer = await self._netsuite.send(request)
+        except NetSuiteError as error:
+            self._failed(row, intent, error)
+        else:
+            self._ledger.record(
+                [
+                    Event(
+                        intent.id,
+                        "answered",
+                        status=answer.status,
+                        internal_id=answer.internal_id,
+                        request_id=answer.request_id,
+                        detail="; ".join(answer.warnings) or None,
+                    )
+                ],
+                self._clock(),
+            )
+            self._end(row, "written", "; ".join(answer.warnings) or None, None, answer.internal_id)
+
+    def _failed(self, row: dict[str, Any], intent: Intent, error: NetSuiteError) -> None:
+        if isinstance(error, NotFound) and row["action"] == "delete":
+            self._ledger.record(
+                [Event(intent.id, "adopted", error.status, detail="already gone")], self._clock()
+            )
+            self._end(row, "adopted", "already gone", None)
+            return
+        in_doubt = error.in_doubt
+        self._ledger.record(
+            [
+                Event(
+                    intent.id,
+                    "in_doubt" if in_doubt else "rejected",
+                    status=error.status,
+                    request_id=error.request_id or None,
+                    detail=str(error),
+                )
+            ],
+            self._clock(),
+        )
+        self._end(row, "in_doubt" if in_doubt else "rejected", str(error), error.what_to_do or _PLAN_AGAIN)
+
+    def _end(
+        self,
+        row: Mapping[str, Any],
+        state: str,
+        detail: str | None,
+        next_step: str | None,
+        internal_id: str | None = None,
+    ) -> None:
+        self._outcomes[row["operation_key"]] = {
+            **{name: row[name] for name in _CARRIED},
+            "internal_id": internal_id or row["internal_id"],
+            "state": state,
+            "detail": detail,
+            "next_step": next_step,
+            "verified": None,
+        }
+        self._progress(len(self._outcomes), self._total)
+
+
+_HELD = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods), or leave it and book by hand."
+_PLAN_AGAIN = "Run the reconciliation again: it compares afresh and plans what is still needed."
+_CUSTOMER_FIRST = "Mend the customer's exception first; this follows in the next run."
+_LOOKED_UP_NEXT = "Nothing to do now: the next run looks it up in NetSuite before anything else is sent."
+
+
+def _target(row: Mapping[str, Any]) -> str:
+    return str(row["internal_id"] if row["action"] == "delete" else row["external_id"])
+
+
+def _intent(row: Mapping[str, Any]) -> NewIntent:
+    return NewIntent(
+        operation_key=row["operation_key"],
+        record=row["record"],
+        target=_target(row),
+        number=row["number"],
+        name=row["name"],
+        action=row["action"],
+        method=row["method"],
+        path=row["path"],
+        query=row["query"],
+        body=row["body"],
+        body_hash=row["body_hash"],
+    )
+
+
+_CODES = {
+    "rejected": "rejected",
+    "in_doubt": "in_doubt",
+    "stale": "changed_since_planned",
+    "held": "period_closed",
+    "waiting": "rejected",
+}
+
+
+def exceptions_of(period: str, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The exceptions that outcomes leave for a person: all that was not written, or not found again afterwards."""
+    rows = []
+    for row in outcomes.to_dict("records"):
+        row = {key: (None if value is pd.NA else value) for key, value in row.items()}
+        if row["state"] in ("written", "adopted"):
+            if row["verified"] is not False:
+                continue
+            code, next_step = "not_verified", row["next_step"] or _PLAN_AGAIN
+        else:
+            code = _CODES[row["state"]]
+            next_step = _LOOKED_UP_NEXT if code == "in_doubt" else row["next_step"] or _PLAN_AGAIN
+        rows.append(
+            {
+                "period": period,
+                "stage": "apply",
+                "code": code,
+                **{name: row[name] for name in ("record", "external_id", "internal_id", "number", "name")},
+                "amount": row["amount"],
+                "currency": row["currency"],
+                "reason": f"The {row['action']} of {label_of(row)}: {row['detail'] or 'not found as written'}",
+                "next_step": next_step,
+            }
+        )
+    return frames.rows_frame(frames.EXCEPTIONS, rows)
+
+
+def states(outcomes: pd.DataFrame) -> Counter[str]:
+    """How many operations ended in each state."""
+    return Counter(outcomes["state"].tolist())

@@ -1,0 +1,525 @@
+"""The plan: from the differences to the exact requests that would repair them.
+
+Here: which operations, in which order, with which bytes; what policy holds back; whether a person must approve.
+Nothing is sent here: `apply.py` sends the bytes of this plan and no others. Imports no Dagster.
+
+A record that NetSuite lacks is created by an upsert to its external id, so that sending it twice makes one record.
+One that differs gets only the fields that differ; where lines differ, all lines are replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from netsuite_assets import frames
+from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.reconcile.engine import required_slices
+from netsuite_assets.tables import TABLES
+from resources.ledger import Approval, Ledger, Plan
+from resources.netsuite.writes import WriteRequest, delete_request, eid, update_request, upsert_request
+from resources.tenants import Tenant
+from resources.warehouse import TenantWarehouse, quote
+
+#: Customers before the documents that name them; removals before the documents that take their place.
+CUSTOMERS, REMOVALS, INVOICES, CREDIT_MEMOS = range(4)
+_WAVES = {"customer": CUSTOMERS, "invoice": INVOICES, "creditMemo": CREDIT_MEMOS}
+
+#: Kinds of difference that an update of the record repairs.
+_REPAIRED_BY_UPDATE = frozenset(
+    {"changed", "wrong_customer", "line_missing", "line_extra", "line_changed", "total"}
+)
+_LINE_KINDS = frozenset({"line_missing", "line_extra", "line_changed", "total"})
+
+AUTOMATIC = "policy"
+
+
+class PlanRefused(Exception):
+    """No plan can be made or applied; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan as made: its operations (frame `PLAN`), why it waits for a person, and its approval if it has one."""
+
+    plan: Plan
+    operations: pd.DataFrame
+    approval: Approval | None
+
+
+@dataclass
+class _Target:
+    """One record and all that differs in it."""
+
+    record: str
+    external_id: str | None
+    internal_id: str | None
+    number: str | None
+    name: str | None
+    currency: str | None
+    kinds: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+    amount: Decimal = Decimal(0)
+    changes: list[str] = field(default_factory=list)
+
+
+def make_plan(
+    warehouse: TenantWarehouse,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    ledger: Ledger,
+    now: datetime,
+) -> Planned:
+    """Plan the repair of the differences that the last reconciliation found, and note it in the ledger.
+
+    Writes the period's `write_back.plan` and the exceptions of stage `plan`. The same differences and policy
+    give the same plan, byte for byte.
+    """
+    inputs = inputs_hash(warehouse, mapping, period)
+    operations = _operations(warehouse, tenant, mapping, period)
+    plan_id = plan_hash(tenant.name, period, mapping.hash, inputs, operations)
+    for operation in operations:
+        operation["plan_id"] = plan_id
+    table = frames.rows_frame(frames.PLAN, operations)
+    sent = [operation for operation in operations if operation["held"] is None]
+    amounts = _by_currency(sent)
+    held_because = _needs_a_person(warehouse, tenant, mapping, period, sent, amounts)
+    plan = Plan(
+        plan_id,
+        tenant.name,
+        period,
+        now,
+        mapping.hash,
+        inputs,
+        len(sent),
+        shown_amounts(amounts),
+        held_because,
+    )
+    ledger.record_mapping(tenant.name, mapping.hash, tenant.effective, now)
+    ledger.record_plan(plan)
+    approval = ledger.approval(plan_id)
+    if approval is None and held_because is None and sent and tenant.writeback.mode == "apply":
+        approval = Approval(plan_id, AUTOMATIC, True, "within the tenant's automatic limits", now)
+        ledger.approve(approval)
+    with warehouse.transaction():
+        frames.replace(warehouse, frames.PLAN, period, table)
+        frames.replace_exceptions(
+            warehouse, period, ("plan",), _exceptions(tenant, period, operations, plan, approval)
+        )
+    return Planned(plan, table, approval)
+
+
+def load_plan(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, ledger: Ledger
+) -> Planned:
+    """The plan of a period as it was made, refused if it or anything it rests on has changed since."""
+    operations = frames.read(warehouse, frames.PLAN, period).sort_values("sequence", ignore_index=True)
+    made = ledger.plan_ids(tenant.name, period)
+    if not made:
+        raise PlanRefused(
+            f"{tenant.name}, {period}: there is no plan to apply. Materialize correction_plan first."
+        )
+    plan = ledger.plan(made[0])
+    assert plan is not None
+    rows = operations.to_dict("records")
+    if plan_hash(tenant.name, period, plan.mapping_hash, plan.inputs_hash, rows) != plan.plan_id:
+        raise PlanRefused(
+            f"{tenant.name}, {period}: the plan in the warehouse is not the plan {plan.plan_id[:12]} that was made:"
+            " it has been altered since, or belongs to an earlier one. Nothing was sent."
+            " Materialize correction_plan again and have that approved."
+        )
+    if plan.mapping_hash != mapping.hash or plan.inputs_hash != inputs_hash(warehouse, mapping, period):
+        raise PlanRefused(
+            f"{tenant.name}, {period}: what the plan {plan.plan_id[:12]} rests on has changed since it was made"
+            " (billing, NetSuite or the mapping was read again). Nothing was sent."
+            " Run the reconciliation again and apply its plan."
+        )
+    return Planned(plan, operations, ledger.approval(plan.plan_id))
+
+
+def inputs_hash(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> str:
+    """A hash of everything the plan rests on: the content of each slice that was compared."""
+    proofs = warehouse.require_slices(required_slices(mapping, period))
+    return _sha256(
+        f"{proof.table}={proof.content_hash}" for proof in sorted(proofs, key=lambda proof: proof.table)
+    )
+
+
+def plan_hash(
+    tenant: str, period: str, mapping_hash: str, inputs: str, operations: Sequence[Mapping[str, Any]]
+) -> str:
+    """The plan's identity: its inputs and each operation with its bytes and whether it is held, in order."""
+    return _sha256(
+        [tenant, period, mapping_hash, inputs]
+        + [
+            f"{row['operation_key']} {row['wave']} {request_hash(_request(row))} {_text(row['held']) or ''}"
+            for row in operations
+        ]
+    )
+
+
+def request_hash(request: WriteRequest) -> str:
+    """The hash of the exact request: method, path, query and body."""
+    return _sha256([request.method, request.path, request.query, request.body.decode()])
+
+
+def request_of(row: Mapping[str, Any]) -> WriteRequest:
+    """The request that a row of the plan stands for; refused when it is not the one that was hashed."""
+    request = _request(row)
+    if request_hash(request) != row["body_hash"]:
+        raise PlanRefused(
+            f"the {row['action']} of {row['record']} {row['external_id']} ({_text(row['number'])}) was altered after"
+            " it was planned. Nothing was sent. Make the plan again."
+        )
+    return request
+
+
+def _request(row: Mapping[str, Any]) -> WriteRequest:
+    return WriteRequest(
+        method=row["method"],
+        path=row["path"],
+        query=row["query"],
+        body=str(row["body"]).encode(),
+        label=label_of(row),
+    )
+
+
+def label_of(row: Mapping[str, Any]) -> str:
+    """An operation's record as people know it: `invoice INV-7 of Acme GmbH (inv-7)`."""
+    tables = TABLES[row["record"]]
+    parts = [tables.label, _text(row["number"]) or "", f"of {row['name']}" if _text(row["name"]) else ""]
+    where = _text(row["external_id"]) or f"internal id {_text(row['internal_id'])}"
+    return " ".join(part for part in parts if part) + f" ({where})"
+
+
+def shown_amounts(amounts: Mapping[str, Decimal]) -> str:
+    """Amounts by currency, for people: `EUR 10.00; USD 1,299.50`."""
+    return "; ".join(f"{currency} {amount:,.2f}" for currency, amount in sorted(amounts.items()))
+
+
+# Operations
+
+
+def _operations(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
+) -> list[dict[str, Any]]:
+    targets = _targets(frames.read(warehouse, frames.DIFFERENCES, period))
+    closed = _closed_periods(warehouse)
+    operations: list[dict[str, Any]] = []
+    for record, rules in mapping.records.items():
+        of_record = [target for target in targets if target.record == record]
+        expected = _rows_by_external_id(warehouse, record, period, of_record)
+        lines = _lines_by_external_id(warehouse, record, period, of_record)
+        base = _bases(warehouse, record, period)
+        for target in of_record:
+            action = _action(target, tenant)
+            if action is None:
+                continue
+            header = expected.get(target.external_id or "")
+            request = _build(target, action, rules, header, lines.get(target.external_id or "", []))
+            modified, dated_in, _ = base.get(target.internal_id or "", (None, None, None))
+            row: dict[str, Any] = {
+                "period": period,
+                "wave": REMOVALS if action == "delete" else _WAVES[record],
+                "record": record,
+                "action": action,
+                "external_id": target.external_id,
+                "internal_id": target.internal_id,
+                "base_modified": modified,
+                "waits_for": _customer_of(rules, header) if action != "delete" else None,
+                "number": target.number,
+                "name": target.name,
+                "amount": target.amount,
+                "currency": target.currency,
+                "changes": _shown_changes(target, action),
+                "method": request.method,
+                "path": request.path,
+                "query": request.query,
+                "body": request.body.decode(),
+                "body_hash": request_hash(request),
+                "held": _held(tenant, record, period, dated_in, closed),
+            }
+            row["operation_key"] = _sha256(
+                [tenant.name, record, action, row["external_id"] or "", row["internal_id"] or "",
+                 row["body_hash"], modified or ""]
+            )  # fmt: skip
+            operations.append(row)
+    operations.sort(key=lambda row: (row["wave"], row["external_id"] or "", row["internal_id"] or ""))
+    _hold_children(operations)
+    for sequence, row in enumerate(operations, start=1):
+        row["sequence"] = sequence
+    return operations
+
+
+def _targets(differences: pd.DataFrame) -> list[_Target]:
+    """The differing records in a stable order, each with all its differences that billing owns."""
+    found: dict[tuple[str, str | None, str | None], _Target] = {}
+    for row in differences.to_dict("records"):
+        row = {key: (None if value is pd.NA else value) for key, value in row.items()}
+        if row["owner"] != "billing":
+            continue
+        key = (row["record"], row["external_id"], row["internal_id"])
+        target = found.setdefault(
+            key, _Target(*key, number=row["number"], name=row["name"], currency=row["currency"])
+        )
+        target.kinds.add(row["kind"])
+        target.changes.append(row["reason"])
+        if row["kind"] in ("line_missing", "line_extra", "line_changed"):
+            target.amount += row["amount"]
+        else:
+            target.amount = max(target.amount, row["amount"])
+        if row["field"] is not None and row["line"] is None and row["kind"] != "total":
+            target.fields.add(row["field"])
+    return list(found.values())
+
+
+def _action(target: _Target, tenant: Tenant) -> str | None:
+    if "missing_in_netsuite" in target.kinds:
+        return "create"
+    if "duplicate" in target.kinds:
+        return "delete" if tenant.writeback.duplicate == "delete" else None
+    if "only_in_netsuite" in target.kinds:
+        return "delete" if tenant.writeback.only_in_netsuite == "delete" else None
+    return "update" if target.kinds & _REPAIRED_BY_UPDATE else None
+
+
+def _build(
+    target: _Target,
+    action: str,
+    rules: RecordMapping,
+    header: Mapping[str, Any] | None,
+    lines: Sequence[Mapping[str, Any]],
+) -> WriteRequest:
+    if action == "delete":
+        assert target.internal_id is not None
+        return delete_request(target.record, target.internal_id)
+    assert header is not None
+    assert target.external_id is not None
+    if action == "create":
+        body = rules.body(header, lines)
+        return upsert_request(target.record, target.external_id, body)
+    with_lines = bool(target.kinds & _LINE_KINDS)
+    body = rules.body(header, lines, only=target.fields, with_lines=with_lines)
+    return update_request(
+        target.record, eid(target.external_id), body, replace=("item",) if with_lines else ()
+    )
+
+
+def _customer_of(rules: RecordMapping, header: Mapping[str, Any] | None) -> str | None:
+    for mapped in rules.fields:
+        if mapped.target == "customer" and header is not None:
+            value = header.get(mapped.name)
+            return None if value is None else str(value)
+    return None
+
+
+def _shown_changes(target: _Target, action: str) -> str:
+    if action == "create":
+        return f"Create {target.external_id} in NetSuite."
+    return " ".join(dict.fromkeys(target.changes))
+
+
+def _held(
+    tenant: Tenant, record: str, period: str, dated_in: str | None, closed: Mapping[str, str]
+) -> str | None:
+    """Why an operation on a document may not be sent: its month, now or before, takes no postings."""
+    if record == "customer":
+        return None
+    for month in dict.fromkeys((period, dated_in or period)):
+        if month in closed:
+            reason = f"the accounting period {month} is {closed[month]} in NetSuite"
+            if tenant.writeback.closed_period == "fail":
+                raise PlanRefused(
+                    f"{tenant.name}, {period}: no plan was made, because {reason} and the tenant's file says"
+                    " writeback.closed_period: fail. Open the period, or set it to hold."
+                )
+            return f"period_closed: {reason}"
+    return None
+
+
+def _hold_children(operations: Sequence[dict[str, Any]]) -> None:
+    held = {row["external_id"]: row for row in operations if row["record"] == "customer" and row["held"]}
+    for row in operations:
+        parent = held.get(row["waits_for"])
+        if row["held"] is None and parent is not None:
+            row["held"] = f"its customer {row['waits_for']} is held: {parent['held']}"
+
+
+# Reading the warehouse
+
+
+def _closed_periods(warehouse: TenantWarehouse) -> dict[str, str]:
+    rows = warehouse.sql(
+        "SELECT strftime(start_date, '%Y-%m'), CASE WHEN closed THEN 'closed' ELSE 'locked for receivables' END"
+        " FROM netsuite.periods WHERE closed OR ar_locked OR all_locked"
+    )
+    return dict(rows)
+
+
+def _rows_by_external_id(
+    warehouse: TenantWarehouse, record: str, period: str, targets: Sequence[_Target]
+) -> dict[str, dict[str, Any]]:
+    rows = _expected_rows(warehouse, TABLES[record].name, record, period, targets)
+    return {row["external_id"]: row for row in rows}
+
+
+def _lines_by_external_id(
+    warehouse: TenantWarehouse, record: str, period: str, targets: Sequence[_Target]
+) -> dict[str, list[dict[str, Any]]]:
+    table = TABLES[record].lines
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    if table is not None:
+        for row in _expected_rows(warehouse, table, record, period, targets):
+            found[row["external_id"]].append(row)
+    return found
+
+
+def _expected_rows(
+    warehouse: TenantWarehouse, table: str, record: str, period: str, targets: Sequence[_Target]
+) -> list[dict[str, Any]]:
+    wanted = sorted({target.external_id for target in targets if target.external_id is not None})
+    if not wanted:
+        return []
+    names = list(warehouse.columns(f"expected.{table}"))
+    where = "" if TABLES[record].lines is None else "period = $period AND "
+    order = "external_id, line_no" if "line_no" in names else "external_id"
+    rows = warehouse.connection.execute(
+        f"SELECT {', '.join(map(quote, names))} FROM expected.{table}"
+        f" WHERE {where}external_id IN (SELECT unnest($wanted)) ORDER BY {order}",
+        {"wanted": wanted} | ({"period": period} if where else {}),
+    ).fetchall()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _bases(
+    warehouse: TenantWarehouse, record: str, period: str
+) -> dict[str, tuple[str | None, str | None, str | None]]:
+    """Last change and month of every record as it was compared, by internal id."""
+    tables = TABLES[record]
+    where, dated = ("", "NULL") if tables.lines is None else (" WHERE period = ?", "dated_in")
+    rows = warehouse.sql(
+        f"SELECT internal_id, last_modified, {dated}, external_id FROM netsuite.{tables.name}{where}",
+        [period] if where else [],
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+# Policy
+
+
+def _needs_a_person(
+    warehouse: TenantWarehouse,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    sent: Sequence[Mapping[str, Any]],
+    amounts: Mapping[str, Decimal],
+) -> str | None:
+    """Why the plan must be approved by a named person, or None when the tenant's limits allow it by themselves."""
+    policy = tenant.writeback
+    reasons = []
+    limits = policy.approve_automatically
+    if len(sent) > limits.operations:
+        reasons.append(
+            f"{len(sent):,} operations are more than the {limits.operations:,} approved automatically"
+        )
+    over = {currency: amount for currency, amount in amounts.items() if amount > limits.amount}
+    if over:
+        reasons.append(
+            f"it moves {shown_amounts(over)}, more than the {limits.amount:,.2f} approved automatically"
+        )
+    records = sum(
+        int(warehouse.value(f"SELECT count(*) FROM expected.{TABLES[record].name}"
+                            + ("" if TABLES[record].lines is None else " WHERE period = ?"),
+                            [] if TABLES[record].lines is None else [period]))
+        for record in mapping.records
+    )  # fmt: skip
+    breaker = policy.circuit_breaker
+    if records and Decimal(len(sent)) / records > breaker.share:
+        reasons.append(
+            f"it touches {len(sent):,} of {records:,} records, more than the circuit breaker's share of {breaker.share:%}"
+        )
+    if breaker.amount is not None:
+        over = {currency: amount for currency, amount in amounts.items() if amount > breaker.amount}
+        if over:
+            reasons.append(
+                f"it moves {shown_amounts(over)}, more than the circuit breaker's {breaker.amount:,.2f}"
+            )
+    return "; ".join(reasons) or None
+
+
+def _by_currency(operations: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for operation in operations:
+        if operation["record"] != "customer" and operation["currency"] is not None:
+            amounts[operation["currency"]] += operation["amount"]
+    return dict(amounts)
+
+
+def _exceptions(
+    tenant: Tenant,
+    period: str,
+    operations: Sequence[Mapping[str, Any]],
+    plan: Plan,
+    approval: Approval | None,
+) -> pd.DataFrame:
+    rows = []
+    waiting = tenant.writeback.mode == "apply" and approval is None and plan.operations > 0
+    for operation in operations:
+        held = operation["held"]
+        if held is None and not waiting:
+            continue
+        if held is None:
+            code, reason = "not_approved", f"Its correction waits for approval: {plan.held_because}."
+            next_step = f"Read the plan and run: recon approve {tenant.name} {period} --by NAME --note WHY"
+        else:
+            code, reason = (
+                "period_closed",
+                f"Its correction is held: {str(held).removeprefix('period_closed: ')}.",
+            )
+            next_step = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods) and run again."
+        rows.append(
+            {
+                "period": period,
+                "stage": "plan",
+                "code": code,
+                **{
+                    name: operation[name]
+                    for name in (
+                        "record",
+                        "external_id",
+                        "internal_id",
+                        "number",
+                        "name",
+                        "amount",
+                        "currency",
+                    )
+                },
+                "reason": reason,
+                "next_step": next_step,
+            }
+        )
+    return frames.rows_frame(frames.EXCEPTIONS, rows)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value is pd.NA else str(value)
+
+
+def _sha256(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        # Lengths keep "ab","c" apart from "a","bc".
+        digest.update(f"{len(encoded)}:".encode())
+        digest.update(encoded)
+    return digest.hexdigest()

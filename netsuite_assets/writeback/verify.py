@@ -1,0 +1,162 @@
+"""Verifying: what NetSuite holds after the write, compared with what was intended.
+
+Here: reading the slices again, comparing them like any reconciliation, and marking each written operation as
+found or not. Not here: the reading and comparing themselves (the stages `extract` and `reconcile`).
+
+An answer of NetSuite's is not yet the record: a write counts when the record, read back in a set, shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from netsuite_assets import frames
+from netsuite_assets.extract.netsuite import extract_customers, extract_documents
+from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.reconcile.engine import Locate, remaining
+from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.apply import exceptions_of
+from resources.ledger import Event, Ledger
+from resources.netsuite.client import NetSuite
+from resources.tenants import Tenant
+from resources.warehouse import TenantWarehouse
+
+#: Seconds to wait before reading again what does not show yet: SuiteQL may lag behind the record service.
+PAUSES = (1.0, 3.0, 10.0)
+
+_WRITTEN = ("written", "adopted")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found after the write: outcomes with `verified` filled in, and the differences that are left."""
+
+    outcomes: pd.DataFrame
+    remaining: pd.DataFrame
+
+    @property
+    def confirmed(self) -> int:
+        """How many written operations were read back as intended."""
+        return int(self.outcomes["verified"].fillna(False).sum())
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many were answered well and are not there as intended."""
+        return int((self.outcomes["verified"] == False).fillna(False).sum())  # noqa: E712 - a nullable column
+
+
+async def verify(
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    ledger: Ledger,
+    locate: Locate,
+    clock: Callable[[], datetime],
+    *,
+    pauses: Sequence[float] = PAUSES,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Verified:
+    """Read the period's slices again and say of each written operation whether NetSuite holds it.
+
+    Writes `write_back.outcomes`, the exceptions of stage `apply` and the ledger's events. The slices that the
+    plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
+    """
+    outcomes = frames.read(warehouse, frames.OUTCOMES, period)
+    left = await _read_again(warehouse, netsuite, tenant, mapping, period, locate, clock)
+    checked = _checked(warehouse, outcomes, left, period)
+    for pause in pauses:
+        if not _missing(checked):
+            break
+        await sleep(pause)
+        left = await _read_again(warehouse, netsuite, tenant, mapping, period, locate, clock)
+        checked = _checked(warehouse, outcomes, left, period)
+    table = frames.rows_frame(frames.OUTCOMES, checked)
+    with warehouse.transaction():
+        frames.replace(warehouse, frames.OUTCOMES, period, table)
+        frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
+    _tell(ledger, tenant.name, period, checked, clock())
+    return Verified(table, left)
+
+
+async def _read_again(
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    locate: Locate,
+    clock: Callable[[], datetime],
+) -> pd.DataFrame:
+    for record, rules in mapping.records.items():
+        if TABLES[record].lines is None:
+            await extract_customers(warehouse, netsuite, rules, clock())
+        else:
+            await extract_documents(warehouse, netsuite, rules, period, clock())
+    return remaining(warehouse, tenant, mapping, period, locate)
+
+
+def _checked(
+    warehouse: TenantWarehouse, outcomes: pd.DataFrame, left: pd.DataFrame, period: str
+) -> list[dict[str, Any]]:
+    differing: dict[tuple[str, str], list[str]] = {}
+    for row in left.to_dict("records"):
+        if row["owner"] == "billing" and row["external_id"] is not pd.NA:
+            differing.setdefault((row["record"], row["external_id"]), []).append(row["reason"])
+    present = _present(warehouse, period)
+    checked = []
+    for row in outcomes.to_dict("records"):
+        row = {key: (None if value is pd.NA else value) for key, value in row.items()}
+        if row["state"] in _WRITTEN:
+            if row["action"] == "delete":
+                still = (row["record"], row["internal_id"]) in present
+                row["verified"] = not still
+                row["detail"] = "it was deleted and NetSuite still shows it" if still else row["detail"]
+            else:
+                reasons = differing.get((row["record"], row["external_id"]), [])
+                row["verified"] = not reasons
+                row["detail"] = " ".join(reasons) if reasons else row["detail"]
+        checked.append(row)
+    return checked
+
+
+def _missing(checked: Sequence[dict[str, Any]]) -> bool:
+    return any(row["verified"] is False for row in checked)
+
+
+def _present(warehouse: TenantWarehouse, period: str) -> set[tuple[str, str]]:
+    """The documents that NetSuite shows now, by record type and internal id."""
+    found = set()
+    for record, tables in TABLES.items():
+        if tables.lines is not None and warehouse.columns(f"netsuite.{tables.name}"):
+            rows = warehouse.sql(f"SELECT internal_id FROM netsuite.{tables.name} WHERE period = ?", [period])
+            found |= {(record, row[0]) for row in rows}
+    return found
+
+
+def _tell(ledger: Ledger, tenant: str, period: str, checked: Sequence[dict[str, Any]], now: datetime) -> None:
+    """Add to the ledger what the read-back showed of each written intent."""
+    latest: dict[tuple[str, str], int] = {
+        (intent["plan_id"], intent["operation_key"]): intent["id"]
+        for intent in ledger.history(tenant, period)
+    }
+    ledger.record(
+        [
+            Event(
+                latest[row["plan_id"], row["operation_key"]],
+                "verified" if row["verified"] else "mismatch",
+                internal_id=row["internal_id"],
+                detail=None if row["verified"] else row["detail"],
+            )
+            for row in checked
+            if row["verified"] is not None
+        ],
+        now,
+    )
