@@ -194,7 +194,7 @@ def for_answer(
         )
     if 300 <= status < 400:
         return f"The server at {where} sent us elsewhere, which NetSuite's REST services do not. Check the base URL."
-    return ""
+    return "Nothing was changed. Mend what NetSuite's words name, in the record or in its mapping, and try again."
 
 
 def _permission(status: int, words: str, record: str, suiteql: bool) -> str | None:

@@ -323,13 +323,16 @@ class NetSuite:
             read_timeout or self._timeouts.read, connect=self._timeouts.connect, pool=None
         )
 
-        async def once() -> T:
+        async def signed() -> tuple[str, Answer]:
             authorization = await self._auth.authorization(method, url, http)
-            request = http.build_request(method, url, content=body, headers=headers, timeout=timeout)
-            answer = await _sent(http, request, authorization, attempt)
+            signed_headers = {**headers, "Authorization": authorization}
+            request = http.build_request(method, url, content=body, headers=signed_headers, timeout=timeout)
+            return authorization, await _sent(http, request, attempt)
+
+        async def once() -> T:
+            authorization, answer = await signed()
             if answer.status == 401 and self._auth.refused(authorization):
-                authorization = await self._auth.authorization(method, url, http)
-                answer = await _sent(http, request, authorization, attempt)
+                _, answer = await signed()
             if not 200 <= answer.status < 300:
                 raise errors.from_answer(attempt, answer.status, answer.content, answer.request_id)
             try:
@@ -346,11 +349,8 @@ class NetSuite:
         return await self.governor.run(once, repeatable=not attempt.is_write)
 
 
-async def _sent(
-    http: httpx.AsyncClient, request: httpx.Request, authorization: str, attempt: Attempt
-) -> Answer:
+async def _sent(http: httpx.AsyncClient, request: httpx.Request, attempt: Attempt) -> Answer:
     """Send once; an answer of any status, or the error that tells whether it may have been acted on."""
-    request.headers["Authorization"] = authorization
     try:
         answer = await http.send(request)
     except _NOTHING_SENT as error:
