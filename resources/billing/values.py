@@ -129,10 +129,13 @@ def to_instant(value: object) -> datetime | None:
 
 
 def _timestamp(text: str) -> datetime:
+    # The extended form alone: only its texts stand in the order of their days, by which a database selects them.
     try:
-        return datetime.fromisoformat(text)
+        if text[4:5] == text[7:8] == "-":
+            return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueRefused("is not a date or timestamp in ISO form (YYYY-MM-DD HH:MM:SS)") from None
+        pass
+    raise ValueRefused("is not a date or timestamp in ISO form (YYYY-MM-DD HH:MM:SS)")
 
 
 def to_metadata(value: object) -> str | None:
