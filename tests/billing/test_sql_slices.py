@@ -68,7 +68,8 @@ def test_october_holds_what_was_billed_in_october_and_nothing_of_the_months_besi
     any_database: str, tenant: str
 ) -> None:
     names, billing = TENANTS[tenant]
-    fill(any_database, tenant, billing)
+    assert fill(any_database, tenant, billing).changed
+    assert not fill(any_database, tenant, billing).changed
     for table, expected in billed(billing).items():
         found = rows(any_database, table, names)
         assert [tuple(row[name] for name in COLUMNS[table].split()) for row in found] == expected, table
