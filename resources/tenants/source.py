@@ -250,7 +250,7 @@ class _Reader:
             self._problem(event, "a key must be plain text")
             self._node(event, depth + 1)
             return None
-        if event.style is None and event.value == "<<":
+        if not event.style and event.value == "<<":
             self._problem(
                 event,
                 "merge keys ('<<') are not used here; put what is shared into a base file and name it with 'extends'",
@@ -266,7 +266,7 @@ class _Reader:
     def _scalar(self, event: Any) -> Scalar:
         text = str(event.value)
         self._check_text(event)
-        if event.style is not None or event.tag == f"{_TAG}str":
+        if event.style or event.tag == f"{_TAG}str":
             return text
         if text in ("", "~", "null", "Null", "NULL"):
             return None

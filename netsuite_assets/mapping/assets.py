@@ -1,0 +1,73 @@
+"""The asset that says what NetSuite should hold: billing's records through the tenant's mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from netsuite_assets.extract.assets import (
+    billing_credit_notes,
+    billing_customers,
+    billing_invoices,
+    netsuite_reference,
+)
+from netsuite_assets.partitions import tenant_months
+from netsuite_assets.runs import tenant_run
+from netsuite_assets.tell import markdown, moneys
+from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
+
+
+@dg.asset(
+    group_name="reconciliation",
+    partitions_def=tenant_months,
+    kinds={"duckdb"},
+    deps=[billing_customers, billing_invoices, billing_credit_notes, netsuite_reference],
+)
+def expected_records(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    ledger: LedgerResource,
+) -> dg.MaterializeResult[None]:
+    """What NetSuite should hold: billing's customers, invoices and credit notes of the month, in NetSuite's own fields.
+
+    A record that the tenant's mapping cannot express (no customer, an item that NetSuite does not have) is kept,
+    marked with its problem, and becomes an exception; it is never dropped.
+    """
+    from netsuite_assets.mapping.expected import fill_expected
+    from resources.warehouse import utc_now
+
+    with (
+        tenant_run(context, tenants) as run,
+        warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
+    ):
+        book.record_mapping(run.tenant.name, run.mapping.hash, run.tenant.effective, utc_now())
+        filled = fill_expected(held, run.mapping, run.period, utc_now())
+        rows: list[Sequence[object]] = []
+        for record, rules in run.mapping.records.items():
+            where = "" if rules.tables.lines is None else " WHERE period = $1"
+            totals = held.sql(
+                "SELECT currency, count(*), count(problem), coalesce(sum(total), 0)"
+                f" FROM expected.{rules.tables.name}{where} GROUP BY 1 ORDER BY 1",
+                [run.period] if where else [],
+            )
+            for currency, count, problems, total in totals:
+                shown = moneys({currency: total}) if rules.tables.lines is not None and currency else ""
+                rows.append([record, currency, count, problems, shown])
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(part.rows for part in filled.values()),
+                "records": dg.MetadataValue.md(
+                    markdown(["Record", "Currency", ">Records", ">Cannot be mapped", ">Total"], rows)
+                ),
+                "mapping": run.mapping.hash[:12],
+                "dagster/column_schema": dg.TableSchema(
+                    [
+                        dg.TableColumn(name, kind)
+                        for name, kind in run.mapping.records["invoice"].columns.items()
+                    ]
+                ),
+            }
+        )
