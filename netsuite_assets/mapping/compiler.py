@@ -19,9 +19,10 @@ import duckdb
 from netsuite_assets.mapping.body import record_body
 from netsuite_assets.mapping.explain import Explained, explain_record
 from netsuite_assets.mapping.model import CUSTOMER, ExternalId, FieldRule, MappedField, Source
+from netsuite_assets.mapping.outcome import line_problems, outcome
 from netsuite_assets.mapping.paths import PathError, Scope
 from netsuite_assets.mapping.rules import REQUIRED_FIELDS, RuleCompiler, RuleError
-from netsuite_assets.mapping.sql import Layers, line_problems
+from netsuite_assets.mapping.sql import Layers
 from netsuite_assets.tables import TABLES, RecordTables
 from resources.tenants import Problem, Rule, Tenant, TenantError
 from resources.warehouse import literal, quote
@@ -120,8 +121,7 @@ class RecordMapping:
     def fill_sql(self, period: str) -> list[str]:
         """Statements that replace the expected slice of a period, to be run in order in one transaction.
 
-        Customers belong to no month: all of billing's customers replace the whole table, `period` says for which
-        month that was last done.
+        Customers belong to no month: all of billing's customers replace the whole table, and their `period` is NULL.
         """
         if not _PERIOD.fullmatch(period):
             raise ValueError(f"a period is written YYYY-MM, not {period!r}")
@@ -145,23 +145,24 @@ class RecordMapping:
         into = f"INSERT INTO expected.{quote(self.tables.name)} ({_names([*EXPECTED_CORE, *values])})"
         core = ["external_id", "source_id", "number", "name", "currency", "total"]
         if self.tables.lines is None:
-            return f"{into} {own} SELECT {_list([literal(period), *core, *layers.outcome(), *values.values()])} FROM judged"
+            return f"{into} {own} SELECT {_list(['NULL', *core, *outcome(layers), *values.values()])} FROM judged"
         # A problem on a line is a problem of its document.
         told = [f"told.{column}" for column in core]
         return (
             f"{into} {own},\n{line_problems(self.record, period)},\n"
-            f"told AS NOT MATERIALIZED (SELECT *, {_list(layers.outcome())} FROM judged)\n"
+            f"told AS NOT MATERIALIZED (SELECT *, {_list(outcome(layers))} FROM judged)\n"
             f"SELECT {_list([literal(period), *told])},"
             " nullif(concat_ws(' ', told.problem, line_problems.problem), ''),"
             " coalesce(told.problem_code, line_problems.problem_code),"
-            f" nullif(concat_ws(' ', told.next_step, line_problems.next_step), ''), {_list(['told.via', *values.values()])}"
+            f" nullif(concat_ws(' ', told.next_step, line_steps.next_step), ''), {_list(['told.via', *values.values()])}"
             " FROM told LEFT JOIN line_problems ON line_problems.external_id = told.external_id"
+            " LEFT JOIN line_steps ON line_steps.external_id = told.external_id"
         )
 
     def _fill_lines(self, period: str) -> str:
         layers = self.layers(on_lines=True)
         values = layers.values()
-        core = [literal(period), "external_id", "source_id", "line_no", *layers.outcome(), *values.values()]
+        core = [literal(period), "external_id", "source_id", "line_no", *outcome(layers), *values.values()]
         return (
             f"INSERT INTO expected.{quote(str(self.tables.lines))} ({_names([*EXPECTED_LINE_CORE, *values])})"
             f" {layers.judged(period)} SELECT {_list(core)} FROM judged"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from netsuite_assets.mapping.sql import HOW, PROBLEMS
+from netsuite_assets.mapping.model import HOW, PROBLEMS
 
 if TYPE_CHECKING:
     from netsuite_assets.mapping.compiler import RecordMapping

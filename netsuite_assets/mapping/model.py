@@ -24,6 +24,27 @@ ProblemCode = Literal[
     "no_customer", "unresolved_reference", "ambiguous_reference", "unmapped_value", "invalid_value"
 ]
 
+PROBLEMS: Final[Mapping[int, ProblemCode]] = {
+    1: "no_customer",
+    2: "unresolved_reference",
+    3: "ambiguous_reference",
+    4: "unmapped_value",
+    5: "invalid_value",
+    6: "unresolved_reference",  # the default is not found either
+    7: "unresolved_reference",  # a field that cannot be empty has no value at all
+}
+"""What can be wrong with a value, as the SQL numbers it (0 is nothing), and the code that people see."""
+
+HOW: Final[Mapping[int, str]] = {
+    1: "internal_id",
+    2: "external_id",
+    3: "number",
+    4: "name",
+    5: "default",
+    6: "customer",
+}
+"""How a value was found, as the SQL numbers it."""
+
 CUSTOMER: Final = "customer"
 """The list that stands for the tenant's own customers, whose external ids the mapping itself makes."""
 
@@ -104,6 +125,11 @@ class FieldRule:
     @property
     def default(self) -> str | None:
         return self.rule.default
+
+    @property
+    def of_customer(self) -> bool:
+        """Whether the value is one of the tenant's own customers."""
+        return self.lookup is not None and self.lookup.list_name == CUSTOMER
 
     @property
     def sources(self) -> tuple[Source, ...]:

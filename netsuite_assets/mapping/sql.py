@@ -16,20 +16,18 @@ relations read are the tenant's own billing tables and `netsuite.reference`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from netsuite_assets.mapping.messages import next_step, sentence
 from netsuite_assets.mapping.model import (
     CUSTOMER,
+    HOW,
     Alias,
     ExternalId,
     FieldRule,
     Lookup,
-    ProblemCode,
     Source,
     SourceKind,
 )
@@ -39,28 +37,7 @@ from resources.billing.canonical import TABLES as BILLING
 from resources.netsuite.records import DECIMAL_KINDS
 from resources.warehouse import literal, quote
 
-#: e<i> to the code of a problem; several numbers share a code where the sentence differs.
-PROBLEMS: Final[Mapping[int, ProblemCode]] = {
-    1: "no_customer",
-    2: "unresolved_reference",
-    3: "ambiguous_reference",
-    4: "unmapped_value",
-    5: "invalid_value",
-    6: "unresolved_reference",  # the default is not found either
-    7: "unresolved_reference",  # a field that cannot be empty has no value at all
-}
-#: h<i> to how a value was found.
-HOW: Final[Mapping[int, str]] = {
-    1: "internal_id",
-    2: "external_id",
-    3: "number",
-    4: "name",
-    5: "default",
-    6: CUSTOMER,
-}
 _MATCHED: Final = {how: number for number, how in HOW.items()}
-_LINES_TOLD: Final = 3
-
 #: What an external id may hold, so that it can stand in a URL (NetSuite REST facts: `eid:`).
 _EXTERNAL_ID: Final = "[A-Za-z0-9_-]+"
 
@@ -120,7 +97,7 @@ class Layers:
                 if rule.lookup is not None and rule.default is not None
             )
             yield f"defaults AS MATERIALIZED (SELECT {values})"
-        if self.customer_id is not None and any(_is_customer(rule) for rule in self.rules):
+        if self.customer_id is not None and any(rule.of_customer for rule in self.rules):
             yield (
                 "own_customers AS NOT MATERIALIZED (SELECT id,"
                 f" {_template(self.customer_id.parts, self._customer_value)} AS external_id FROM billing.customers AS d)"
@@ -132,7 +109,7 @@ class Layers:
         columns = [*self._identity(), *(f"{self._start(rule)} AS s{rule.index}" for rule in self.rules)]
         columns += [
             f"({alias}.metadata IS NOT NULL AND {alias}.keys_ IS NULL) AS unreadable_{alias}"
-            for alias in self._keys
+            for alias in self.keys
         ]
         columns += [
             f"{self._inexact(rule)} AS x{rule.index}" for rule in self.rules if _needs_exactness(rule)
@@ -172,7 +149,7 @@ class Layers:
     def _table(self, alias: Alias, name: str, period: str | None) -> str:
         """A billing table; what the rules need of its metadata is read in one pass, NULL where that is not JSON."""
         where = f" WHERE period = {literal(period)}" if period is not None else ""
-        pointers = self._keys.get(alias)
+        pointers = self.keys.get(alias)
         if pointers is None:
             return f"(SELECT * FROM billing.{quote(name)}{where}) AS {alias}"
         wanted = ", ".join(literal(pointer) for pointer in pointers)
@@ -182,7 +159,7 @@ class Layers:
         )
 
     @cached_property
-    def _keys(self) -> dict[Alias, list[str]]:
+    def keys(self) -> dict[Alias, list[str]]:
         """The metadata keys that are used, by the row whose they are."""
         found: dict[Alias, list[str]] = {}
         parts = [part for part in self.external_id.parts if isinstance(part, Source)]
@@ -195,7 +172,7 @@ class Layers:
 
     def _value(self, source: Source) -> str:
         if source.pointer is not None:
-            position = self._keys[source.alias].index(source.pointer) + 1
+            position = self.keys[source.alias].index(source.pointer) + 1
             return f"nullif({source.alias}.keys_[{position}], '')"
         column = f"{source.alias}.{quote(source.column)}"
         return f"nullif({column}, '')" if source.kind == "text" else column
@@ -227,7 +204,7 @@ class Layers:
         for rule in self.rules:
             if rule.value_map is None and rule.lookup is None:
                 continue
-            start = as_text(f"s{rule.index}", _start_kind(rule))
+            start = as_text(f"s{rule.index}", start_kind(rule))
             if rule.value_map is not None:
                 cases = " ".join(
                     f"WHEN {literal(key)} THEN {literal(value)}" for key, value in rule.value_map.items()
@@ -242,7 +219,7 @@ class Layers:
             i = rule.index
             if rule.lookup is None:
                 continue
-            if _is_customer(rule):
+            if rule.of_customer:
                 columns += [f"k{i}.external_id AS r{i}", f"k{i}.id IS NOT NULL AS a{i}"]
                 joins.append(f"LEFT JOIN own_customers AS k{i} ON k{i}.id = mapped.m{i}")
                 continue
@@ -259,7 +236,7 @@ class Layers:
         columns = []
         for rule in self.rules:
             i = rule.index
-            if _is_customer(rule):
+            if rule.of_customer:
                 columns += [f"r{i} AS v{i}", f"CASE WHEN r{i} IS NOT NULL THEN 6 END AS h{i}"]
             elif rule.lookup is not None:
                 one = f"WHEN a{i} = 1 THEN"
@@ -273,7 +250,7 @@ class Layers:
     def _plain_value(self, rule: FieldRule) -> list[str]:
         i = rule.index
         start = f"m{i}" if rule.value_map is not None else f"s{i}"
-        kind: SourceKind = "text" if rule.value_map is not None else _start_kind(rule)
+        kind: SourceKind = "text" if rule.value_map is not None else start_kind(rule)
         value = convert(start, kind, rule.field.kind)
         assert value is not None
         if _needs_exactness(rule):
@@ -303,7 +280,7 @@ class Layers:
         unmapped = ""
         if rule.value_map is not None and rule.default is None:
             unmapped = f" WHEN s{i} IS NOT NULL AND m{i} IS NULL THEN 4"
-        if _is_customer(rule):
+        if rule.of_customer:
             nobody = "1" if rule.required else "0"
             return f"CASE WHEN v{i} IS NOT NULL THEN 0{unmapped} WHEN m{i} IS NULL THEN {nobody} ELSE 2 END"
         if rule.lookup is not None:
@@ -317,109 +294,9 @@ class Layers:
         empty = 7 if rule.required else 0
         return f"CASE WHEN v{i} IS NOT NULL THEN 0{unmapped} WHEN {start} IS NULL THEN {empty} ELSE 5 END"
 
-    # What a person reads
-
-    def outcome(self) -> list[str]:
-        """Columns problem, problem_code, next_step and via of the relation `judged`."""
-        told = [(f"e{rule.index}", rule) for rule in sorted(self.rules, key=lambda rule: not rule.required)]
-        who = self._who()
-        problems, codes, steps = [], [], []
-        if not self.on_lines:
-            problems.append(
-                f"CASE WHEN bad_id THEN concat({who}, 'its external id ''', external_id, ''' cannot stand in a URL:"
-                " it may hold letters, digits, ''-'' and ''_'' only.') END"
-            )
-            codes.append("CASE WHEN bad_id THEN 'invalid_value' END")
-            steps.append(
-                f"CASE WHEN bad_id THEN {literal(f'Correct the id in billing, or external_id at {self.external_id.where}.')} END"
-            )
-            if not self.external_id.only_id:
-                problems.append(
-                    f"CASE WHEN repeated_id THEN concat({who}, 'its external id ''', external_id,"
-                    " ''' is also that of another record.') END"
-                )
-                codes.append("CASE WHEN repeated_id THEN 'invalid_value' END")
-                steps.append(
-                    f"CASE WHEN repeated_id THEN {literal(f'Use {{id}} in external_id at {self.external_id.where}.')} END"
-                )
-        for alias in self._keys:
-            problems.append(
-                f"CASE WHEN unreadable_{alias} THEN concat({who}, 'its metadata in billing is not JSON.') END"
-            )
-            codes.append(f"CASE WHEN unreadable_{alias} THEN 'invalid_value' END")
-            steps.append(f"CASE WHEN unreadable_{alias} THEN 'Correct the metadata in billing.' END")
-        for column, rule in told:
-            value = f"left(coalesce({self._looked_up(rule)}, ''), 80)"
-            said = " ".join(f"WHEN {n} THEN concat({who}, {sentence(n, rule, value)})" for n in PROBLEMS)
-            done = " ".join(f"WHEN {n} THEN {next_step(n, rule, value)}" for n in PROBLEMS)
-            code = " ".join(f"WHEN {n} THEN {literal(name)}" for n, name in PROBLEMS.items())
-            problems.append(f"CASE {column} {said} END")
-            codes.append(f"CASE {column} {code} END")
-            steps.append(f"CASE {column} {done} END")
-        good = self._good()
-        return [
-            f"CASE WHEN NOT ({good}) THEN concat_ws(' ', {_list(problems)}) END AS problem",
-            f"CASE WHEN NOT ({good}) THEN coalesce({_list(codes)}) END AS problem_code",
-            f"CASE WHEN NOT ({good}) THEN array_to_string(list_distinct([{_list(steps)}]), ' ') END AS next_step",
-            f"{self._via()} AS via",
-        ]
-
-    def _good(self) -> str:
-        tests = [f"e{rule.index} = 0" for rule in self.rules]
-        tests += [f"unreadable_{alias} IS NOT TRUE" for alias in self._keys]
-        if not self.on_lines:
-            tests.append("NOT bad_id")
-            if not self.external_id.only_id:
-                tests.append("NOT repeated_id")
-        return " AND ".join(tests) if tests else "true"
-
-    def _who(self) -> str:
-        label = self.tables.label.capitalize()
-        if self.record == CUSTOMER:
-            return f"concat({literal(label)}, ' ', name, ' (', source_id, '): ')"
-        line = ", ', line ', line_no" if self.on_lines else ""
-        return f"concat({literal(label)}, ' ', number{line}, ': ')"
-
-    @staticmethod
-    def _looked_up(rule: FieldRule) -> str:
-        i = rule.index
-        if rule.lookup is not None:
-            # Of an unmapped value there is only the source.
-            return f"coalesce(m{i}, {as_text(f's{i}', _start_kind(rule))})"
-        return as_text(f"s{i}", _start_kind(rule))
-
-    def _via(self) -> str:
-        told = []
-        for rule in self.rules:
-            if rule.lookup is None and rule.default is None:
-                continue
-            ways = {n: how for n, how in HOW.items() if _possible(rule, how)}
-            said = " ".join(f"WHEN {n} THEN {literal(_member(rule, how))}" for n, how in ways.items())
-            told.append(f"CASE h{rule.index} {said} END")
-        if not told:
-            return "NULL::VARCHAR"
-        return f"nullif('{{' || concat_ws(',', {_list(told)}) || '}}', '{{}}')"
-
     def values(self) -> dict[str, str]:
         """Column of the expected table to the expression over `judged` that fills it, mapped fields only."""
         return {rule.field.column: f"v{rule.index}" for rule in self.rules}
-
-
-def line_problems(record: str, period: str) -> str:
-    """The problems of a period's lines, one row a document: the first few in words and the number of the rest."""
-    told = _LINES_TOLD
-    return f"""line_problems AS MATERIALIZED (
-        SELECT external_id, array_to_string(list(problem ORDER BY line_no, source_id)[1:{told}], ' ')
-            || CASE WHEN count(*) > {told} THEN ' ' || (count(*) - {told}) || ' more lines have problems.' ELSE '' END
-            AS problem,
-            first(problem_code ORDER BY line_no, source_id) AS problem_code,
-            array_to_string(list_distinct(list(next_step ORDER BY line_no, source_id))[1:{told}], ' ') AS next_step
-        FROM expected.{quote(str(TABLES[record].lines))}
-        WHERE period = {literal(period)} AND problem IS NOT NULL GROUP BY external_id)"""
-
-
-def _is_customer(rule: FieldRule) -> bool:
-    return rule.lookup is not None and rule.lookup.list_name == CUSTOMER
 
 
 def _needs_exactness(rule: FieldRule) -> bool:
@@ -432,7 +309,7 @@ def _needs_exactness(rule: FieldRule) -> bool:
     )
 
 
-def _start_kind(rule: FieldRule) -> SourceKind:
+def start_kind(rule: FieldRule) -> SourceKind:
     """The kind of `s<i>`."""
     return rule.source.kind if rule.source is not None else "text"
 
@@ -441,19 +318,6 @@ def _template(parts: Sequence[str | Source], value: Callable[[Source], str]) -> 
     pieces = [literal(part) if isinstance(part, str) else as_text(value(part), part.kind) for part in parts]
     # `||` is NULL when a part is: half a text would be a wrong one.
     return f"({' || '.join(pieces)})" if pieces else "NULL::VARCHAR"
-
-
-def _possible(rule: FieldRule, how: str) -> bool:
-    if how == "default":
-        return rule.default is not None
-    if how == CUSTOMER:
-        return _is_customer(rule)
-    return rule.lookup is not None and not _is_customer(rule) and how in rule.lookup.by
-
-
-def _member(rule: FieldRule, how: str) -> str:
-    said = f"default {rule.default}" if how == "default" else how
-    return f"{json.dumps(rule.field.name)}:{json.dumps(said, ensure_ascii=False)}"
 
 
 def _list(parts: Iterable[str]) -> str:
