@@ -232,6 +232,14 @@ def validated(model: pa.DataFrameSchema, data: pd.DataFrame) -> pd.DataFrame:
         raise FrameError(f"{model.name}: {len(cases)} values break the column contract: {shown}") from error
 
 
+def records(data: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as plain values: Decimal, str, int, and None where a value is absent."""
+    return [
+        {str(name): (None if value is pd.NA else value) for name, value in row.items()}
+        for row in data.to_dict("records")
+    ]
+
+
 def rows_frame(model: pa.DataFrameSchema, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """A validated frame from plain rows."""
     return validated(model, frame(pyarrow.Table.from_pylist(rows, schema=arrow_schema(model))))

@@ -55,7 +55,7 @@ TABLES: Mapping[str, RecordTables] = {
 
 #: Columns that every `netsuite.<record>` table has before its mapped ones. `dated_in` is the month of the
 #: transaction date: a document found by its external id may lie outside the slice's period.
-ACTUAL_CORE: Mapping[str, str] = {
+ACTUAL_CORE: dict[str, str] = {
     "period": "VARCHAR",
     "internal_id": "VARCHAR",
     "external_id": "VARCHAR",
@@ -68,7 +68,7 @@ ACTUAL_CORE: Mapping[str, str] = {
     "last_modified": "VARCHAR",
 }
 
-ACTUAL_LINE_CORE: Mapping[str, str] = {
+ACTUAL_LINE_CORE: dict[str, str] = {
     "period": "VARCHAR",
     "internal_id": "VARCHAR",
     "line_key": "VARCHAR",

@@ -272,8 +272,12 @@ async def _stage_lines(
 
 
 def comparable(fields: Sequence[MappedField]) -> list[MappedField]:
-    """The mapped fields that SuiteQL can show; the others can be written but not compared as a set."""
-    return [field for field in fields if field.suiteql]
+    """The mapped fields that land in columns of their own.
+
+    Not those that SuiteQL cannot show (they are written, but not compared as a set), nor the currency, which is
+    a core column of every record.
+    """
+    return [field for field in fields if field.suiteql and field.column == field.name]
 
 
 def _expected_and_absent(warehouse: TenantWarehouse, name: str, period: str) -> list[str]:

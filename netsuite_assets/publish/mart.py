@@ -22,7 +22,15 @@ from filelock import FileLock, Timeout
 from netsuite_assets import frames
 from netsuite_assets.tables import TABLES
 from resources.ledger import Ledger
-from resources.warehouse import STORAGE_VERSION, TenantWarehouse, Warehouse, WarehouseError, literal, quote
+from resources.warehouse import (
+    STORAGE_VERSION,
+    TenantWarehouse,
+    Warehouse,
+    WarehouseError,
+    duckdb_type,
+    literal,
+    quote,
+)
 
 #: Mart tables that are the working file's, with the tenant added.
 CONTRACTS: Mapping[str, pa.DataFrameSchema] = {
@@ -46,6 +54,7 @@ DOCUMENTS: Mapping[str, str] = {
     "netsuite_internal_id": "VARCHAR",
     "netsuite_number": "VARCHAR",
     "netsuite_status": "VARCHAR",
+    "netsuite_month": "VARCHAR",
     "problem": "VARCHAR",
 }
 
@@ -183,7 +192,7 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     ]
     empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in DOCUMENTS.items())
     sources["documents"] = (DOCUMENTS, " UNION ALL ".join(documents) or f"SELECT {empty} WHERE false")
-    history = {field.name: frames.duckdb_type(field.type) for field in WRITE_HISTORY}
+    history = {field.name: duckdb_type(field.type) for field in WRITE_HISTORY}
     sources["write_history"] = (history, "SELECT * FROM history_in ORDER BY intended_at, target")
     sources["slices"] = (SLICES, "SELECT * FROM meta.slices ORDER BY ALL")
     return sources
@@ -195,7 +204,7 @@ def _documents(record: str) -> str:
     SELECT coalesce(e.period, a.period) AS period, {literal(record)} AS record,
         coalesce(e.external_id, a.external_id) AS external_id, e.number, coalesce(e.name, a.name) AS customer,
         coalesce(e.currency, a.currency) AS currency, e.total AS billed_total, a.total AS netsuite_total,
-        a.internal_id AS netsuite_internal_id, a.number AS netsuite_number, a.status AS netsuite_status, e.problem
+        a.internal_id AS netsuite_internal_id, a.number AS netsuite_number, a.status AS netsuite_status, a.dated_in AS netsuite_month, e.problem
     FROM expected.{name} e FULL JOIN netsuite.{name} a ON a.external_id = e.external_id AND a.period = e.period"""
 
 

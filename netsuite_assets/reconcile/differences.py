@@ -44,7 +44,8 @@ def diff_record(
     if tables.lines is not None:
         run(_only_in_netsuite(mapping, tables, period, number_field))
     for field in mapping.fields:
-        run(_header_field(field, tables, tolerance))
+        if field.suiteql:
+            run(_header_field(field, tables, tolerance))
     if tables.lines is not None:
         _diff_lines(warehouse, mapping, tables, period, tolerance)
         run(_wrong_period(tables, period))
@@ -225,7 +226,7 @@ def _total_residue(tables: RecordTables, tolerance: Decimal) -> str:
 def _diff_lines(
     warehouse: TenantWarehouse, mapping: RecordMapping, tables: RecordTables, period: str, tolerance: Decimal
 ) -> None:
-    fields = mapping.line_fields
+    fields = [field for field in mapping.line_fields if field.suiteql]
     names = ", ".join(quote(field.name) for field in fields)
     canonical = ", ".join(_canonical(field) for field in fields)
     run = warehouse.connection.execute

@@ -110,10 +110,7 @@ async def apply_plan(
         )
     settled = await settle(netsuite, tenant.name, ledger, clock)
     planned = load_plan(warehouse, tenant, mapping, period, ledger)
-    rows: list[dict[str, Any]] = [
-        {key: (None if value is pd.NA else value) for key, value in row.items()}
-        for row in planned.operations.to_dict("records")
-    ]
+    rows = frames.records(planned.operations)
     if any(row["held"] is None for row in rows):
         _require_approval(tenant, period, planned)
     run = _Run(netsuite, tenant, period, planned.plan.plan_id, ledger, clock, progress)
@@ -135,7 +132,9 @@ def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
         )
 
 
-async def _look_up(netsuite: NetSuite, wanted: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, Found]]:
+async def _look_up(
+    netsuite: NetSuite, wanted: Sequence[tuple[str, str, str]], *, confirm: bool = False
+) -> dict[str, dict[str, Found]]:
     """What NetSuite holds now of (record, action, target): deletes by internal id, all others by external id."""
     groups: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for record, action, target in wanted:
@@ -340,8 +339,7 @@ _CODES = {
 def exceptions_of(period: str, outcomes: pd.DataFrame) -> pd.DataFrame:
     """The exceptions that outcomes leave for a person: all that was not written, or not found again afterwards."""
     rows = []
-    for row in outcomes.to_dict("records"):
-        row = {key: (None if value is pd.NA else value) for key, value in row.items()}
+    for row in frames.records(outcomes):
         if row["state"] in ("written", "adopted"):
             if row["verified"] is not False:
                 continue

@@ -130,7 +130,7 @@ def load_plan(
         )
     plan = ledger.plan(made[0])
     assert plan is not None
-    rows = operations.to_dict("records")
+    rows = frames.records(operations)
     if plan_hash(tenant.name, period, plan.mapping_hash, plan.inputs_hash, rows) != plan.plan_id:
         raise PlanRefused(
             f"{tenant.name}, {period}: the plan in the warehouse is not the plan {plan.plan_id[:12]} that was made:"
@@ -263,8 +263,7 @@ def _operations(
 def _targets(differences: pd.DataFrame) -> list[_Target]:
     """The differing records in a stable order, each with all its differences that billing owns."""
     found: dict[tuple[str, str | None, str | None], _Target] = {}
-    for row in differences.to_dict("records"):
-        row = {key: (None if value is pd.NA else value) for key, value in row.items()}
+    for row in frames.records(differences):
         if row["owner"] != "billing":
             continue
         key = (row["record"], row["external_id"], row["internal_id"])

@@ -107,13 +107,12 @@ def _checked(
     warehouse: TenantWarehouse, outcomes: pd.DataFrame, left: pd.DataFrame, period: str
 ) -> list[dict[str, Any]]:
     differing: dict[tuple[str, str], list[str]] = {}
-    for row in left.to_dict("records"):
-        if row["owner"] == "billing" and row["external_id"] is not pd.NA:
+    for row in frames.records(left):
+        if row["owner"] == "billing" and row["external_id"] is not None:
             differing.setdefault((row["record"], row["external_id"]), []).append(row["reason"])
     present = _present(warehouse, period)
     checked = []
-    for row in outcomes.to_dict("records"):
-        row = {key: (None if value is pd.NA else value) for key, value in row.items()}
+    for row in frames.records(outcomes):
         if row["state"] in _WRITTEN:
             if row["action"] == "delete":
                 still = (row["record"], row["internal_id"]) in present

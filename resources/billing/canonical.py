@@ -10,7 +10,7 @@ Amounts keep four decimals (every ISO 4217 currency has at most four), quantitie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -69,9 +69,7 @@ _DOCUMENT_OPTIONAL: Mapping[str, pa.DataType] = {
 INVOICES = _schema(_DOCUMENT_REQUIRED, _DOCUMENT_OPTIONAL)
 
 #: Amounts of a credit note are positive: what is given back.
-CREDIT_NOTES = _schema(
-    _DOCUMENT_REQUIRED, {**_DOCUMENT_OPTIONAL, "invoice_id": TEXT, "reason": TEXT}
-)
+CREDIT_NOTES = _schema(_DOCUMENT_REQUIRED, {**_DOCUMENT_OPTIONAL, "invoice_id": TEXT, "reason": TEXT})
 
 _LINE_OPTIONAL: Mapping[str, pa.DataType] = {
     "product_id": TEXT,
@@ -171,6 +169,10 @@ class BillingSource(Protocol):
 
         Customers have no period: the bounds are ignored and all are read.
         """
+        ...
+
+    def locate(self, table: str, ids: Sequence[str]) -> Mapping[str, date]:
+        """Which of these documents the source holds in any month: id to the day of issue."""
         ...
 
     def close(self) -> None: ...

@@ -30,6 +30,7 @@ from resources.billing.values import ValueRefused, converter, metadata_object, t
 #: Rows of one Arrow batch: some megabytes, whatever the slice's size.
 BATCH_ROWS: Final = 10_000
 CONNECT_SECONDS: Final = 10
+_IDS_AT_ONCE: Final = 500
 
 _ISO_DAY_GLOB: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
@@ -103,6 +104,23 @@ class SqlBilling:
                     last_key = shape.refuse_repeated_keys(batch, last_key)
                     self._refuse_outside(found, shape, batch, start, end)
                     yield batch
+
+    def locate(self, table: str, ids: Sequence[str]) -> dict[str, date]:
+        """The day of issue of each of these documents that the database holds, whatever its month; by id."""
+        found = self._table(table)
+        shape = _RowShape(found, self._zone)
+        dated = str(found.canonical.period_column)
+        located: dict[str, date] = {}
+        with self._asking(f"Looking {_words(table)} up in the billing database", found.source.name):
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                wanted = sa.cast(found.column("id"), sa.Text).in_(ids[start : start + _IDS_AT_ONCE])
+                statement = (
+                    sa.select(*shape.selected).select_from(found.source).where(*_chosen(found), wanted)
+                )
+                batch = shape.batch(self._connect().execute(statement).fetchall())
+                days = zip(batch.column("id").to_pylist(), batch.column(dated).to_pylist(), strict=True)
+                located.update(days)
+        return located
 
     def close(self) -> None:
         if self._connection is not None:

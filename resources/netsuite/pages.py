@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -31,18 +32,30 @@ class Page:
     query: str
 
     def rows(self) -> list[dict[str, str]]:
-        """The rows as dicts from lower-case column name to text, without NetSuite's ``links``."""
-        rows = _decode(self, _ROWS)
+        """The rows as dicts from lower-case column name to text, without NetSuite's ``links``.
+
+        Raises ``Incomplete`` when the page does not hold what it announces.
+        """
+        rows = self._decoded(_ROWS)
         for row in rows:
             row.pop("links", None)
         return rows
 
     def keys(self, name: str) -> list[str]:
         """The column ``name`` of every row; raises ``Incomplete`` where a row has none."""
-        keys = [row.get(name) for row in _decode(self, _ROWS)]
-        if any(key is None for key in keys):
+        keys = [row.key for row in self._decoded(_key_rows(name))]
+        if None in keys:
             raise incomplete(self.query, f"a row has no '{name}'")
-        return [key for key in keys if key is not None]
+        return keys
+
+    def _decoded(self, decoder: msgspec.json.Decoder[list[Any]]) -> list[Any]:
+        try:
+            rows = decoder.decode(self.items)
+        except msgspec.ValidationError as error:
+            raise incomplete(self.query, f"the page does not hold rows of text: {error}") from None
+        if len(rows) != self.count:
+            raise incomplete(self.query, f"the page announces {self.count} rows and holds {len(rows)}")
+        return rows
 
 
 class _Body(msgspec.Struct, rename="camel"):
@@ -54,7 +67,7 @@ class _Body(msgspec.Struct, rename="camel"):
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
-_ROWS: Final = msgspec.json.Decoder(list[dict[str, Any]])
+_ROWS: Final[msgspec.json.Decoder[list[Any]]] = msgspec.json.Decoder(list[dict[str, Any]])
 
 Fetch = Callable[[str, int, int], Awaitable[Page]]
 """Sends a query with a page size and an offset, and gives the page."""
@@ -66,11 +79,11 @@ def read_page(body: bytes, query: str) -> Page:
     return Page(parsed.items, parsed.count, parsed.offset, parsed.has_more, parsed.total_results, query)
 
 
-def _decode(page: Page, decoder: msgspec.json.Decoder[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    rows = decoder.decode(page.items)
-    if len(rows) != page.count:
-        raise incomplete(page.query, f"the page announces {page.count} rows and holds {len(rows)}")
-    return rows
+@lru_cache(maxsize=64)
+def _key_rows(name: str) -> msgspec.json.Decoder[list[Any]]:
+    """Reads one column of each row and skips the others, which is several times faster than reading all."""
+    row = msgspec.defstruct("KeyRow", [("key", str | None, None)], rename={"key": name}, gc=False)
+    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
 
 def incomplete(query: str, why: str) -> Incomplete:

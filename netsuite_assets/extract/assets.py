@@ -1,0 +1,236 @@
+"""Assets of the groups *billing* and *netsuite*: both systems' records of a tenant and month, proven complete.
+
+Thin: the reading and landing is in `billing.py` and `netsuite.py` beside this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from netsuite_assets.partitions import tenant_months
+from netsuite_assets.runs import tenant_run
+from netsuite_assets.tell import count, markdown, moneys
+from resources.as_dagster import BillingResource, NetSuiteResource, TenantsResource, WarehouseResource
+
+if TYPE_CHECKING:
+    from resources.warehouse import Slice, TenantWarehouse
+
+
+def _billing_asset(
+    name: str, tables: Sequence[str], description: str, amount: str | None
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        group_name="billing",
+        partitions_def=tenant_months,
+        kinds={"duckdb"},
+        description=description,
+    )
+    def billing_slice(
+        context: dg.AssetExecutionContext,
+        tenants: TenantsResource,
+        warehouse: WarehouseResource,
+        billing: BillingResource,
+    ) -> dg.MaterializeResult[None]:
+        from netsuite_assets.extract.billing import extract_billing
+        from resources.warehouse import utc_now
+
+        with (
+            tenant_run(context, tenants) as run,
+            billing.open(run.tenant) as source,
+            warehouse.get().open(run.tenant.name) as held,
+        ):
+            landed = extract_billing(held, source, tables, run.period, utc_now())
+            return dg.MaterializeResult(
+                metadata=_slice_metadata(held, landed, f"billing.{tables[0]}", amount, run.period)
+            )
+
+    return billing_slice
+
+
+billing_customers = _billing_asset(
+    "billing_customers",
+    ["customers"],
+    "The customers that billing has now. Invoices name them; NetSuite must have each of them.",
+    None,
+)
+billing_invoices = _billing_asset(
+    "billing_invoices",
+    ["invoices", "invoice_lines"],
+    "The invoices that billing issued in the month, with their lines. "
+    "Landed only when billing's own count agrees with what was read.",
+    "total",
+)
+billing_credit_notes = _billing_asset(
+    "billing_credit_notes",
+    ["credit_notes", "credit_note_lines"],
+    "The credit notes that billing issued in the month, with their lines. They become credit memos in NetSuite.",
+    "total",
+)
+billing_payments = _billing_asset(
+    "billing_payments",
+    ["payments", "payment_applications"],
+    "The payments that billing received in the month, and the invoices that they settle.",
+    "amount",
+)
+
+
+@dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
+def netsuite_reference(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    netsuite: NetSuiteResource,
+) -> dg.MaterializeResult[None]:
+    """What the mapping looks up in NetSuite (items, terms, subsidiaries, currencies, segments and lists), and the
+    accounting periods with their locks.
+    """
+    from netsuite_assets.extract.netsuite import extract_reference
+    from resources.warehouse import utc_now
+
+    async def read(held: TenantWarehouse) -> dict[str, Slice]:
+        async with netsuite.client(run.tenant) as client:
+            return await extract_reference(held, client, run.mapping, utc_now())
+
+    with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+        landed = asyncio.run(read(held))
+        rows = held.sql(
+            "SELECT list, count(*), count(*) FILTER (WHERE is_inactive) FROM netsuite.reference GROUP BY 1 ORDER BY 1"
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(part.rows for part in landed.values()),
+                "lists": dg.MetadataValue.md(markdown(["List", ">Values", ">Of these inactive"], rows)),
+            }
+        )
+
+
+@dg.asset(
+    group_name="netsuite",
+    partitions_def=tenant_months,
+    kinds={"netsuite", "duckdb"},
+    deps=[netsuite_reference],
+)
+def netsuite_customers(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    netsuite: NetSuiteResource,
+) -> dg.MaterializeResult[None]:
+    """All customers that NetSuite holds now, with the fields that the mapping names."""
+    from netsuite_assets.extract.netsuite import extract_customers
+    from resources.warehouse import utc_now
+
+    async def read(held: TenantWarehouse) -> Slice:
+        async with netsuite.client(run.tenant) as client:
+            return await extract_customers(held, client, run.mapping.records["customer"], utc_now())
+
+    with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+        landed = asyncio.run(read(held))
+        return dg.MaterializeResult(
+            metadata=_slice_metadata(held, {"customers": landed}, "netsuite.customers", None, run.period)
+        )
+
+
+def _document_asset(name: str, record: str, table: str, description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        group_name="netsuite",
+        partitions_def=tenant_months,
+        kinds={"netsuite", "duckdb"},
+        description=description,
+        # What billing issued in the month but NetSuite dates elsewhere is asked for by its expected external id.
+        deps=[netsuite_customers, dg.AssetKey("expected_records")],
+    )
+    def document_slice(
+        context: dg.AssetExecutionContext,
+        tenants: TenantsResource,
+        warehouse: WarehouseResource,
+        netsuite: NetSuiteResource,
+    ) -> dg.MaterializeResult[None]:
+        from netsuite_assets.extract.netsuite import extract_documents
+        from resources.warehouse import utc_now
+
+        async def read(held: TenantWarehouse) -> dict[str, Slice]:
+            async with netsuite.client(run.tenant) as client:
+                return await extract_documents(
+                    held, client, run.mapping.records[record], run.period, utc_now()
+                )
+
+        with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+            landed = asyncio.run(read(held))
+            return dg.MaterializeResult(
+                metadata=_slice_metadata(held, landed, f"netsuite.{table}", "total", run.period)
+            )
+
+    return document_slice
+
+
+netsuite_invoices = _document_asset(
+    "netsuite_invoices",
+    "invoice",
+    "invoices",
+    "The invoices that NetSuite dates in the month, with their lines, and those of billing's month that it dates "
+    "elsewhere. Landed only when NetSuite's own count agrees before and after reading.",
+)
+netsuite_credit_memos = _document_asset(
+    "netsuite_credit_memos",
+    "creditMemo",
+    "credit_memos",
+    "The credit memos that NetSuite dates in the month, with their lines, and those of billing's month that it "
+    "dates elsewhere.",
+)
+
+
+def _slice_metadata(
+    held: TenantWarehouse,
+    landed: Mapping[str, Slice],
+    table: str,
+    amount: str | None,
+    period: str,
+) -> dict[str, dg.RawMetadataValue]:
+    """Row counts, the money total by currency, the proof of completeness and the columns, for the asset's page."""
+    main = next(iter(landed.values()))
+    metadata: dict[str, dg.RawMetadataValue] = {
+        "dagster/row_count": main.rows,
+        "complete": dg.MetadataValue.md(
+            markdown(
+                ["Table", ">Counted at the source", ">Landed"],
+                [[part.table, part.expected_rows, part.rows] for part in landed.values()],
+            )
+        ),
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(name, kind) for name, kind in held.columns(table).items()]
+        ),
+    }
+    if amount is not None:
+        rows = held.sql(
+            f"SELECT currency, count(*), sum({amount}) FROM {table} WHERE period = ? GROUP BY 1 ORDER BY 1",
+            [period],
+        )
+        metadata["total"] = moneys({row[0]: row[2] for row in rows})
+        metadata["by currency"] = dg.MetadataValue.md(
+            markdown(
+                ["Currency", ">Documents", ">Total"], [[row[0], row[1], f"{row[2]:,.2f}"] for row in rows]
+            )
+        )
+        metadata["in short"] = (
+            f"{count(main.rows, 'document')} of {period}: {moneys({r[0]: r[2] for r in rows})}"
+        )
+    return metadata
+
+
+ASSETS: Sequence[dg.AssetsDefinition] = [
+    billing_customers,
+    billing_invoices,
+    billing_credit_notes,
+    billing_payments,
+    netsuite_reference,
+    netsuite_customers,
+    netsuite_invoices,
+    netsuite_credit_memos,
+]

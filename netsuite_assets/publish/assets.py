@@ -1,0 +1,101 @@
+"""Assets of the group *close*: what analysts and controllers read across tenants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from netsuite_assets.partitions import months, tenant_months
+from netsuite_assets.runs import failures, tenant_run
+from netsuite_assets.tell import markdown, moneys
+from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
+
+if TYPE_CHECKING:
+    from netsuite_assets.publish.summary import TenantSummary
+
+
+@dg.asset(
+    group_name="close",
+    partitions_def=tenant_months,
+    kinds={"duckdb"},
+    deps=[dg.AssetKey("correction_plan"), dg.AssetKey("verified_books")],
+)
+def published_mart(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    ledger: LedgerResource,
+) -> dg.MaterializeResult[None]:
+    """The one DuckDB file that analysts open: differences, exceptions, totals, documents, plans and write history.
+
+    Swapped in at once: a reader that has it open is not disturbed and does not disturb.
+    """
+    from netsuite_assets.publish.mart import publish
+
+    with (
+        tenant_run(context, tenants) as run,
+        warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
+    ):
+        published = publish(warehouse.get(), held, book)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(published.rows.values()),
+                "file": dg.MetadataValue.path(str(published.path.resolve())),
+                "tables": dg.MetadataValue.md(
+                    markdown(
+                        ["Table", ">Rows of this tenant"], [list(item) for item in published.rows.items()]
+                    )
+                ),
+            }
+        )
+
+
+@dg.asset(
+    group_name="close",
+    partitions_def=months,
+    kinds={"duckdb"},
+    deps=[dg.AssetDep(published_mart, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("month"))],
+)
+def month_close(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[None]:
+    """The month across all tenants: billed, in NetSuite, still different, written and left for a person."""
+    from netsuite_assets.publish.summary import read_summaries
+
+    period = context.partition_key[:7]
+    with failures():
+        summaries = read_summaries(warehouse.get().published_path, period)
+    return dg.MaterializeResult(
+        metadata={
+            "tenants": len(summaries),
+            "tenants with exceptions": sum(1 for summary in summaries if summary.exceptions),
+            "written": sum(summary.verified for summary in summaries),
+            "dagster/row_count": len(summaries),
+            "month": dg.MetadataValue.md(month_table(summaries, context.partition_key)),
+        }
+    )
+
+
+def month_table(summaries: list[TenantSummary], month_key: str) -> str:
+    """One row a tenant, linking to its page, as Markdown."""
+    rows: list[list[object]] = []
+    for summary in summaries:
+        link = f"/assets/differences?view=partitions&partition={month_key}%7C{summary.tenant}"
+        rows.append(
+            [
+                f"[{summary.tenant}]({link})",
+                moneys({currency: totals.billed for currency, totals in summary.totals.items()}),
+                moneys({currency: totals.netsuite_before for currency, totals in summary.totals.items()}),
+                moneys({currency: totals.netsuite_now for currency, totals in summary.totals.items()}),
+                summary.differences,
+                summary.verified,
+                len(summary.exceptions),
+            ]
+        )
+    return markdown(
+        ["Tenant", ">Billed", ">NetSuite had", ">NetSuite has", ">Differences found", ">Written and verified", ">For a person"],
+        rows,
+        limit=1000,
+    )  # fmt: skip

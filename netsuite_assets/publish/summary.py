@@ -1,0 +1,149 @@
+"""A tenant's month in short, read from the published mart: for the printed page and the month-end view.
+
+Here: the numbers that finance reads first. Not here: how they are printed (`page.py`) or shown in Dagster.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from resources.warehouse import WarehouseError
+
+
+@dataclass
+class CurrencyTotals:
+    """Invoices less credit memos of one currency."""
+
+    billed: Decimal = Decimal(0)
+    held_back: Decimal = Decimal(0)
+    netsuite_before: Decimal = Decimal(0)
+    unexplained: Decimal = Decimal(0)
+    netsuite_now: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class RecordTotals:
+    """One record type and currency, as `reconciliation.totals` has it, and what NetSuite holds now."""
+
+    record: str
+    currency: str
+    billed_documents: int
+    billed_total: Decimal
+    held_back_documents: int
+    held_back_total: Decimal
+    netsuite_documents: int
+    netsuite_total: Decimal
+    netsuite_documents_now: int
+    netsuite_total_now: Decimal
+
+
+@dataclass(frozen=True)
+class TenantSummary:
+    """A tenant's month: totals, what differed, what was written, what needs a person."""
+
+    tenant: str
+    period: str
+    records: list[RecordTotals]
+    kinds: Mapping[tuple[str, str], int]
+    outcomes: Mapping[str, int]
+    verified: int
+    planned: int
+    exceptions: list[dict[str, Any]]
+    totals: Mapping[str, CurrencyTotals] = field(default_factory=dict)
+
+    @property
+    def differences(self) -> int:
+        """How many differences the last reconciliation found."""
+        return sum(self.kinds.values())
+
+    @property
+    def agrees(self) -> bool:
+        """Whether NetSuite now holds exactly what billing billed, but for what is held back."""
+        return all(totals.netsuite_now == totals.billed - totals.held_back for totals in self.totals.values())
+
+
+def read_summaries(published: Path, period: str, tenants: list[str] | None = None) -> list[TenantSummary]:
+    """The summaries of a month, by tenant. Raises `WarehouseError` when nothing was published yet."""
+    if not published.exists():
+        raise WarehouseError(
+            f"nothing is published yet: there is no {published}. Materialize published_mart for a tenant first."
+        )
+    connection = duckdb.connect(str(published), read_only=True)
+    try:
+        names = tenants or [
+            row[0]
+            for row in connection.execute(
+                "SELECT DISTINCT tenant FROM totals WHERE period = ? ORDER BY 1", [period]
+            ).fetchall()
+        ]
+        return [_summary(connection, name, period) for name in names]
+    finally:
+        connection.close()
+
+
+_RECORDS = """
+WITH now AS (
+    SELECT record, currency, count(*) AS documents, sum(netsuite_total) AS total
+    FROM documents
+    WHERE tenant = $tenant AND period = $period AND netsuite_month = $period
+    GROUP BY ALL
+)
+SELECT t.record, t.currency, t.billed_documents, t.billed_total, t.held_back_documents, t.held_back_total,
+    t.netsuite_documents, t.netsuite_total, coalesce(n.documents, 0), coalesce(n.total, 0), t.unexplained
+FROM totals t
+LEFT JOIN now n ON n.record = t.record AND n.currency = t.currency
+WHERE t.tenant = $tenant AND t.period = $period
+ORDER BY t.record DESC, t.currency
+"""
+
+
+def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) -> TenantSummary:
+    where = {"tenant": tenant, "period": period}
+    records, totals = [], defaultdict[str, CurrencyTotals](CurrencyTotals)
+    for row in connection.execute(_RECORDS, where).fetchall():
+        part = RecordTotals(*row[:10])
+        records.append(part)
+        sign = -1 if part.record == "creditMemo" else 1
+        total = totals[part.currency]
+        total.billed += sign * part.billed_total
+        total.held_back += sign * part.held_back_total
+        total.netsuite_before += sign * part.netsuite_total
+        total.netsuite_now += sign * part.netsuite_total_now
+        total.unexplained += sign * row[10]
+    kinds = connection.execute(
+        "SELECT record, kind, count(*) FROM differences WHERE tenant = $tenant AND period = $period"
+        " GROUP BY ALL ORDER BY 3 DESC, 1, 2",
+        where,
+    ).fetchall()
+    outcomes = connection.execute(
+        "SELECT o.state, count(*), count(*) FILTER (WHERE o.verified) FROM outcomes o"
+        " WHERE o.tenant = $tenant AND o.period = $period GROUP BY 1 ORDER BY 1",
+        where,
+    ).fetchall()
+    planned = connection.execute(
+        "SELECT count(*) FROM plan WHERE tenant = $tenant AND period = $period", where
+    ).fetchall()
+    exceptions = connection.execute(
+        "SELECT * EXCLUDE (tenant) FROM exceptions WHERE tenant = $tenant AND period = $period"
+        " ORDER BY stage, code, record, number",
+        where,
+    )
+    names = [column[0] for column in exceptions.description or []]
+    return TenantSummary(
+        tenant,
+        period,
+        records,
+        {(record, kind): count for record, kind, count in kinds},
+        {state: count for state, count, _ in outcomes},
+        sum(verified for _, _, verified in outcomes),
+        planned[0][0],
+        [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()],
+        dict(totals),
+    )

@@ -1,0 +1,85 @@
+"""What every asset of one tenant and month begins with: its tenant, its mapping, and failures told in words.
+
+Here: the way from a Dagster partition to the plain stages, and from their errors to a message that a finance
+person can act on. Not here: what an asset does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from netsuite_assets.partitions import scope
+from resources.as_dagster import TenantsResource
+
+if TYPE_CHECKING:
+    from netsuite_assets.mapping.compiler import Mapping
+    from resources.tenants import Tenant
+
+
+@dataclass(frozen=True)
+class TenantRun:
+    """One tenant and month at work."""
+
+    tenant: Tenant
+    mapping: Mapping
+    period: str
+
+
+@contextmanager
+def tenant_run(context: dg.AssetExecutionContext, tenants: TenantsResource) -> Iterator[TenantRun]:
+    """The partition's tenant, read and compiled now, so that a changed file counts from the next run on.
+
+    Errors of ours become a `dagster.Failure` that says what happened and what to do, without a stack trace of
+    interest only to engineers; they are not retried, because nothing changes by itself.
+    """
+    with failures():
+        from netsuite_assets.mapping.compiler import compile_mapping
+
+        where = scope(context)
+        tenant = tenants.get().load(where.tenant)
+        yield TenantRun(tenant, compile_mapping(tenant), where.period)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn the errors that have a message for people into Dagster's failure with that message."""
+    from netsuite_assets.frames import FrameError
+    from netsuite_assets.writeback.plan import PlanRefused
+    from resources.billing import BillingError
+    from resources.ledger import LedgerError
+    from resources.netsuite.arrow import UnreadableValue
+    from resources.netsuite.errors import NetSuiteError
+    from resources.tenants import TenantError
+    from resources.warehouse import WarehouseError
+
+    try:
+        yield
+    except* (
+        BillingError,
+        FrameError,
+        LedgerError,
+        NetSuiteError,
+        PlanRefused,
+        TenantError,
+        UnreadableValue,
+        WarehouseError,
+    ) as group:
+        messages = list(dict.fromkeys(str(error) for error in _leaves(group)))
+        raise dg.Failure(
+            description="\n".join(messages),
+            metadata={"what happened": dg.MetadataValue.md("\n\n".join(messages))},
+            allow_retries=False,
+        ) from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,212 @@
+"""Assets of the group *write back*: the plan, what became of it, and the proof that NetSuite holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from netsuite_assets.partitions import tenant_months
+from netsuite_assets.runs import tenant_run
+from netsuite_assets.tell import markdown, money
+from resources.as_dagster import (
+    BillingResource,
+    LedgerResource,
+    NetSuiteResource,
+    TenantsResource,
+    WarehouseResource,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from netsuite_assets.writeback.apply import Applied
+    from netsuite_assets.writeback.verify import Verified
+    from resources.netsuite.governor import Figures
+
+_PROGRESS_EVERY = 100
+
+
+@dg.asset(
+    group_name="write_back",
+    partitions_def=tenant_months,
+    kinds={"duckdb"},
+    deps=[dg.AssetKey("differences"), dg.AssetKey("open_exceptions")],
+)
+def correction_plan(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    ledger: LedgerResource,
+) -> dg.MaterializeResult[None]:
+    """The exact writes that would repair NetSuite, with what each changes. Nothing is sent here.
+
+    Writes in a closed period are held; a plan above the tenant's limits waits for a named person's approval.
+    """
+    from netsuite_assets import frames
+    from netsuite_assets.writeback.plan import make_plan
+    from resources.warehouse import utc_now
+
+    with (
+        tenant_run(context, tenants) as run,
+        warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
+    ):
+        planned = make_plan(held, run.tenant, run.mapping, run.period, book, utc_now())
+        plan = planned.plan
+        if planned.approval is not None:
+            status = f"approved by {planned.approval.approved_by}: {planned.approval.note}"
+        elif plan.operations == 0:
+            status = "nothing to do"
+        elif run.tenant.writeback.mode != "apply":
+            status = f"not to be sent: the tenant's file says writeback.mode: {run.tenant.writeback.mode}"
+        else:
+            status = f"waits for approval: {plan.held_because}"
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(planned.operations),
+                "plan": plan.plan_id[:12],
+                "operations to send": plan.operations,
+                "amounts": plan.amounts or "–",
+                "status": status,
+                "operations": dg.MetadataValue.md(plan_table(planned.operations)),
+                "dagster/column_schema": frames.column_schema(frames.PLAN),
+            }
+        )
+
+
+@dg.asset(group_name="write_back", partitions_def=tenant_months, kinds={"netsuite"}, deps=[correction_plan])
+def applied_corrections(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    ledger: LedgerResource,
+    netsuite: NetSuiteResource,
+) -> dg.MaterializeResult[None]:
+    """The plan, sent to NetSuite. What an interrupted run left in doubt is looked up first.
+
+    Refused, before anything is sent, unless the tenant's policy allows writing, the plan is approved and nothing
+    that it rests on has changed.
+    """
+    from netsuite_assets import frames
+    from netsuite_assets.writeback.apply import apply_plan, states
+    from resources.warehouse import utc_now
+
+    def progress(done: int, of: int) -> None:
+        if done % _PROGRESS_EVERY == 0 or done == of:
+            context.log.info(f"{done:,} of {of:,} operations")
+
+    async def send() -> tuple[Applied, Figures]:
+        async with netsuite.client(run.tenant) as client:
+            before = client.governor.figures()
+            applied = await apply_plan(
+                held, client, run.tenant, run.mapping, run.period, book, utc_now, progress
+            )
+            return applied, client.governor.figures().since(before)
+
+    with (
+        tenant_run(context, tenants) as run,
+        warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
+    ):
+        applied, quota = asyncio.run(send())
+        counted = states(applied.outcomes)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(applied.outcomes),
+                "written": counted["written"] + counted["adopted"],
+                "not written": len(applied.outcomes) - counted["written"] - counted["adopted"],
+                "settled from earlier runs": applied.settled,
+                "outcomes": dg.MetadataValue.md(outcomes_table(applied.outcomes)),
+                "quota": dg.MetadataValue.md(quota_table(quota)),
+                "dagster/column_schema": frames.column_schema(frames.OUTCOMES),
+            }
+        )
+
+
+@dg.asset(
+    group_name="write_back", partitions_def=tenant_months, kinds={"netsuite"}, deps=[applied_corrections]
+)
+def verified_books(
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    ledger: LedgerResource,
+    netsuite: NetSuiteResource,
+    billing: BillingResource,
+) -> dg.MaterializeResult[None]:
+    """NetSuite read back after the write and compared again: each written record found as intended, or not."""
+    from netsuite_assets.reconcile.assets import differences_table
+    from netsuite_assets.writeback.verify import verify
+    from resources.warehouse import utc_now
+
+    async def read_back() -> Verified:
+        async with netsuite.client(run.tenant) as client:
+            return await verify(
+                held, client, run.tenant, run.mapping, run.period, book, source.locate, _clock
+            )
+
+    def _clock() -> datetime:
+        return utc_now()
+
+    with (
+        tenant_run(context, tenants) as run,
+        billing.open(run.tenant) as source,
+        warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
+    ):
+        verified = asyncio.run(read_back())
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(verified.outcomes),
+                "found as intended": verified.confirmed,
+                "not found as intended": verified.unconfirmed,
+                "differences left": len(verified.remaining),
+                "what still differs": dg.MetadataValue.md(differences_table(verified.remaining)),
+            }
+        )
+
+
+def plan_table(operations: pd.DataFrame) -> str:
+    """The operations in the order in which they would be sent, as Markdown."""
+    from netsuite_assets import frames
+
+    return markdown(
+        ["Do", "Record", "Number", "Customer", ">Amount", "What changes", "Held because"],
+        [
+            [row["action"], row["record"], row["number"], row["name"], money(row["amount"], row["currency"]),
+             row["changes"], row["held"]]
+            for row in frames.records(operations)
+        ],
+    )  # fmt: skip
+
+
+def outcomes_table(outcomes: pd.DataFrame) -> str:
+    """What became of each operation, those that need a person first, as Markdown."""
+    from netsuite_assets import frames
+
+    rows = frames.records(outcomes)
+    rows.sort(key=lambda row: row["state"] in ("written", "adopted"))
+    return markdown(
+        ["Outcome", "Did", "Record", "Number", "Customer", "Internal id", "Detail"],
+        [
+            [row["state"], row["action"], row["record"], row["number"], row["name"], row["internal_id"], row["detail"]]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def quota_table(quota: Figures) -> str:
+    """What the writes took of the account's quota, as Markdown."""
+    return markdown(
+        ["", ">"],
+        [
+            ["Requests", quota.requests],
+            ["Rejected for concurrency, and sent again", quota.rejections],
+            ["Most in flight at once", quota.peak],
+            ["Seconds waited for a free place", f"{quota.waited_seconds:.1f}"],
+            ["Seconds of backing off", f"{quota.backoff_seconds:.1f}"],
+        ],
+    )

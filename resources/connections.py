@@ -1,0 +1,51 @@
+"""A tenant's connections, made from its file and the environment: its NetSuite client and its billing source.
+
+Here: what both Dagster's resources and the command line need to open a tenant. Not here: the clients themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from resources.billing import open_billing
+from resources.billing.canonical import BillingSource
+from resources.netsuite.auth import BadKey, ClientCredentials
+from resources.netsuite.client import NetSuite
+from resources.netsuite.governor import Governor
+from resources.netsuite.hosts import Hosts
+from resources.tenants import Problem, Tenant, TenantError
+
+
+def netsuite_client(tenant: Tenant, environ: Mapping[str, str]) -> NetSuite:
+    """The tenant's NetSuite client, to be used in `async with`.
+
+    Raises `TenantError`, naming the line of the tenant's file, for a variable that is not set or a key that
+    cannot be read.
+    """
+    credentials = tenant.load_credentials(environ)
+    hosts = Hosts(tenant.netsuite.account, credentials.netsuite_base_url or "")
+    key_file = credentials.netsuite_private_key_file
+    place = tenant.place("netsuite", "auth", "private_key_file")
+    try:
+        key = key_file.read_bytes()
+    except OSError as error:
+        message = f"the private key file {key_file} cannot be read: {error.strerror}"
+        raise TenantError([Problem.at(place, message)]) from None
+    try:
+        auth = ClientCredentials(
+            hosts,
+            credentials.netsuite_client_id.get_secret_value(),
+            credentials.netsuite_certificate_id.get_secret_value(),
+            key,
+        )
+    except BadKey as error:
+        raise TenantError([Problem.at(place, f"the private key file {key_file}: {error}")]) from None
+    governance = tenant.netsuite.governance
+    governor = Governor.shared(hosts.rest_prefix, governance.concurrency, governance.reserve)
+    return NetSuite(hosts, auth, governor=governor)
+
+
+def billing_source(tenant: Tenant, environ: Mapping[str, str]) -> BillingSource:
+    """The tenant's billing source; nothing is opened before the first question."""
+    credentials = tenant.load_credentials(environ)
+    return open_billing(tenant.billing, credentials.billing_url.get_secret_value(), tenant.timezone)
