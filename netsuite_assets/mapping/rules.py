@@ -70,8 +70,7 @@ class RuleCompiler:
             raise RuleError("a constant needs no map; write what it becomes", "map")
         if rule.default is not None and rule.value is not None and lookup is None:
             raise RuleError("a constant needs no default", "default")
-        if lookup is None:
-            self._check_values(rule, kind)
+        self._check_values(rule, None if lookup is not None else kind.kind)
         is_text = rule.map is not None or template is not None or constant is not None
         start = "text" if is_text or source is None else source.kind
         if lookup is None and convert("x", start, kind.kind) is None:
@@ -187,14 +186,20 @@ class RuleCompiler:
             raise RuleError("a customer is looked up by its billing id; leave 'by' out", "by")
         return Lookup(CUSTOMER, ("internal_id",))
 
-    def _check_values(self, rule: Rule, kind: FieldType) -> None:
-        """Values that stand in the file itself must fit the field."""
-        for key, text in (("value", rule.value), ("default", rule.default)):
-            if text is not None and (why := fits(text, kind.kind)) is not None:
+    def _check_values(self, rule: Rule, kind: Kind | None) -> None:
+        """Values that stand in the file itself must be there and fit the field, if they are not to be looked up."""
+        given = [
+            ("value", rule.value),
+            ("default", rule.default),
+            *(("map", text) for text in (rule.map or {}).values()),
+        ]
+        for key, text in given:
+            if text is None:
+                continue
+            if not text.strip():
+                raise RuleError("an empty text is no value; leave the rule out to keep the field empty", key)
+            if kind is not None and (why := fits(text, kind)) is not None:
                 raise RuleError(f"'{shown(text)}' {why}", key)
-        for text in (rule.map or {}).values():
-            if (why := fits(text, kind.kind)) is not None:
-                raise RuleError(f"'{shown(text)}' {why}", "map")
 
 
 def _sources(rule: Rule) -> Mapping[str, str | None]:

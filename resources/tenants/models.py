@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -71,10 +71,14 @@ def _url(value: str) -> str:
     if "${" in REFERENCE.sub("", value):
         raise ValueError("a reference to the environment is written ${NAME}")
     try:
-        password = urlsplit(value).password
+        parts = urlsplit(value)
+        given = [
+            parts.password or "",
+            *(secret for name, secret in parse_qsl(parts.query) if name == "password"),
+        ]
     except ValueError:
         raise ValueError("this is not a URL") from None
-    if password is not None and not REFERENCE.fullmatch(password):
+    if any(secret and not REFERENCE.fullmatch(secret) for secret in given):
         raise ValueError(
             "a password never stands in the file: write ${NAME} and set the environment variable NAME"
         )

@@ -1,7 +1,7 @@
 """The tenants of a folder: `tenants/<name>.yaml`, each over the base files that it extends.
 
-Here: finding, reading, merging and validating files, the tenant as the rest of the project sees it, and its
-credentials. Not here: YAML itself (`source.py`), the settings' meaning (`models.py`).
+Here: finding and reading files, the tenant as the rest of the project sees it, and its credentials. Not here: YAML
+itself (`source.py`), the settings' meaning (`models.py`), or what is said about a mistake (`checks.py`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import SecretStr
 
+from resources.tenants.checks import locate, validated
 from resources.tenants.models import (
     REFERENCE,
     BillingSettings,
@@ -26,7 +26,6 @@ from resources.tenants.models import (
     RecordRules,
     TenantSettings,
     WritebackSettings,
-    known_keys,
 )
 from resources.tenants.source import (
     Node,
@@ -42,21 +41,11 @@ from resources.tenants.source import (
     without_nulls,
 )
 
-Path_ = tuple[str | int, ...]
-
 TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 BASE_NAME: Final = re.compile(r"_[a-z0-9][a-z0-9_-]*")
 
-# Where an environment variable may be named; elsewhere `${…}` would silently stay as it is.
-_REFERENCES_ALLOWED: Final = frozenset(
-    {
-        ("netsuite", "base_url"),
-        ("netsuite", "auth", "client_id"),
-        ("netsuite", "auth", "certificate_id"),
-        ("netsuite", "auth", "private_key_file"),
-        ("billing", "url"),
-    }
-)
+MAX_BYTES: Final = 2_000_000
+MAX_LEVELS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -138,11 +127,11 @@ class Tenant:
 
     def place(self, *path: str | int) -> Place:
         """Where the value at `path` is written, or the nearest thing around it that is."""
-        return _locate(self.tree, path)[0].place
+        return locate(self.tree, path)[0].place
 
     def key_place(self, *path: str | int) -> Place:
         """Where the key of the value at `path` is written, or the nearest thing around it that is."""
-        node, rest = _locate(self.tree, path)
+        node, rest = locate(self.tree, path)
         return node.place if rest else node.key
 
     @property
@@ -233,7 +222,7 @@ class TenantRegistry:
             )
         own, source = self._document(path)
         tree = without_nulls(self._extended(own, [f"{name}.yaml"]))
-        return Tenant(_validated(tree, name), tree, source, environ)
+        return Tenant(validated(tree, name), tree, source, environ)
 
     def _files(self, *suffixes: str) -> list[Path]:
         try:
@@ -256,6 +245,9 @@ class TenantRegistry:
             known = self._read.get(path)
             if known is not None and known[0] == stamp:
                 return known[1], known[2]
+            if status.st_size > MAX_BYTES:
+                message = f"the file has {status.st_size:,} bytes; a tenant's file has at most {MAX_BYTES:,}"
+                raise TenantError([Problem(file, 1, 1, message)])
             data = path.read_bytes()
         except OSError as error:
             raise TenantError([Problem(file, 1, 1, f"the file cannot be read ({error.strerror})")]) from None
@@ -280,6 +272,10 @@ class TenantRegistry:
             message = "'extends' names one base file of this folder without its ending, such as _defaults"
             raise TenantError([Problem.at(extends.place, message)])
         file = f"{base}.yaml"
+        if len(chain) > MAX_LEVELS:
+            raise TenantError(
+                [Problem.at(extends.place, f"'extends' goes more than {MAX_LEVELS} levels deep")]
+            )
         if file in chain:
             circle = " -> ".join([*chain[chain.index(file) :], file])
             raise TenantError([Problem.at(extends.place, f"'extends' goes round in a circle: {circle}")])
@@ -299,20 +295,6 @@ def _bad_name(name: str) -> str:
     )
 
 
-def _locate(tree: Node, path: Path_) -> tuple[Node, Path_]:
-    """The deepest node on the way to `path`, and the steps that it lacks."""
-    node = tree
-    for index, step in enumerate(path):
-        below = node.get(step)
-        if below is None and isinstance(node.value, tuple):
-            # A list of names stands for a mapping of each to itself.
-            below = next((item for item in node.value if item.value == step), None)
-        if below is None:
-            return node, path[index:]
-        node = below
-    return node, ()
-
-
 def _leaves(node: Node, path: tuple[str, ...]) -> Iterator[EffectiveValue]:
     if isinstance(node.value, Mapping):
         for key, value in node.value.items():
@@ -322,95 +304,3 @@ def _leaves(node: Node, path: tuple[str, ...]) -> Iterator[EffectiveValue]:
             yield from _leaves(value, (*path, str(index)))
     else:
         yield EffectiveValue(".".join(path), node.value, node.place)
-
-
-def _validated(tree: Node, name: str) -> TenantSettings:
-    problems = list(_misplaced_references(tree, ()))
-    try:
-        settings = TenantSettings.model_validate(tree.plain())
-    except ValidationError as error:
-        problems += [_problem(tree, details) for details in error.errors(include_url=False)]
-        raise TenantError(problems) from None
-    if settings.name != name:
-        message = f"this file is tenant '{name}' by its name, but says '{shown(settings.name)}'"
-        problems.append(Problem.at(_locate(tree, ("tenant",))[0].place, message))
-    for below, message in settings.billing.mistakes():
-        node, rest = _locate(tree, ("billing", *below))
-        problems.append(Problem.at(node.place if rest else node.key, message))
-    if problems:
-        raise TenantError(problems)
-    return settings
-
-
-def _misplaced_references(node: Node, path: tuple[str, ...]) -> Iterator[Problem]:
-    if isinstance(node.value, Mapping):
-        for key, value in node.value.items():
-            yield from _misplaced_references(value, (*path, key))
-    elif isinstance(node.value, tuple):
-        for value in node.value:
-            yield from _misplaced_references(value, path)
-    elif isinstance(node.value, str) and "${" in node.value and path not in _REFERENCES_ALLOWED:
-        allowed = ", ".join(".".join(known) for known in sorted(_REFERENCES_ALLOWED))
-        yield Problem.at(node.place, f"the environment can be named only in {allowed}")
-
-
-def _problem(tree: Node, details: ErrorDetails) -> Problem:
-    """One finding of the validation as a sentence at the place that is to be mended."""
-    path = tuple(step for step in details["loc"] if step != "[key]")
-    kind = details["type"]
-    node, rest = _locate(tree, path)
-    if kind == "extra_forbidden":
-        known = known_keys(path[:-1])
-        name = str(path[-1])
-        hint = nearest(name, known) or f"; known here: {', '.join(known)}"
-        return Problem.at(node.key, f"unknown key '{shown(name)}'{hint}")
-    if kind == "missing":
-        around = ".".join(str(step) for step in path[:-1])
-        where = f" in {around}" if around else ""
-        return Problem.at(node.key, f"the key '{path[-1]}' is missing{where}")
-    if details["loc"][-1:] == ("[key]",):
-        return Problem.at(node.key, _choice(details, "record type"))
-    if rest and not node.get(rest[0]):
-        return Problem.at(node.key, _sentence(details))
-    return Problem.at(node.place, _sentence(details))
-
-
-def _choice(details: ErrorDetails, what: str) -> str:
-    expected = str(details.get("ctx", {}).get("expected", ""))
-    choices = re.findall(r"'([^']*)'", expected)
-    given = details["input"]
-    said = f"'{shown(given)}'" if isinstance(given, str) else _what(given)
-    hint = nearest(given, choices) if isinstance(given, str) else ""
-    return f"unknown {what} {said}{hint}" + ("" if hint else f"; use {' or '.join(choices)}")
-
-
-def _what(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return f"'{shown(str(value))}'"
-
-
-_EXPECTED: Final = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "list_type": "a list",
-    "decimal_type": "a number",
-    "decimal_parsing": "a number",
-}
-
-
-def _sentence(details: ErrorDetails) -> str:
-    kind = details["type"]
-    if kind == "value_error":
-        return str(details["ctx"]["error"])
-    if kind == "literal_error":
-        return _choice(details, f"value for {details['loc'][-1]}:")
-    if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, found {_what(details['input'])}"
-    message = details["msg"]
-    return f"{message[0].lower()}{message[1:]}, found {_what(details['input'])}"

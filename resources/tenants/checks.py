@@ -1,0 +1,134 @@
+"""Every mistake in a tenant's effective settings, as a sentence at the place that is to be mended.
+
+Here: the way from pydantic's findings to words and places. Not here: what is allowed (`models.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from resources.tenants.models import TenantSettings, known_keys
+from resources.tenants.source import Node, Problem, TenantError, nearest, shown
+
+Steps = tuple[str | int, ...]
+
+# Where an environment variable may be named; elsewhere `${…}` would silently stay as it is.
+_REFERENCES_ALLOWED: Final = frozenset(
+    {
+        ("netsuite", "base_url"),
+        ("netsuite", "auth", "client_id"),
+        ("netsuite", "auth", "certificate_id"),
+        ("netsuite", "auth", "private_key_file"),
+        ("billing", "url"),
+    }
+)
+
+
+def locate(tree: Node, path: Steps) -> tuple[Node, Steps]:
+    """The deepest node on the way to `path`, and the steps that it lacks."""
+    node = tree
+    for index, step in enumerate(path):
+        below = node.get(step)
+        if below is None and isinstance(node.value, tuple):
+            # A list of names stands for a mapping of each to itself.
+            below = next((item for item in node.value if item.value == step), None)
+        if below is None:
+            return node, path[index:]
+        node = below
+    return node, ()
+
+
+def validated(tree: Node, name: str) -> TenantSettings:
+    """The settings of tenant `name`; raises `TenantError` with every mistake."""
+    problems = list(_misplaced_references(tree, ()))
+    try:
+        settings = TenantSettings.model_validate(tree.plain())
+    except ValidationError as error:
+        problems += [_problem(tree, details) for details in error.errors(include_url=False)]
+        raise TenantError(problems) from None
+    if settings.name != name:
+        message = f"this file is tenant '{name}' by its name, but says '{shown(settings.name)}'"
+        problems.append(Problem.at(locate(tree, ("tenant",))[0].place, message))
+    for below, message in settings.billing.mistakes():
+        node, rest = locate(tree, ("billing", *below))
+        problems.append(Problem.at(node.place if rest else node.key, message))
+    if problems:
+        raise TenantError(problems)
+    return settings
+
+
+def _misplaced_references(node: Node, path: tuple[str, ...]) -> Iterator[Problem]:
+    if isinstance(node.value, Mapping):
+        for key, value in node.value.items():
+            yield from _misplaced_references(value, (*path, key))
+    elif isinstance(node.value, tuple):
+        for value in node.value:
+            yield from _misplaced_references(value, path)
+    elif isinstance(node.value, str) and "${" in node.value and path not in _REFERENCES_ALLOWED:
+        allowed = ", ".join(".".join(known) for known in sorted(_REFERENCES_ALLOWED))
+        yield Problem.at(node.place, f"the environment can be named only in {allowed}")
+
+
+def _problem(tree: Node, details: ErrorDetails) -> Problem:
+    """One finding of the validation as a sentence at the place that is to be mended."""
+    path = tuple(step for step in details["loc"] if step != "[key]")
+    kind = details["type"]
+    node, rest = locate(tree, path)
+    if kind == "extra_forbidden":
+        known = known_keys(path[:-1])
+        name = str(path[-1])
+        hint = nearest(name, known) or f"; known here: {', '.join(known)}"
+        return Problem.at(node.key, f"unknown key '{shown(name)}'{hint}")
+    if kind == "missing":
+        around = ".".join(str(step) for step in path[:-1])
+        where = f" in {around}" if around else ""
+        return Problem.at(node.key, f"the key '{path[-1]}' is missing{where}")
+    if details["loc"][-1:] == ("[key]",):
+        return Problem.at(node.key, _choice(details, "record type"))
+    return Problem.at(node.key if rest else node.place, _sentence(details))
+
+
+def _choice(details: ErrorDetails, what: str) -> str:
+    expected = str(details.get("ctx", {}).get("expected", ""))
+    choices = re.findall(r"'([^']*)'", expected)
+    given = details["input"]
+    said = f"'{shown(given)}'" if isinstance(given, str) else _what(given)
+    hint = nearest(given, choices) if isinstance(given, str) else ""
+    return f"unknown {what} {said}{hint}" + ("" if hint else f"; use {' or '.join(choices)}")
+
+
+def _what(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return f"'{shown(str(value))}'"
+
+
+_EXPECTED: Final = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+}
+
+
+def _sentence(details: ErrorDetails) -> str:
+    kind = details["type"]
+    if kind == "value_error":
+        return str(details["ctx"]["error"])
+    if kind == "literal_error":
+        return _choice(details, f"value for {details['loc'][-1]}:")
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}, found {_what(details['input'])}"
+    message = details["msg"]
+    return f"{message[0].lower()}{message[1:]}, found {_what(details['input'])}"
