@@ -18,7 +18,9 @@ import yaml
 from dbt_like_checks.claims import Scalar
 from dbt_like_checks.questions import nearest
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The loader that takes every scalar for text: what it is instead is decided here, by what is wanted.
+_LOADER: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_NULLS: Final = ("", "~", "null", "Null", "NULL")
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 
@@ -114,7 +116,8 @@ class YamlFile:
         return []
 
     def text(self, node: yaml.Node, what: str) -> str | None:
-        if isinstance(node, yaml.ScalarNode) and node.value.strip():
+        value = node.value.strip() if isinstance(node, yaml.ScalarNode) else ""
+        if value and (_quoted(node) or value not in _NULLS):
             return str(node.value)
         self.wrong(node, f"{what} is a text")
         return None
@@ -132,7 +135,7 @@ class YamlFile:
 
     def scalar(self, node: yaml.Node, what: str) -> Scalar | None:
         text = self.text(node, what)
-        if text is None or getattr(node, "style", None):  # quoted, so text whatever it looks like
+        if text is None or _quoted(node):
             return text
         if text in ("true", "false"):
             return text == "true"
@@ -152,3 +155,8 @@ class YamlFile:
             return Decimal(text)
         self.wrong(node, f"{what} is a number, for instance 0.01")
         return None
+
+
+def _quoted(node: yaml.Node) -> bool:
+    """Text whatever it looks like."""
+    return getattr(node, "style", None) in ("'", '"', "|", ">")
