@@ -1,0 +1,203 @@
+"""How each demo tenant's documents look in its NetSuite account: REST bodies, written by hand for each tenant.
+
+Here: an opinion of its own on what the books should hold, made without the product's mapping, so that the one can
+catch the other's mistakes. Not here: what is booked (`defects.py`), nor sending it (`books.py`).
+
+NetSuite facts: references are written as {"id": ...} or {"externalId": ...}, dates in ISO form, and what has no value
+is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from demo.defects import Booking, customer_eid
+from demo.documents import Customer, Document, Line
+
+Body = dict[str, Any]
+
+SUBSIDIARIES = {"us": "1", "eu": "3"}
+
+
+class UnknownName(Exception):
+    """A name that the account has no record for."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Internal ids of the account's records: list (item, term, currency, ...) to name to id."""
+
+    lists: Mapping[str, Mapping[str, str]]
+
+    def __call__(self, listing: str, name: str | None) -> dict[str, str] | None:
+        """The reference to a record by its name; None for no name."""
+        if name is None:
+            return None
+        found = self.lists[listing]
+        if name not in found:
+            raise UnknownName(
+                f"the account has no {listing} '{name}', only {', '.join(sorted(found)) or 'none'}"
+            )
+        return {"id": found[name]}
+
+
+@dataclass(frozen=True)
+class TenantBodies:
+    """A tenant's bodies, and the SuiteQL that gives the names that they need."""
+
+    lists: Mapping[str, str]
+    customer: Callable[[Customer, Names], Body]
+    header: Callable[[Booking, Names], Body]
+    line: Callable[[Booking, Line, Names], Body]
+
+    def of_customer(self, customer: Customer, names: Names) -> Body:
+        return _without_nothing(self.customer(customer, names))
+
+    def of_document(self, booking: Booking, names: Names) -> Body:
+        lines = [_without_nothing(self.line(booking, line, names)) for line in booking.document.lines]
+        return {**_without_nothing(self.header(booking, names)), "item": {"items": lines}}
+
+
+def _without_nothing(body: Body) -> Body:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _common(document: Document, names: Names) -> Body:
+    return {
+        "entity": {"externalId": customer_eid(document.customer_id or "")},
+        "tranDate": document.issued_on.isoformat(),
+        "currency": names("currency", document.currency),
+        "memo": document.memo,
+        "otherRefNum": document.number,
+    }
+
+
+def _due(document: Document) -> str | None:
+    return document.due_on.isoformat() if document.due_on else None
+
+
+def _line(line: Line) -> Body:
+    return {
+        "description": line.description,
+        "quantity": line.quantity,
+        "rate": line.unit_amount,
+        "amount": line.amount,
+    }
+
+
+# Acme: OneWorld, a custom segment, two custom body fields, service periods on the lines.
+
+
+def _acme_customer(customer: Customer, names: Names) -> Body:
+    return {
+        "companyName": customer.name,
+        "email": customer.email,
+        "subsidiary": {"id": SUBSIDIARIES[customer.legal_entity or "us"]},
+        "currency": names("currency", customer.currency),
+        "terms": names("term", customer.terms),
+        "custentity_billing_id": customer.id,
+    }
+
+
+def _acme_header(booking: Booking, names: Names) -> Body:
+    document = booking.document
+    body = _common(document, names)
+    body["subsidiary"] = {"id": SUBSIDIARIES[document.legal_entity or "us"]}
+    body["cseg_product"] = names("cseg_product", document.product_line)
+    body["custbody_subscription_ref"] = document.metadata.get("subscription_id")
+    if booking.record == "invoice":
+        body["dueDate"] = _due(document)
+        body["terms"] = names("term", document.terms)
+        body["custbody_contract_start"] = document.metadata.get("contract_start")
+    return body
+
+
+def _acme_line(booking: Booking, line: Line, names: Names) -> Body:
+    return {
+        "item": names("item", line.product_id),
+        **_line(line),
+        "custcol_service_start": line.service_start.isoformat() if line.service_start else None,
+        "custcol_service_end": line.service_end.isoformat() if line.service_end else None,
+    }
+
+
+# Globex: a single company, a custom list, a meter on the lines of its bills.
+
+
+def _globex_customer(customer: Customer, names: Names) -> Body:
+    return {
+        "companyName": customer.name,
+        "email": customer.email,
+        "currency": names("currency", customer.currency),
+        "terms": names("term", customer.terms),
+        "custentity_crm_id": customer.metadata.get("crm_id"),
+    }
+
+
+def _globex_header(booking: Booking, names: Names) -> Body:
+    document = booking.document
+    body = _common(document, names)
+    if booking.record == "invoice":
+        body["dueDate"] = _due(document)
+        body["terms"] = names("term", document.terms)
+        body["custbody_plan"] = names("customlist_plan", document.metadata.get("plan"))
+        body["custbody_usage_run"] = document.metadata.get("usage_run")
+    return body
+
+
+def _globex_line(booking: Booking, line: Line, names: Names) -> Body:
+    meter = line.metadata.get("meter") if booking.record == "invoice" else None
+    return {"item": names("item", line.product_id), **_line(line), "custcol_meter": meter}
+
+
+# Retail: a single company that books every stock code to one item.
+
+
+def _retail_customer(customer: Customer, names: Names) -> Body:
+    return {"companyName": customer.name, "currency": names("currency", customer.currency)}
+
+
+def _retail_header(booking: Booking, names: Names) -> Body:
+    return _common(booking.document, names)
+
+
+def _retail_line(booking: Booking, line: Line, names: Names) -> Body:
+    return {"item": names("item", "Merchandise"), **_line(line)}
+
+
+_ITEMS = "SELECT id, itemid AS name FROM item ORDER BY id"
+_TERMS = "SELECT id, name FROM term ORDER BY id"
+_CURRENCIES = "SELECT id, symbol AS name FROM currency ORDER BY id"
+
+BODIES: Mapping[str, TenantBodies] = {
+    "acme": TenantBodies(
+        lists={
+            "item": _ITEMS,
+            "term": _TERMS,
+            "currency": _CURRENCIES,
+            "cseg_product": "SELECT id, name FROM customrecord_cseg_product ORDER BY id",
+        },
+        customer=_acme_customer,
+        header=_acme_header,
+        line=_acme_line,
+    ),
+    "globex": TenantBodies(
+        lists={
+            "item": _ITEMS,
+            "term": _TERMS,
+            "currency": _CURRENCIES,
+            "customlist_plan": "SELECT id, name FROM customlist_plan ORDER BY id",
+        },
+        customer=_globex_customer,
+        header=_globex_header,
+        line=_globex_line,
+    ),
+    "retail": TenantBodies(
+        lists={"item": _ITEMS, "currency": _CURRENCIES},
+        customer=_retail_customer,
+        header=_retail_header,
+        line=_retail_line,
+    ),
+}
