@@ -9,7 +9,7 @@ under a file lock that also covers runs started past Dagster's queue. Analysts o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -101,9 +101,9 @@ class TenantWarehouse:
             raise WarehouseError(f"expected one value, got {len(rows)} rows from: {query[:200]}")
         return rows[0][0]
 
-    def arrow(self, query: str, parameters: Iterable[Any] = ()) -> pa.Table:
+    def arrow(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """The result as an Arrow table: DECIMAL stays decimal (DuckDB's own frames turn it into floats)."""
-        return self.connection.execute(query, list(parameters)).to_arrow_table()
+        return self.connection.sql(query, params=parameters).to_arrow_table()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -53,6 +53,7 @@ class TenantSummary:
     records: list[RecordTotals]
     kinds: Mapping[tuple[str, str], int]
     outcomes: Mapping[str, int]
+    written: Mapping[tuple[str, str], int]
     verified: int
     planned: int
     exceptions: list[dict[str, Any]]
@@ -127,6 +128,11 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         " WHERE o.tenant = $tenant AND o.period = $period GROUP BY 1 ORDER BY 1",
         where,
     ).fetchall()
+    written = connection.execute(
+        "SELECT action, record, count(*) FROM outcomes WHERE tenant = $tenant AND period = $period"
+        " AND state IN ('written', 'adopted') GROUP BY ALL ORDER BY 1, 2",
+        where,
+    ).fetchall()
     planned = connection.execute(
         "SELECT count(*) FROM plan WHERE tenant = $tenant AND period = $period", where
     ).fetchall()
@@ -142,6 +148,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         records,
         {(record, kind): count for record, kind, count in kinds},
         {state: count for state, count, _ in outcomes},
+        {(action, record): count for action, record, count in written},
         sum(verified for _, _, verified in outcomes),
         planned[0][0],
         [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()],

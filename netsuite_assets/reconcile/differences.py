@@ -241,40 +241,43 @@ def _diff_lines(
             WHERE l.period = {literal(period)} AND p.problem IS NULL
             """
         )
-    item = "item" if any(field.name == "item" for field in fields) else None
-    partition = "external_id" + (f", {quote(item)}" if item else "")
     for side, other in (("expected", "netsuite"), ("netsuite", "expected")):
         run(
             f"""
             CREATE OR REPLACE TEMP TABLE {side}_left AS
-            SELECT *, row_number() OVER (PARTITION BY {partition} ORDER BY line_no) AS same_item
-            FROM {side}_line l ANTI JOIN {other}_line o USING (external_id, content, nth)
+            SELECT * FROM {side}_line l ANTI JOIN {other}_line o USING (external_id, content, nth)
             """
         )
-    on_item = f" AND e.{quote(item)} IS NOT DISTINCT FROM a.{quote(item)}" if item else ""
-    # First lines of the same item, in order; then, whatever the item, what is left, in order.
-    run(
-        f"""
-        CREATE OR REPLACE TEMP TABLE line_pairs AS
-        SELECT e.external_id, e.line_no AS e_line, a.line_no AS a_line
-        FROM expected_left e JOIN netsuite_left a
-          ON e.external_id = a.external_id AND e.same_item = a.same_item{on_item};
-        INSERT INTO line_pairs
-        SELECT e.external_id, e.line_no, a.line_no
-        FROM (SELECT external_id, line_no, row_number() OVER (PARTITION BY external_id ORDER BY line_no) AS nth
-              FROM expected_left l WHERE NOT EXISTS (SELECT 1 FROM line_pairs p
-                WHERE p.external_id = l.external_id AND p.e_line = l.line_no)) e
-        FULL JOIN (SELECT external_id, line_no, row_number() OVER (PARTITION BY external_id ORDER BY line_no) AS nth
-              FROM netsuite_left l WHERE NOT EXISTS (SELECT 1 FROM line_pairs p
-                WHERE p.external_id = l.external_id AND p.a_line = l.line_no)) a
-          ON e.external_id = a.external_id AND e.nth = a.nth
-        WHERE e.external_id IS NOT NULL AND a.external_id IS NOT NULL;
-        """
-    )
+    run("CREATE OR REPLACE TEMP TABLE line_pairs (external_id VARCHAR, e_line INTEGER, a_line INTEGER)")
+    for alike in _pairings(fields):
+        run(_pair_lines(alike))
     for field in fields:
         run(_line_field(field, tables, tolerance))
     run(_unpaired_lines(fields, tables, "expected", "e_line", "line_missing", "+"))
     run(_unpaired_lines(fields, tables, "netsuite", "a_line", "line_extra", "-"))
+
+
+def _pairings(fields: Sequence[MappedField]) -> list[tuple[str, ...]]:
+    """By which fields lines that are not identical are taken for the same line, the surest first."""
+    present = {field.name for field in fields}
+    wanted = [("item", "description", "quantity"), ("item", "description"), ("item",), ()]
+    return list(dict.fromkeys(tuple(name for name in names if name in present) for name in wanted))
+
+
+def _pair_lines(alike: Sequence[str]) -> str:
+    """Pair what is left of each document's lines where these fields agree, in the order of the lines."""
+    names = "".join(f", {quote(name)}" for name in alike)
+    left = {
+        side: f"""(SELECT external_id, line_no{names},
+            row_number() OVER (PARTITION BY external_id{names} ORDER BY line_no) AS nth
+            FROM {side}_left l WHERE NOT EXISTS (
+                SELECT 1 FROM line_pairs p WHERE p.external_id = l.external_id AND p.{number} = l.line_no))"""
+        for side, number in (("expected", "e_line"), ("netsuite", "a_line"))
+    }
+    agree = "".join(f" AND e.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}" for name in alike)
+    return f"""INSERT INTO line_pairs SELECT e.external_id, e.line_no, a.line_no
+        FROM {left["expected"]} e JOIN {left["netsuite"]} a
+          ON e.external_id = a.external_id AND e.nth = a.nth{agree}"""
 
 
 def _line_field(field: MappedField, tables: RecordTables, tolerance: Decimal) -> str:
@@ -337,7 +340,8 @@ def _differs(kind: str, expected: str, actual: str, tolerance: Decimal) -> str:
 
 
 def _money(amount: str, currency: str) -> str:
-    return f"(format('{{:,}}', round({amount}, 2)) || coalesce(' ' || {currency}, ''))"
+    # Four places less the empty ones beyond two: exact in every currency.
+    return f"(coalesce({currency} || ' ', '') || regexp_replace(({amount})::VARCHAR, '0{{1,2}}$', ''))"
 
 
 def _shown(field: MappedField, value: str) -> str:

@@ -129,11 +129,8 @@ def _totals(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> 
         if record in mapping.records:
             name = TABLES[record].name
             query = _TOTALS.format(expected=f"expected.{name}", actual=f"netsuite.{name}")
-            parts.append(
-                frames.frame(
-                    warehouse.connection.execute(query, {"period": period, "record": record}).to_arrow_table()
-                )
-            )
+            table = warehouse.arrow(query, {"period": period, "record": record})
+            parts.append(frames.frame(table))
     return frames.validated(frames.TOTALS, pd.concat(parts, ignore_index=True))
 
 

@@ -117,7 +117,10 @@ class SqlBilling:
                 statement = (
                     sa.select(*shape.selected).select_from(found.source).where(*_chosen(found), wanted)
                 )
-                batch = shape.batch(self._connect().execute(statement).fetchall())
+                rows = self._connect().execute(statement).fetchall()
+                if not rows:
+                    continue
+                batch = shape.batch(rows)
                 days = zip(batch.column("id").to_pylist(), batch.column(dated).to_pylist(), strict=True)
                 located.update(days)
         return located

@@ -1,0 +1,84 @@
+"""Running a job of the code location in this process, telling what it does: for the command line and the demo.
+
+Here: one run on the local Dagster instance, so that it appears in the UI like any other. Not here: what is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+
+from netsuite_assets.partitions import partition_key, tenants
+
+JobName = Literal["reconcile", "write_back", "close"]
+#: Told when an asset starts (False) and when it has been materialized (True).
+OnAsset = Callable[[str, bool], None]
+
+
+class RunFailed(Exception):
+    """A run did not succeed; the message is what the failing asset said."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: its id and each asset's metadata by asset name."""
+
+    run_id: str
+    metadata: Mapping[str, Mapping[str, Any]]
+
+
+def local_instance(home: Path) -> dg.DagsterInstance:
+    """The Dagster instance whose `dagster.yaml` is in `home`, the one that `dagster dev` started there uses."""
+    os.environ["DAGSTER_HOME"] = str(home.resolve())
+    return dg.DagsterInstance.get()
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    definitions: dg.Definitions,
+    job: JobName,
+    tenant: str,
+    period: str,
+    on_asset: OnAsset,
+) -> RunResult:
+    """Run a job for one tenant and month. Raises `RunFailed` with the failing asset's own message."""
+    instance.add_dynamic_partitions(str(tenants.name), [tenant])
+    run_id = str(uuid.uuid4())
+    failures: dict[str, str] = {}
+
+    def listen(event: Any) -> None:
+        entry = event.dagster_event
+        if entry is None or entry.step_key is None:
+            return
+        if entry.is_step_start:
+            on_asset(entry.step_key, False)
+        elif entry.is_step_success:
+            on_asset(entry.step_key, True)
+        elif entry.is_step_failure:
+            data = entry.step_failure_data
+            told = data.user_failure_data.description if data.user_failure_data else None
+            failures[entry.step_key] = told or (data.error.message if data.error else "no message")
+
+    instance.add_event_listener(run_id, listen)
+    result = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        partition_key=partition_key(tenant, period),
+        run_id=run_id,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    if not result.success:
+        raise RunFailed("\n".join(f"{step}: {told}" for step, told in failures.items()) or "the run failed")
+    metadata: dict[str, Mapping[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        metadata[materialization.asset_key.to_user_string()] = {
+            name: value.value for name, value in materialization.metadata.items()
+        }
+    return RunResult(run_id, metadata)

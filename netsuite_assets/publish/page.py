@@ -1,0 +1,133 @@
+"""The printed page: one tenant's month as a finance person reads it, on a terminal.
+
+Here: how a summary is laid out. Not here: its numbers (`summary.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from netsuite_assets.frames import DIFFERENCE_KINDS, EXCEPTION_CODES
+from netsuite_assets.publish.summary import TenantSummary
+from netsuite_assets.tables import TABLES
+from netsuite_assets.tell import count, money, moneys
+
+_SHOWN_EXCEPTIONS = 6
+
+
+def print_page(console: Console, summary: TenantSummary, title: str) -> None:
+    """Print a tenant's month: totals, what differed, what was written, what is left for a person."""
+    parts: list[RenderableType] = [_totals(summary)]
+    parts += [Text("What differed", style="bold"), *_differences(summary)]
+    parts += [Text("What was written to NetSuite", style="bold"), *_written(summary)]
+    parts += [Text("Left for a person", style="bold"), *_exceptions(summary)]
+    parts.append(_verdict(summary))
+    month = date.fromisoformat(f"{summary.period}-01").strftime("%B %Y")
+    console.print(
+        Panel(Group(*parts), title=f"[bold]{summary.tenant}[/] · {title} · {month}", title_align="left", box=box.ROUNDED)
+    )
+
+
+def _totals(summary: TenantSummary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=False)
+    table.add_column("")
+    for heading in ("billed", "held back", "NetSuite had", "NetSuite has now"):
+        table.add_column(heading, justify="right")
+    for row in summary.records:
+        table.add_row(
+            f"{TABLES[row.record].label.capitalize()}s, {row.currency}",
+            _documents(row.billed_documents, row.billed_total),
+            _documents(row.held_back_documents, row.held_back_total),
+            _documents(row.netsuite_documents, row.netsuite_total),
+            _documents(row.netsuite_documents_now, row.netsuite_total_now),
+        )
+    return table
+
+
+def _documents(number: int, total: Decimal) -> str:
+    return f"{number:,} · {money(total, None)}" if number else "–"
+
+
+def _differences(summary: TenantSummary) -> Iterator[RenderableType]:
+    if not summary.kinds:
+        yield _indented("Nothing: NetSuite holds what billing billed.")
+    for (record, kind), number in summary.kinds.items():
+        label = TABLES[record].label
+        yield _indented(f"{number:>6,}  {label}: {_lower(DIFFERENCE_KINDS[kind])}")
+
+
+def _written(summary: TenantSummary) -> Iterator[RenderableType]:
+    if not summary.outcomes:
+        yield _indented(
+            "Nothing was sent." if not summary.planned else f"{count(summary.planned, 'operation')} planned, none sent."
+        )
+        return
+    done = summary.outcomes.get("written", 0) + summary.outcomes.get("adopted", 0)
+    yield _indented(f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended.")
+    for (action, record), number in summary.written.items():
+        yield _indented(f"{number:>6,}  {TABLES[record].label}{'s' if number != 1 else ''} {_PAST[action]}")
+    for state, number in summary.outcomes.items():
+        if state not in ("written", "adopted"):
+            yield _indented(f"{number:>6,}  {_STATES[state]}")
+
+
+_PAST = {"create": "created", "update": "corrected", "delete": "removed"}
+_STATES = {
+    "rejected": "refused by NetSuite",
+    "in_doubt": "sent, outcome unknown: the next run looks them up first",
+    "stale": "not sent: changed in NetSuite since the plan",
+    "held": "not sent: held by policy",
+    "waiting": "not sent: their customer is missing",
+}
+
+
+def _exceptions(summary: TenantSummary) -> Iterator[RenderableType]:
+    if not summary.exceptions:
+        yield _indented("Nothing.")
+        return
+    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for exception in summary.exceptions:
+        grouped[exception["code"]].append(exception)
+    for code, rows in grouped.items():
+        amounts: dict[str, Decimal] = defaultdict(Decimal)
+        for row in rows:
+            if row["currency"] is not None and row["record"] != "customer":
+                amounts[row["currency"]] += row["amount"]
+        records = Counter(TABLES[row["record"]].label for row in rows)
+        what = ", ".join(count(number, label) for label, number in sorted(records.items()))
+        yield _indented(f"{what}, {moneys(amounts)}: {_lower(EXCEPTION_CODES[code])}.")
+        numbers = [row["number"] or row["external_id"] or row["internal_id"] for row in rows]
+        more = f" and {len(numbers) - _SHOWN_EXCEPTIONS:,} more" if len(numbers) > _SHOWN_EXCEPTIONS else ""
+        yield _indented(f"{', '.join(numbers[:_SHOWN_EXCEPTIONS])}{more}", 6)
+        yield _indented(f"Next: {rows[0]['next_step']}", 6)
+
+
+def _verdict(summary: TenantSummary) -> RenderableType:
+    if summary.agrees:
+        shown = moneys({name: totals.netsuite_now for name, totals in summary.totals.items()})
+        return Text(f"\nNetSuite holds what billing billed, to the cent, but for what is held back: {shown}", style="green")
+    differing = {
+        name: totals.billed - totals.held_back - totals.netsuite_now
+        for name, totals in summary.totals.items()
+        if totals.billed - totals.held_back != totals.netsuite_now
+    }
+    return Text(f"\nNetSuite still differs from billing by {moneys(differing)}.", style="yellow")
+
+
+def _indented(text: str, by: int = 2) -> RenderableType:
+    return Padding(Text(text), (0, 0, 0, by))
+
+
+def _lower(text: str) -> str:
+    return text if text.startswith(("NetSuite", "Billing")) else text[0].lower() + text[1:]
