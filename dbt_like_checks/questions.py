@@ -28,7 +28,7 @@ Severity = Literal["warn", "error"]
 SHOWN_ROWS: Final = 10
 _CELL: Final = 80
 
-ABSENT: Final = "this tenant's source has no such table"
+ABSENT: Final = "this tenant's source has no such table, or its mapping no such record"
 
 
 class Database(Protocol):
