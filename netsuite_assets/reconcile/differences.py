@@ -261,7 +261,7 @@ def _pairings(fields: Sequence[MappedField]) -> list[tuple[str, ...]]:
     """By which fields lines that are not identical are taken for the same line, the surest first."""
     present = {field.name for field in fields}
     wanted = [("item", "description", "quantity"), ("item", "description"), ("item",), ()]
-    return list(dict.fromkeys(tuple(name for name in names if name in present) for name in wanted))
+    return list(dict.fromkeys(tuple(name for name in names if name in present) for names in wanted))
 
 
 def _pair_lines(alike: Sequence[str]) -> str:
