@@ -1,0 +1,98 @@
+"""One account at run time: its store, its services, its slots, its log; and which service answers which path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.auth.audit import LoginAudit
+from sandbox.auth.oauth2 import KEYS_PATH, TOKEN_PATH, OAuth2, SigningKey
+from sandbox.auth.roles import Session
+from sandbox.auth.tba import TokenBasedAuthentication
+from sandbox.clock import Clock
+from sandbox.errors import invalid_login, invalid_url, method_not_allowed
+from sandbox.faults import Faults
+from sandbox.governance import Slots
+from sandbox.profile import Profile
+from sandbox.query.service import ROOT as QUERY_ROOT
+from sandbox.query.service import QueryService
+from sandbox.record import masters, schema
+from sandbox.record.context import Context
+from sandbox.record.service import ROOT as RECORD_ROOT
+from sandbox.record.service import RecordService
+from sandbox.request_log import RequestLog
+from sandbox.store import tables
+from sandbox.store.database import Database
+from sandbox.wire import Request, Response
+
+_AUTH_ROOT = "/services/rest/auth/"
+
+
+class Account:
+    def __init__(self, profile: Profile, state: Path | None, clock: Clock, signing_key: SigningKey) -> None:
+        self.profile, self.clock = profile, clock
+        self.database = Database(profile.label, state, tables.build(profile))
+        self._masters = masters.Masters(profile)
+        masters.load(self.database, self._masters)
+        self.audit = LoginAudit()
+        self.oauth2 = OAuth2(profile, clock, self.audit, signing_key)
+        self._tba = TokenBasedAuthentication(profile, clock, self.audit)
+        context = Context(profile, self.database, self._masters, clock, schema.build(profile))
+        self._records = RecordService(context)
+        self._queries = QueryService(context)
+        self.slots = Slots(profile.concurrency_limit)
+        self.latency = profile.latency_ms / 1000
+        """Seconds that every request takes at least."""
+        self.faults = Faults()
+        self.log = RequestLog()
+
+    def takes_slot(self, path: str) -> bool:
+        """Whether a request counts towards the concurrency limit."""
+        return not path.startswith(_AUTH_ROOT)
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request of NetSuite's own paths; raises `Refusal`."""
+        path = request.path
+        if path.startswith(_AUTH_ROOT):
+            return self._authorization(request)
+        session = self._session(request)
+        if path.startswith(RECORD_ROOT + "/"):
+            return self._records.handle(request, session)
+        if path.startswith(QUERY_ROOT + "/"):
+            return self._queries.handle(request, session)
+        raise invalid_url(path)
+
+    def _authorization(self, request: Request) -> Response:
+        if request.path == TOKEN_PATH:
+            if request.method != "POST":
+                raise method_not_allowed(request.method)
+            return self.oauth2.token(request)
+        if request.path == KEYS_PATH and request.method == "GET":
+            return self.oauth2.keys()
+        raise invalid_url(request.path)
+
+    def _session(self, request: Request) -> Session:
+        authorization = request.headers.get("authorization", "")
+        scheme = authorization.partition(" ")[0].lower()
+        if scheme == "bearer":
+            return self.oauth2.session(request)
+        if scheme == "oauth":
+            return self._tba.session(request)
+        raise invalid_login(
+            f'OAuth realm="{self.profile.account}", error="token_rejected", error_description="Invalid login attempt."'
+        )
+
+    def reset(self) -> None:
+        """Forget every record but the profile's, every log entry and every fault."""
+        self.database.clear()
+        masters.load(self.database, self._masters)
+        self.forget_log()
+        self.faults.clear()
+
+    def forget_log(self) -> None:
+        self.log.clear()
+        self.audit.clear()
+        self.slots.peak = self.slots.rejections = 0
+
+    def close(self) -> None:
+        self._queries.close()
+        self.database.close()

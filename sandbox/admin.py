@@ -1,0 +1,153 @@
+"""The sandbox's own endpoints, under /sandbox: what NetSuite shows in its UI, and what only a sandbox has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sandbox.account import Account
+from sandbox.auth.certificates import CertificateError, load_pem
+from sandbox.faults import Fault
+from sandbox.wire import JSON, Json, Request, Response, decode, encode
+
+
+class _Governance(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int | None = Field(None, ge=1)
+    foreign: int | None = Field(None, ge=0)
+    latency_ms: float | None = Field(None, ge=0)
+
+
+class _NewCertificate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    client_id: str
+    id: str
+    pem: str
+    valid_until: date | None = None
+
+
+class _Problem(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def accounts(every: Iterable[Account], request: Request) -> list[Json]:
+    base = f"{request.scheme}://{request.host}"
+    return [
+        {
+            "account": account.profile.account,
+            "name": account.profile.name,
+            "edition": account.profile.edition,
+            "base": f"{base}/{account.profile.label}",
+        }
+        for account in every
+    ]
+
+
+def handle(account: Account, request: Request) -> Response:
+    """Answer one admin request; problems come as `{"error": ...}`."""
+    try:
+        return _json(200, _route(account, request))
+    except _Problem as problem:
+        return _json(problem.status, {"error": str(problem)})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _json(400, {"error": f"{where}: {first['msg']}"})
+    except msgspec.DecodeError as error:
+        return _json(400, {"error": f"the body is not JSON: {error}"})
+
+
+def _json(status: int, value: Json) -> Response:
+    return Response(status, encode(value), JSON, standing=False)
+
+
+def _route(account: Account, request: Request) -> Json:
+    what = request.path.removeprefix("/sandbox").strip("/")
+    route = (request.method, what)
+    query = request.query
+    if route == ("GET", "stats"):
+        return _stats(account)
+    if route == ("GET", "requests"):
+        writes = query.get("writes", "").lower() == "true"
+        return {"items": account.log.entries(writes_only=writes, after=int(query.get("after", "0")))}
+    if route == ("GET", "logins"):
+        return {"items": account.audit.entries(query.get("status"))}
+    if route == ("GET", "faults"):
+        return {"items": account.faults.pending(), "struck": account.faults.struck}
+    if route == ("POST", "faults"):
+        content = decode(request.body)
+        rules = [Fault.model_validate(one) for one in (content if isinstance(content, list) else [content])]
+        for rule in rules:
+            account.faults.arm(rule)
+        return {"items": account.faults.pending()}
+    if route == ("DELETE", "faults"):
+        account.faults.clear()
+        return {"items": []}
+    if route == ("POST", "governance"):
+        return _govern(account, _Governance.model_validate(decode(request.body)))
+    if route == ("POST", "certificates"):
+        return _add_certificate(account, _NewCertificate.model_validate(decode(request.body)))
+    if route == ("POST", "tokens/revoke"):
+        return {"revoked": account.oauth2.revoke_tokens()}
+    if route == ("POST", "reset"):
+        account.reset()
+        return _stats(account)
+    if route == ("POST", "reset/log"):
+        account.forget_log()
+        return _stats(account)
+    raise _Problem(404, f"there is no {request.method} /sandbox/{what}; see docs/sandbox.md")
+
+
+def _stats(account: Account) -> Json:
+    log, slots = account.log, account.slots
+    return {
+        "account": account.profile.account,
+        "requests": log.total,
+        "requests_by_method": dict(sorted(log.by_method.items())),
+        "requests_by_status": {str(status): count for status, count in sorted(log.by_status.items())},
+        "writes": log.writes,
+        "in_flight": slots.in_flight,
+        "in_flight_peak": slots.peak,
+        "rejections": slots.rejections,
+        "concurrency_limit": slots.limit,
+        "foreign_load": slots.foreign,
+        "latency_ms": account.latency * 1000,
+        "faults_pending": len(account.faults.pending()),
+        "faults_struck": account.faults.struck,
+        "records": account.database.counts(),
+    }
+
+
+def _govern(account: Account, wanted: _Governance) -> Json:
+    if wanted.limit is not None:
+        account.slots.limit = wanted.limit
+    if wanted.foreign is not None:
+        account.slots.foreign = wanted.foreign
+    if wanted.latency_ms is not None:
+        account.latency = wanted.latency_ms / 1000
+    return _stats(account)
+
+
+def _add_certificate(account: Account, new: _NewCertificate) -> Json:
+    if not account.oauth2.has_client(new.client_id):
+        raise _Problem(
+            404, f"client_id {new.client_id!r} is no integration of account {account.profile.account}"
+        )
+    try:
+        today = account.clock.now().date()
+        certificate = load_pem(new.id, new.pem, valid_until=new.valid_until, today=today)
+    except CertificateError as error:
+        raise _Problem(400, str(error)) from error
+    account.oauth2.add_certificate(new.client_id, certificate)
+    return {
+        "id": certificate.id,
+        "algorithm": certificate.algorithm,
+        "valid_until": str(certificate.valid_until),
+    }

@@ -1,0 +1,34 @@
+"""What a role may do: sessions, permissions, and which permission each record type and SuiteQL table needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.profile import Role
+
+_RANK = {"view": 1, "create": 2, "edit": 3, "full": 4}
+REST = "REST Web Services"
+WORKBOOK = "SuiteAnalytics Workbook"
+OAUTH2_LOGIN = "Log in using OAuth 2.0 Access Tokens"
+TBA_LOGIN = "Log in using Access Tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An authenticated caller."""
+
+    client_id: str
+    integration: str
+    role: Role
+    entity: str
+    method: str
+    expires: float = float("inf")
+    """Unix seconds."""
+    scopes: tuple[str, ...] = ("rest_webservices",)
+
+
+def allows(role: Role, permission: str, level: str) -> bool:
+    if role.administrator:
+        return True
+    held = role.permissions.get(permission)
+    return held is not None and _RANK[held] >= _RANK[level]

@@ -1,0 +1,341 @@
+"""What an account is: the data model of a profile file. Reading the file is `profile_file`; running it is `account`.
+
+Ids are strings everywhere (a bare number in the file is accepted); rates are Decimal.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from sandbox.switches import Switches
+
+
+def _identifier(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _decimal(value: object) -> object:
+    """Read a YAML float by its shortest spelling: 1.08 is 1.08, not its binary neighbour."""
+    return str(value) if isinstance(value, float) else value
+
+
+Id = Annotated[str, BeforeValidator(_identifier)]
+Rate = Annotated[Decimal, BeforeValidator(_decimal)]
+ScriptId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+PermissionLevel = Literal["view", "create", "edit", "full"]
+DATE_FORMATS = {
+    "MM/DD/YYYY": "%m/%d/%Y",
+    "DD/MM/YYYY": "%d/%m/%Y",
+    "DD-Mon-YYYY": "%d-%b-%Y",
+    "DD.MM.YYYY": "%d.%m.%Y",
+    "YYYY-MM-DD": "%Y-%m-%d",
+    "YYYY/MM/DD": "%Y/%m/%d",
+}
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Subsidiary(Section):
+    id: Id
+    name: str
+    currency: str
+    parent: Id | None = None
+    country: str = "US"
+
+
+class Currency(Section):
+    id: Id
+    symbol: str = Field(pattern=r"^[A-Z]{3}$")
+    name: str
+    precision: int = Field(2, ge=0, le=6)
+    rate: Rate = Decimal(1)
+    """Units of the account's base currency that one unit buys."""
+
+
+class Term(Section):
+    id: Id
+    name: str
+    days: int = Field(ge=0)
+
+
+class GlAccount(Section):
+    id: Id
+    number: Id
+    name: str
+    type: str
+    subsidiaries: list[Id] = []
+
+
+class Item(Section):
+    id: Id
+    item_id: str
+    display_name: str = ""
+    type: str = "serviceSaleItem"
+    income_account: Id
+    rate: Rate | None = None
+    subsidiaries: list[Id] = []
+    """Empty: every subsidiary may use it."""
+    external_id: str | None = None
+    inactive: bool = False
+
+
+class Classification(Section):
+    """A department, a class or a location."""
+
+    id: Id
+    name: str
+    parent: Id | None = None
+    subsidiaries: list[Id] = []
+    external_id: str | None = None
+
+
+class Periods(Section):
+    """Monthly accounting periods, generated from the first to the last month."""
+
+    first: Month
+    last: Month
+    first_id: int = 101
+    closed: list[Month] = []
+    ar_locked: list[Month] = []
+    allow_non_gl_changes: list[Month] = []
+
+    @field_validator("first", "last", mode="before")
+    @classmethod
+    def _month(cls, value: object) -> object:
+        return value.strftime("%Y-%m") if isinstance(value, date) else value
+
+
+class ListValue(Section):
+    id: Id
+    name: str
+    parent: Id | None = None
+    external_id: str | None = None
+    inactive: bool = False
+
+
+class CustomList(Section):
+    script_id: Annotated[str, Field(pattern=r"^customlist_[a-z0-9_]+$")]
+    name: str
+    values: list[ListValue]
+
+
+class CustomSegment(Section):
+    script_id: Annotated[str, Field(pattern=r"^cseg_[a-z0-9_]+$")]
+    label: str
+    body: bool = True
+    lines: bool = True
+    values: list[ListValue]
+
+    @property
+    def record_type(self) -> str:
+        return f"customrecord_{self.script_id}"
+
+
+class CustomField(Section):
+    script_id: ScriptId
+    label: str
+    type: Literal["text", "number", "integer", "date", "boolean", "list", "record", "multiselect"]
+    applies_to: list[str] = []
+    """Record types; empty: every type that the script id's prefix can be on."""
+    choices: str | None = Field(None, alias="list")
+    """The custom list, segment or record type that a list, record or multiselect field chooses from."""
+    mandatory: bool = False
+
+    @model_validator(mode="after")
+    def _well_formed(self) -> CustomField:
+        if not self.script_id.startswith(("custbody_", "custcol_", "custentity_")):
+            raise ValueError("script_id must begin with custbody_, custcol_ or custentity_")
+        if (self.type in ("list", "record", "multiselect")) != (self.choices is not None):
+            raise ValueError(f"a field of type {self.type} {'has no' if self.choices else 'needs a'} `list`")
+        return self
+
+
+class Role(Section):
+    id: Id
+    name: str
+    administrator: bool = False
+    permissions: dict[str, PermissionLevel] = {}
+    """Permission name as NetSuite's role screen shows it, e.g. `Invoice: full`."""
+
+
+class Certificate(Section):
+    id: str
+    public_key_file: str | None = None
+    public_key: str | None = None
+    valid_until: date | None = None
+    revoked: bool = False
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Certificate:
+        if (self.public_key_file is None) == (self.public_key is None):
+            raise ValueError("a certificate has exactly one of public_key_file and public_key")
+        return self
+
+
+class Token(Section):
+    """A token of token-based authentication (OAuth 1.0a), of one integration."""
+
+    id: str
+    secret: str
+    role: Id | None = None
+    entity: Id | None = None
+
+
+class Integration(Section):
+    client_id: str
+    """Also the consumer key of token-based authentication."""
+    client_secret: str | None = None
+    name: str
+    scopes: list[Literal["rest_webservices", "restlets", "suite_analytics"]] = ["rest_webservices"]
+    role: Id
+    entity: Id = "317"
+    blocked: bool = False
+    client_credentials: bool = True
+    certificates: list[Certificate] = []
+    tokens: list[Token] = []
+
+
+class Numbering(Section):
+    invoice: str = "INV"
+    credit_memo: str = "CM"
+    customer: str | None = None
+    """Prefix of automatic customer ids; absent: the entity id is given, or the name."""
+    first: int = 1
+
+
+class Profile(Section):
+    account: str = Field(pattern=r"^[A-Z0-9]+(_[A-Z0-9]+)?$")
+    name: str
+    edition: Literal["oneworld", "single"]
+    timezone: str = "America/Los_Angeles"
+    date_format: str = "MM/DD/YYYY"
+    concurrency_limit: int = Field(5, ge=1)
+    latency_ms: float = Field(0, ge=0)
+    base_currency: str = "USD"
+    currencies: list[Currency] = Field(min_length=1)
+    subsidiaries: list[Subsidiary] = []
+    terms: list[Term] = []
+    accounts: list[GlAccount] = Field(min_length=1)
+    items: list[Item] = Field(min_length=1)
+    departments: list[Classification] = []
+    classes: list[Classification] = []
+    locations: list[Classification] = []
+    periods: Periods
+    custom_lists: list[CustomList] = []
+    custom_segments: list[CustomSegment] = []
+    custom_fields: list[CustomField] = []
+    roles: list[Role] = Field(min_length=1)
+    integrations: list[Integration] = []
+    numbering: Numbering = Numbering()
+    receivables_account: Id
+    switches: Switches = Switches()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York") from error
+        return value
+
+    @field_validator("date_format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in DATE_FORMATS:
+            raise ValueError(f"{value!r} is not one of {', '.join(DATE_FORMATS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _references(self) -> Profile:
+        problems = list(self._reference_problems())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _reference_problems(self) -> list[str]:
+        problems: list[str] = []
+        currencies = {c.symbol for c in self.currencies}
+        subsidiaries = {s.id for s in self.subsidiaries}
+        accounts = {a.id for a in self.accounts}
+        roles = {r.id for r in self.roles}
+        lists = {value.script_id for value in self.custom_lists} | {
+            s.record_type for s in self.custom_segments
+        }
+        if self.edition == "oneworld" and not subsidiaries:
+            problems.append("a oneworld account needs subsidiaries")
+        if self.edition == "single" and subsidiaries:
+            problems.append("a single-company account has no subsidiaries")
+        if self.base_currency not in currencies:
+            problems.append(f"base_currency {self.base_currency} is not among the currencies")
+        for sub in self.subsidiaries:
+            if sub.currency not in currencies:
+                problems.append(f"subsidiary {sub.id} ({sub.name}): currency {sub.currency} is not declared")
+            if sub.parent is not None and sub.parent not in subsidiaries:
+                problems.append(f"subsidiary {sub.id} ({sub.name}): parent {sub.parent} is not declared")
+        if self.receivables_account not in accounts:
+            problems.append(f"receivables_account {self.receivables_account} is not among the accounts")
+        for item in self.items:
+            if item.income_account not in accounts:
+                problems.append(f"item {item.item_id}: income_account {item.income_account} is not declared")
+            problems += [
+                f"item {item.item_id}: subsidiary {s} is not declared"
+                for s in item.subsidiaries
+                if s not in subsidiaries
+            ]
+        for field in self.custom_fields:
+            if (
+                field.choices is not None
+                and field.choices.startswith("custom")
+                and field.choices not in lists
+            ):
+                problems.append(f"custom field {field.script_id}: list {field.choices} is not declared")
+        for integration in self.integrations:
+            for role in [integration.role, *(t.role for t in integration.tokens)]:
+                if role is not None and role not in roles:
+                    problems.append(f"integration {integration.name}: role {role} is not declared")
+        for group, ids in self._identified().items():
+            repeated = {i for i in ids if ids.count(i) > 1}
+            problems += [f"{group}: id {i} is used more than once" for i in sorted(repeated)]
+        return problems
+
+    def _identified(self) -> dict[str, list[str]]:
+        groups = (
+            "subsidiaries",
+            "currencies",
+            "terms",
+            "accounts",
+            "items",
+            "departments",
+            "classes",
+            "locations",
+            "roles",
+        )
+        found = {group: [entry.id for entry in getattr(self, group)] for group in groups}
+        found["custom_fields"] = [field.script_id for field in self.custom_fields]
+        return found
+
+    @property
+    def oneworld(self) -> bool:
+        return self.edition == "oneworld"
+
+    @property
+    def label(self) -> str:
+        """The account's host label: `1234567_SB1` is `1234567-sb1`."""
+        return self.account.lower().replace("_", "-")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def strftime_format(self) -> str:
+        return DATE_FORMATS[self.date_format]

@@ -1,0 +1,228 @@
+"""The query service: SuiteQL's request rules, pages, and rows as strings."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections import OrderedDict
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from sandbox.auth.roles import REST, WORKBOOK, Session, allows
+from sandbox.errors import (
+    Refusal,
+    invalid_content,
+    invalid_parameter,
+    invalid_url,
+    method_not_allowed,
+    role_lacks_permission,
+)
+from sandbox.query import dates, functions
+from sandbox.query.dialect import unsupported
+from sandbox.query.translate import Translated, Translator
+from sandbox.record.collection import page_links, window
+from sandbox.record.context import Context
+from sandbox.store.tables import Table
+from sandbox.wire import COLLECTION, Json, Request, Response, decode, json_response
+
+ROOT = "/services/rest/query/v1"
+_MOST_ROWS = 100_000
+_LONGEST_SECONDS = 60.0
+_KEPT = 256
+_SERVER_ZONE = ZoneInfo("America/Los_Angeles")
+_READABLE = ("display",)
+_ASKS_TIME = re.compile(r"SYSDATE|SYSTIMESTAMP|CURRENT_", re.IGNORECASE)
+
+
+class QueryService:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._connection = context.database.open_reader()
+        functions.register(self._connection)
+        self._connection.execute("PRAGMA case_sensitive_like = 1")
+        self._connection.set_authorizer(_authorize)
+        self._connection.set_progress_handler(self._overdue, 100_000)
+        self._deadline = float("inf")
+        self._translations: OrderedDict[tuple[str, str, str], Translated] = OrderedDict()
+        self._counts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def handle(self, request: Request, session: Session) -> Response:
+        """Answer a request under the query service's root; raises `Refusal`."""
+        if not allows(session.role, REST, "full") or not allows(session.role, WORKBOOK, "edit"):
+            raise role_lacks_permission()
+        if request.path.rstrip("/") != f"{ROOT}/suiteql":
+            raise invalid_url(request.path)
+        if request.method != "POST":
+            raise method_not_allowed(request.method)
+        if not request.prefers("transient"):
+            code = self._context.profile.switches.missing_prefer_code
+            text = "The required request header 'Prefer' is missing or invalid. It must be 'transient'."
+            raise Refusal(400, code, text, pointer=("o:errorHeader", "Prefer"))
+        query, parameters = _body(request)
+        limit, offset = window(request)
+        response = json_response(self._page(request, session, query, parameters, limit, offset), COLLECTION)
+        response.headers.append((b"preference-applied", b"transient"))
+        return response
+
+    def _page(
+        self, request: Request, session: Session, query: str, parameters: list[Json], limit: int, offset: int
+    ) -> Json:
+        translated = self._translated(query, session)
+        if translated.parameters != len(parameters):
+            raise unsupported()
+        rows = self._rows(translated, parameters, limit, offset) if offset < _MOST_ROWS else []
+        if rows and len(rows) < limit:
+            total = offset + len(rows)
+        elif not rows and offset == 0:
+            total = 0
+        else:
+            total = self._count(translated, parameters)
+        printers = [self._printer(column.kind) for column in translated.columns]
+        items: list[Json] = []
+        for row in rows:
+            item: dict[str, Json] = {"links": []}
+            for name, cell, printer in zip(translated.names, row, printers, strict=True):
+                if cell is not None and cell != "":
+                    item[name] = cell if printer is None else printer(cell)
+            items.append(item)
+        switches = self._context.profile.switches
+        reachable = total if switches.suiteql_cap_has_more else min(total, _MOST_ROWS)
+        own = {"rel": "self", "href": request.url, "method": "POST"}
+        base = f"{request.base}{ROOT}/suiteql"
+        return {
+            "links": page_links(base, [], limit, offset, reachable, own, switches.suiteql_buggy_last_link),
+            "count": len(items),
+            "hasMore": offset + limit < reachable,
+            "items": items,
+            "offset": offset,
+            "totalResults": total,
+        }
+
+    def _translated(self, query: str, session: Session) -> Translated:
+        now = self._context.clock.now().astimezone(_SERVER_ZONE)
+        # SYSDATE is part of the translation: a query that does not ask for it is kept for good.
+        stamp = dates.stored(now.replace(tzinfo=None)) if _ASKS_TIME.search(query) else ""
+        key = (query, session.role.id, stamp)
+        found = self._translations.get(key)
+        if found is None:
+            translator = Translator(
+                self._context.database.tables,
+                lambda table: _visible(table, session),
+                date_format=self._context.profile.date_format,
+                zone=self._context.profile.timezone,
+                now=stamp,
+            )
+            try:
+                found = translator.translate(query)
+            except RecursionError as error:
+                raise unsupported() from error
+            self._translations[key] = found
+            if len(self._translations) > _KEPT:
+                self._translations.popitem(last=False)
+        return found
+
+    def _rows(self, translated: Translated, parameters: list[Json], limit: int, offset: int) -> list[Any]:
+        if translated.limit:
+            sql = f"SELECT * FROM ({translated.whole}) LIMIT {limit} OFFSET {offset}"
+        else:
+            sql = (
+                f"{translated.sql}{self._page_order(translated, limit, offset)} LIMIT {limit} OFFSET {offset}"
+            )
+        return self._run(sql, parameters)
+
+    def _page_order(self, translated: Translated, limit: int, offset: int) -> str:
+        return translated.order
+
+    def _count(self, translated: Translated, parameters: list[Json]) -> int:
+        key = (translated.sql, translated.limit, tuple(parameters), self._context.database.version)
+        found = self._counts.get(key)
+        if found is None:
+            inner = f"{translated.sql}{translated.limit}"
+            found = int(self._run(f"SELECT count(*) FROM ({inner})", parameters)[0][0])
+            self._counts[key] = found
+            if len(self._counts) > _KEPT:
+                self._counts.popitem(last=False)
+        return found
+
+    def _run(self, sql: str, parameters: list[Json]) -> list[Any]:
+        self._deadline = time.monotonic() + _LONGEST_SECONDS
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            # A conversion that fails in a row, an expression too deep, a query that takes too long.
+            raise unsupported() from error
+        finally:
+            self._deadline = float("inf")
+
+    def _overdue(self) -> int:
+        return int(time.monotonic() > self._deadline)
+
+    def _printer(self, kind: str) -> Any:
+        if kind in ("text", "bool", "null"):
+            return functions.text
+        if kind == "date":
+            return self._print_date
+        return self._print_number
+
+    def _print_date(self, cell: str) -> str:
+        return dates.parse_stored(cell).strftime(self._context.profile.strftime_format)
+
+    def _print_number(self, cell: float | str) -> str:
+        if isinstance(cell, str):
+            return cell
+        text = functions.number_text(cell)
+        if self._context.profile.switches.suiteql_leading_zero:
+            return text
+        return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _visible(table: Table, session: Session) -> bool:
+    return table.permission is None or allows(session.role, table.permission, "view")
+
+
+def _body(request: Request) -> tuple[str, list[Json]]:
+    try:
+        content = decode(request.body)
+    except msgspec.DecodeError as error:
+        raise invalid_content(
+            f"Invalid content in the request body. The body is not valid JSON: {error}"
+        ) from error
+    query = content.get("q") if isinstance(content, dict) else None
+    if not isinstance(query, str) or not query.strip():
+        raise invalid_parameter("Invalid search query. The query 'q' is missing.", "q")
+    parameters = content.get("params") or []
+    if not isinstance(parameters, list) or any(isinstance(p, dict | list) for p in parameters):
+        raise invalid_parameter(
+            "Invalid search query. The parameters 'params' must be a list of values.", "params"
+        )
+    return query, [_bound(parameter) for parameter in parameters]
+
+
+def _bound(parameter: Json) -> Json:
+    if isinstance(parameter, bool):
+        return "T" if parameter else "F"
+    if isinstance(parameter, Decimal):
+        return float(parameter)
+    return parameter or None if isinstance(parameter, str) else parameter
+
+
+def _authorize(
+    action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
+) -> int:
+    """The second wall: whatever the translator emits, only the account's query tables can be read."""
+    if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION):
+        return sqlite3.SQLITE_OK
+    if (
+        action == sqlite3.SQLITE_READ
+        and first is not None
+        and (first.startswith("q_") or first in _READABLE or first == "")
+    ):
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY

@@ -1,0 +1,293 @@
+"""Record types and their fields, as the REST metadata names them; custom fields are added by account. No behaviour."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from sandbox.profile import CustomField, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    kind: str
+    """string, boolean, number, integer, date, datetime, reference, enum, choice (custom list), multi or lines."""
+    target: str = ""
+    """A reference's record type, an enum's name, a choice's list, or a sublist's element."""
+    read_only: bool = False
+    label: str = ""
+    custom: bool = False
+
+    @property
+    def is_choice(self) -> bool:
+        return self.kind in ("reference", "choice", "enum")
+
+
+@dataclass(frozen=True, slots=True)
+class Sublist:
+    name: str
+    key: str | None
+    """The element field that addresses a line; None: lines can only be appended."""
+    fields: dict[str, Field]
+    """By lower-case name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    name: str
+    title: str
+    space: str
+    """Types that share a space share ids: every transaction type is in `transaction`."""
+    permission: str
+    """The role permission, with its tab, e.g. `Transactions -> Invoice`; empty: none needed."""
+    fields: dict[str, Field]
+    """By lower-case name."""
+    sublists: dict[str, Sublist] = field(default_factory=dict)
+    table: str = ""
+    """The SuiteQL table that mirrors it."""
+
+    @property
+    def permission_name(self) -> str:
+        return self.permission.rpartition("-> ")[2]
+
+
+_KINDS = {
+    "str": "string",
+    "bool": "boolean",
+    "num": "number",
+    "int": "integer",
+    "date": "date",
+    "datetime": "datetime",
+    "ref": "reference",
+    "enum": "enum",
+    "multi": "multi",
+}
+_LABELS = {
+    "entity": "Customer",
+    "subsidiary": "Subsidiary",
+    "tranDate": "Date",
+    "tranId": "Transaction Number",
+    "itemId": "Item Name/Number",
+    "otherRefNum": "PO #",
+}
+_SUBSIDIARY_FIELDS = ("subsidiary", "toSubsidiary")
+
+
+def label_of(name: str) -> str:
+    return _LABELS.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name[:1].upper() + name[1:])
+
+
+def _fields(text: str) -> dict[str, Field]:
+    """`kind[>target]: name name! ...` groups parted by `;`; `!` marks a read-only field."""
+    found: dict[str, Field] = {}
+    for group in text.split(";"):
+        kind, _, names = group.strip().partition(":")
+        kind, _, target = kind.partition(">")
+        for word in names.split():
+            name = word.rstrip("!")
+            found[name.lower()] = Field(name, _KINDS[kind], target, word.endswith("!"), label_of(name))
+    return found
+
+
+_CUSTOMER = """
+    str: id! externalId entityId altName! companyName firstName lastName email phone altPhone fax url comments
+         defaultAddress! title vatRegNumber accountNumber;
+    bool: autoName isPerson isInactive taxable;
+    ref>subsidiary: subsidiary; ref>currency: currency; ref>term: terms; ref>account: receivablesAccount;
+    ref>customer: parent; ref>customerCategory: category; ref>customerStatus: entityStatus; ref>employee: salesRep;
+    enum>language: language; enum>emailPreference: emailPreference;
+    num: creditLimit balance! overdueBalance! unbilledOrders!; datetime: dateCreated! lastModifiedDate!
+"""
+_ADDRESS_BOOK = "int: internalId; str: id addressId! addressBookAddress_text! label; bool: defaultBilling defaultShipping isResidential"
+_DOCUMENT = """
+    str: id! externalId tranId transactionNumber! memo message email otherRefNum;
+    ref>customer: entity; ref>subsidiary: subsidiary; ref>currency: currency; ref>account: account;
+    ref>accountingPeriod: postingPeriod; ref>department: department; ref>classification: class;
+    ref>location: location; ref>transaction: createdFrom; ref>employee: salesRep;
+    enum>customForm: customForm; enum>source: source!; enum>status: status!;
+    bool: toBeEmailed toBePrinted toBeFaxed;
+    num: exchangeRate subtotal! discountTotal! taxTotal! total! amountPaid! amountRemaining!;
+    date: tranDate asOfDate!; datetime: createdDate! lastModifiedDate!
+"""
+_INVOICE = _DOCUMENT + "; ref>term: terms; date: dueDate startDate endDate; num: totalAfterTaxes!"
+_CREDIT_MEMO = _DOCUMENT + "; num: applied! unapplied!; bool: autoApply"
+_ITEM_LINE = """
+    int: line lineUniqueKey!; ref>item: item; str: description taxDetailsReference;
+    num: quantity rate amount grossAmt taxAmount tax1Amt taxRate1; enum>priceLevel: price;
+    ref>department: department; ref>classification: class; ref>location: location; ref>account: account!;
+    enum>itemType: itemType!; bool: isTaxable linked! deferRevRec; date: revRecStartDate revRecEndDate
+"""
+_APPLY_LINE = """
+    ref>transaction: doc; int: line; bool: apply; num: amount due! total!; date: applyDate!;
+    str: refNum! currency! type!
+"""
+_TREE = "str: id! name fullName! externalId; ref>{0}: parent; bool: isInactive includeChildren; multi>subsidiary: subsidiary"
+_ITEM = """
+    str: id! itemId displayName fullName! description salesDescription externalId; num: rate;
+    ref>account: incomeAccount deferredRevenueAccount; bool: isInactive isTaxable includeChildren directRevenuePosting;
+    enum>itemType: itemType!; enum>subtype: subtype!; multi>subsidiary: subsidiary;
+    datetime: createdDate! lastModifiedDate!
+"""
+_MASTERS = {
+    "subsidiary": (
+        "Subsidiary",
+        "Lists -> Subsidiaries",
+        "str: id! name fullName! legalName email url state tranPrefix edition externalId; ref>currency: currency; "
+        "ref>subsidiary: parent; enum>country: country; bool: isElimination isInactive",
+    ),
+    "currency": (
+        "Currency",
+        "Lists -> Currency",
+        "str: id! name symbol displaySymbol formatSample!; int: currencyPrecision; num: exchangeRate; "
+        "bool: isBaseCurrency isAnchorCurrency includeInFxRateUpdates isInactive",
+    ),
+    "term": (
+        "Term",
+        "",
+        "str: id! name externalId; int: daysUntilNetDue; bool: dateDriven installment preferred isInactive",
+    ),
+    "account": (
+        "Account",
+        "Lists -> Accounts",
+        "str: id! acctName acctNumber description fullName! externalId; enum>accountType: acctType; ref>currency: currency; "
+        "num: balance!; bool: isInactive isSummary eliminate includeChildren; multi>subsidiary: subsidiary",
+    ),
+    "accountingPeriod": (
+        "Accounting Period",
+        "Setup -> Manage Accounting Periods",
+        "str: id! periodName; date: startDate endDate closedOnDate; ref>accountingPeriod: parent; bool: closed allLocked "
+        "arLocked apLocked payrollLocked allowNonGLChanges isAdjust isPosting isQuarter isYear isInactive",
+    ),
+    "department": ("Department", "Lists -> Departments", _TREE.format("department")),
+    "classification": ("Class", "Lists -> Classes", _TREE.format("classification")),
+    "location": ("Location", "Lists -> Locations", _TREE.format("location")),
+}
+ITEM_TYPES = {
+    # REST name: (title, SuiteQL itemtype, subtype)
+    "serviceSaleItem": ("Service Item for Sale", "Service", "Sale"),
+    "serviceResaleItem": ("Service Item for Resale", "Service", "Resale"),
+    "nonInventorySaleItem": ("Non-inventory Item for Sale", "NonInvtPart", "Sale"),
+    "nonInventoryResaleItem": ("Non-inventory Item for Resale", "NonInvtPart", "Resale"),
+    "otherChargeSaleItem": ("Other Charge for Sale", "OthCharge", "Sale"),
+    "inventoryItem": ("Inventory Item", "InvtPart", ""),
+    "discountItem": ("Discount Item", "Discount", ""),
+}
+SPACES = {
+    "customer": "entity",
+    "invoice": "transaction",
+    "creditMemo": "transaction",
+    "transaction": "transaction",
+}
+
+
+def space_of(record_type: str) -> str:
+    return "item" if record_type in ITEM_TYPES else SPACES.get(record_type, record_type)
+
+
+def build(profile: Profile) -> dict[str, RecordType]:
+    """Every record type of an account, by lower-case name."""
+    lines = _with_custom(_fields(_ITEM_LINE), profile, "line", "custcol_")
+    item = Sublist("item", "line", lines)
+    apply = Sublist("apply", "doc", _fields(_APPLY_LINE))
+    address = {
+        **_fields(_ADDRESS_BOOK),
+        "addressbookaddress": Field("addressBookAddress", "subrecord", "address", label="Address"),
+    }
+    customer_sublists = {
+        "addressbook": Sublist("addressBook", "internalId", address),
+        "currencylist": Sublist("currencyList", "currency", _fields("ref>currency: currency")),
+    }
+    types = [
+        RecordType(
+            "customer",
+            "Customer",
+            "entity",
+            "Lists -> Customers",
+            _with_custom(_fields(_CUSTOMER), profile, "customer", "custentity_"),
+            customer_sublists,
+            "customer",
+        ),
+        RecordType(
+            "invoice",
+            "Invoice",
+            "transaction",
+            "Transactions -> Invoice",
+            _with_custom(_fields(_INVOICE), profile, "invoice", "custbody_"),
+            {"item": item},
+            "transaction",
+        ),
+        RecordType(
+            "creditMemo",
+            "Credit Memo",
+            "transaction",
+            "Transactions -> Credit Memo",
+            _with_custom(_fields(_CREDIT_MEMO), profile, "creditMemo", "custbody_"),
+            {"item": item, "apply": apply},
+            "transaction",
+        ),
+    ]
+    for name, (title, permission, text) in _MASTERS.items():
+        if name == "subsidiary" and not profile.oneworld:
+            continue
+        types.append(
+            RecordType(
+                name, title, name, permission, _without_subsidiary(_fields(text), profile), {}, name.lower()
+            )
+        )
+    for name, (title, _, _) in ITEM_TYPES.items():
+        fields = _without_subsidiary(_fields(_ITEM), profile)
+        types.append(RecordType(name, title, "item", "Lists -> Items", fields, {}, "item"))
+    for segment in profile.custom_segments:
+        name = segment.record_type
+        types.append(RecordType(name, segment.label, name, "", _fields(_TREE.format(name)), {}, name))
+    for custom_list in profile.custom_lists:
+        name = custom_list.script_id
+        types.append(RecordType(name, custom_list.name, name, "", _fields(_TREE.format(name)), {}, name))
+    return {record_type.name.lower(): record_type for record_type in types}
+
+
+def _without_subsidiary(fields: dict[str, Field], profile: Profile) -> dict[str, Field]:
+    if profile.oneworld:
+        return fields
+    return {key: f for key, f in fields.items() if f.name not in _SUBSIDIARY_FIELDS}
+
+
+def _with_custom(fields: dict[str, Field], profile: Profile, owner: str, prefix: str) -> dict[str, Field]:
+    fields = _without_subsidiary(fields, profile)
+    for custom in profile.custom_fields:
+        if custom.script_id.startswith(prefix) and (
+            owner == "line" or not custom.applies_to or owner in custom.applies_to
+        ):
+            fields[custom.script_id] = _custom_field(custom)
+    if owner != "customer":
+        for segment in profile.custom_segments:
+            if segment.lines if owner == "line" else segment.body:
+                fields[segment.script_id] = Field(
+                    segment.script_id, "reference", segment.record_type, label=segment.label, custom=True
+                )
+    return fields
+
+
+def _custom_field(custom: CustomField) -> Field:
+    kind = {"text": "string", "list": "choice", "record": "reference", "multiselect": "multi"}.get(
+        custom.type, custom.type
+    )
+    return Field(custom.script_id, kind, custom.choices or "", label=custom.label, custom=True)
+
+
+ENUMS: dict[str, dict[str, str]] = {
+    "emailPreference": {"PDF": "PDF", "HTML": "HTML", "DEFAULT": "Default"},
+    "source": {"restWebServices": "REST Web Services"},
+    "invoiceStatus": {
+        "A": "Open",
+        "B": "Paid In Full",
+        "D": "Pending Approval",
+        "E": "Rejected",
+        "V": "Voided",
+    },
+    "creditMemoStatus": {"A": "Open", "B": "Fully Applied", "V": "Voided"},
+    "customForm": {"101": "Standard Service Invoice", "102": "Standard Credit Memo"},
+    "priceLevel": {"-1": "Custom", "1": "Base Price"},
+}
+"""Closed lists by name; an enum that is not here takes any id and shows it as its own name."""

@@ -1,0 +1,220 @@
+"""The record service's paths: which operation a request is, who may do it, and its answer."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from sandbox.auth.roles import REST, Session, allows
+from sandbox.errors import (
+    Refusal,
+    invalid_url,
+    method_not_allowed,
+    nonexistent,
+    permission_violation,
+    role_lacks_permission,
+    unknown_record_type,
+    wrong_transaction_type,
+)
+from sandbox.record import collection
+from sandbox.record.context import Context
+from sandbox.record.customers import Customers
+from sandbox.record.documents import CREDIT_MEMO, INVOICE, Documents
+from sandbox.record.render import Renderer, line_key
+from sandbox.record.schema import RecordType
+from sandbox.record.values import read_body
+from sandbox.store.database import Doc
+from sandbox.wire import COLLECTION, Request, Response, json_response, no_content
+
+ROOT = "/services/rest/record/v1"
+_EXTERNAL_ID = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_LEVELS = {"GET": "view", "POST": "create", "PATCH": "edit", "PUT": "edit", "DELETE": "full"}
+
+
+class RecordService:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._customers = Customers(context)
+        self._documents = {kind.record_type: Documents(context, kind) for kind in (INVOICE, CREDIT_MEMO)}
+
+    def handle(self, request: Request, session: Session) -> Response:
+        """Answer any request under the record service's root; raises `Refusal`."""
+        if not allows(session.role, REST, "full"):
+            raise role_lacks_permission()
+        parts = [part for part in request.path[len(ROOT) :].split("/") if part]
+        if not parts:
+            raise invalid_url(request.path)
+        record_type = self._context.types.get(parts[0].lower())
+        if record_type is None:
+            raise unknown_record_type(parts[0], f"{ROOT}/{parts[0]}")
+        self._check_permission(record_type, request.method, session)
+        if len(parts) == 1:
+            return self._on_collection(request, session, record_type, parts[0])
+        if len(parts) == 2:
+            return self._on_record(request, session, record_type, parts[0], parts[1])
+        if request.method != "GET":
+            raise method_not_allowed(request.method)
+        return self._sub_resource(request, record_type, parts)
+
+    def _check_permission(self, record_type: RecordType, method: str, session: Session) -> None:
+        if not record_type.permission:
+            return
+        switches = self._context.profile.switches
+        level = _LEVELS.get(method, "view")
+        if method == "GET" and not switches.view_only_reads:
+            level = "edit"
+        if not allows(session.role, record_type.permission_name, level):
+            raise permission_violation(record_type.permission, switches.missing_permission_status)
+
+    def _on_collection(
+        self, request: Request, session: Session, record_type: RecordType, called: str
+    ) -> Response:
+        if request.method == "GET":
+            return json_response(collection.page(self._context, request, record_type, called), COLLECTION)
+        if request.method != "POST":
+            raise method_not_allowed(request.method)
+        self._check_writable(record_type, "POST")
+        with self._context.database.transaction():
+            identifier = self._create(request, session, record_type)
+        return no_content(f"{request.records}/{called}/{identifier}")
+
+    def _on_record(
+        self, request: Request, session: Session, record_type: RecordType, called: str, key: str
+    ) -> Response:
+        method = request.method
+        if method == "PUT":
+            return self._upsert(request, session, record_type, called, key)
+        if method not in ("GET", "PATCH", "DELETE"):
+            raise method_not_allowed(method)
+        identifier, doc = self._found(record_type, key)
+        if method == "GET":
+            shown = (
+                self._documents[record_type.name].present(doc) if record_type.name in self._documents else doc
+            )
+            return json_response(Renderer(request, self._context.database).record(record_type, shown, called))
+        self._check_writable(record_type, method)
+        with self._context.database.transaction():
+            if method == "DELETE":
+                self._delete(session, record_type, identifier, doc)
+                return no_content()
+            self._update(request, session, record_type, identifier, doc)
+        return no_content(f"{request.records}/{called}/{identifier}")
+
+    def _upsert(
+        self, request: Request, session: Session, record_type: RecordType, called: str, key: str
+    ) -> Response:
+        if not key.startswith("eid:"):
+            status = self._context.profile.switches.put_internal_id_status
+            raise Refusal(
+                status,
+                "METHOD_NOT_ALLOWED" if status == 405 else "INVALID_REQUEST",
+                "PUT addresses a record by its external id: <recordname>/eid:<externalid>.",
+            )
+        external_id = self._external_id(key)
+        self._check_writable(record_type, "PUT")
+        with self._context.database.transaction():
+            identifier = self._context.database.find(record_type.name, external_id)
+            if identifier is None:
+                identifier = self._create(request, session, record_type, external_id)
+            else:
+                found = self._context.database.get(record_type.space, identifier)
+                if found is None:
+                    raise nonexistent()
+                self._update(request, session, record_type, identifier, found[1], external_id)
+        return no_content(f"{request.records}/{called}/{identifier}")
+
+    def _external_id(self, key: str) -> str:
+        external_id = unquote(key[len("eid:") :])
+        if not external_id or not _EXTERNAL_ID.issuperset(external_id):
+            raise invalid_url(key)
+        return external_id
+
+    def _found(self, record_type: RecordType, key: str) -> tuple[int, Doc]:
+        """A record by `id` or `eid:`; a transaction id of another type has its own refusal."""
+        database = self._context.database
+        if key.startswith("eid:"):
+            by_external = database.find(record_type.name, self._external_id(key))
+            if by_external is None:
+                raise nonexistent()
+            identifier = by_external
+        elif key.lstrip("-").isdigit() and len(key) < 19:
+            identifier = int(key)
+        else:
+            raise nonexistent()
+        found = database.get(record_type.space, identifier)
+        if found is None:
+            raise nonexistent()
+        if found[0] != record_type.name:
+            raise wrong_transaction_type() if record_type.space == "transaction" else nonexistent()
+        return identifier, found[1]
+
+    def _check_writable(self, record_type: RecordType, method: str) -> None:
+        if record_type.name != "customer" and record_type.name not in self._documents:
+            raise method_not_allowed(method)
+
+    def _create(
+        self, request: Request, session: Session, record_type: RecordType, external_id: str | None = None
+    ) -> int:
+        body = read_body(request, record_type, self._context.database)
+        if external_id is not None:
+            body.values["externalId"] = external_id
+        if record_type.name == "customer":
+            return self._customers.create(body)
+        return self._documents[record_type.name].create(body, session.role)
+
+    def _update(
+        self,
+        request: Request,
+        session: Session,
+        record_type: RecordType,
+        identifier: int,
+        doc: Doc,
+        external_id: str | None = None,
+    ) -> None:
+        body = read_body(request, record_type, self._context.database)
+        if external_id is not None:
+            body.values["externalId"] = external_id
+        if request.flag("replaceSelectedFields"):
+            for name in body.replace:
+                field = record_type.fields.get(name)
+                if field is not None and not field.read_only:
+                    body.values.setdefault(field.name, None)
+        if record_type.name == "customer":
+            self._customers.update(identifier, doc, body)
+        else:
+            self._documents[record_type.name].update(identifier, doc, body, session.role)
+
+    def _delete(self, session: Session, record_type: RecordType, identifier: int, doc: Doc) -> None:
+        if record_type.name == "customer":
+            self._customers.delete(identifier, doc)
+        else:
+            self._documents[record_type.name].delete(identifier, doc, session.role)
+
+    def _sub_resource(self, request: Request, record_type: RecordType, parts: list[str]) -> Response:
+        """A sublist, one of its lines, or a line's subrecord, by address."""
+        called, key, name, *rest = parts
+        sublist = record_type.sublists.get(name.lower())
+        if sublist is None or len(rest) > 2:
+            raise invalid_url(request.path)
+        _, doc = self._found(record_type, key)
+        if record_type.name in self._documents:
+            doc = self._documents[record_type.name].present(doc)
+        renderer = Renderer(request, self._context.database)
+        base = f"{request.records}/{called}/{doc['id']}/{sublist.name}"
+        lines = doc.get(sublist.name) or []
+        if not rest:
+            shown = [
+                {"links": [{"rel": "self", "href": f"{base}/{line_key(sublist, line)}"}]} for line in lines
+            ]
+            if request.flag("expandSubResources"):
+                shown = [renderer.line(sublist, line, base) for line in lines]
+            answer = {"links": [{"rel": "self", "href": base}], "items": shown, "totalResults": len(lines)}
+            return json_response(answer, COLLECTION)
+        line = next((line for line in lines if line_key(sublist, line) == rest[0]), None)
+        if line is None:
+            raise nonexistent()
+        if len(rest) == 1:
+            return json_response(renderer.line(sublist, line, base))
+        if rest[1].lower() != "addressbookaddress":
+            raise invalid_url(request.path)
+        links = [{"rel": "self", "href": f"{base}/{rest[0]}/{rest[1]}"}]
+        return json_response({"links": links, **renderer.address(line["addressBookAddress"])})

@@ -1,0 +1,243 @@
+"""The ASGI application: finds the account of a request, takes a slot, meets the faults, answers, writes the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sandbox import admin
+from sandbox.account import Account
+from sandbox.errors import Refusal, concurrency_limit, invalid_login, unexpected
+from sandbox.faults import Fault
+from sandbox.wire import JSON, Request, Response, encode
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_ABORT = "sandbox.abort"
+_LARGEST_BODY = 104 * 1024 * 1024
+_log = logging.getLogger("sandbox")
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, with a way to cut the connection as a failing network does."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()  # type: ignore[no-untyped-call]
+        self.scope["extensions"] = {_ABORT: self._abort}  # type: ignore[typeddict-item]
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
+
+class Application:
+    def __init__(self, accounts: list[Account]) -> None:
+        self._accounts = {account.profile.label: account for account in accounts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        started = time.perf_counter()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path: str = scope["path"]
+        account, prefix = self._account(headers.get("host", ""), path)
+        request = Request(
+            method=scope["method"],
+            path=path[len(prefix) :] or "/",
+            raw_path=scope["raw_path"].decode("latin-1"),
+            query_string=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=b"",
+            scheme=headers.get("x-forwarded-proto", scope["scheme"]),
+            host=headers.get("host", "127.0.0.1"),
+            prefix=prefix,
+            client=scope["client"][0] if scope.get("client") else "",
+        )
+        if account is None:
+            await self._send(send, self._no_account(request), request)
+        elif request.path.startswith("/sandbox"):
+            request.body = await _body(receive)
+            await self._send(send, admin.handle(account, request), request)
+        else:
+            await self._serve(account, request, receive, send, scope, started)
+
+    def _account(self, host: str, path: str) -> tuple[Account | None, str]:
+        """The account that the host's first label or the path's first part names, and the prefix it takes."""
+        account = self._accounts.get(host.partition(".")[0].partition(":")[0].lower())
+        if account is not None:
+            return account, ""
+        first = path[1:].partition("/")[0]
+        account = self._accounts.get(first.lower())
+        return account, f"/{first}" if account is not None else ""
+
+    def _no_account(self, request: Request) -> Response:
+        accounts = [account.profile.account for account in self._accounts.values()]
+        if request.path.rstrip("/") in ("", "/sandbox", "/sandbox/accounts"):
+            return Response(
+                200,
+                encode({"accounts": admin.accounts(self._accounts.values(), request)}),
+                JSON,
+                standing=False,
+            )
+        message = (
+            f"No account answers at host {request.host!r}, path {request.path!r}. Name it in the host "
+            f"(<account>.suitetalk.api.netsuite.com) or first in the path (/<account>/services/rest/...). "
+            f"Accounts here: {', '.join(accounts)}."
+        )
+        return Response(404, encode({"error": message}), JSON, standing=False)
+
+    async def _serve(
+        self, account: Account, request: Request, receive: Receive, send: Send, scope: Scope, started: float
+    ) -> None:
+        fault: Fault | None = None
+        holds_slot = False
+        try:
+            if account.takes_slot(request.path):
+                account.slots.take()
+                holds_slot = True
+            request.body = await _body(receive)
+            # A slot is held over one turn of the loop at least, so that requests which arrive together count as such.
+            await asyncio.sleep(account.latency)
+            fault = account.faults.strike(request.method, request.path, request.body)
+            response = await self._answer(account, request, fault)
+        except Refusal as refusal:
+            response = refusal.response()
+        finally:
+            if holds_slot:
+                account.slots.give_back()
+        if fault is not None and fault.kind in _CUTTING:
+            response = None
+        self._write_log(account, request, response, fault, started)
+        if response is None:
+            scope["extensions"][_ABORT]()
+        elif fault is not None and fault.kind == "truncate":
+            await self._send_truncated(send, scope, response, request)
+        else:
+            await self._send(send, response, request, account)
+
+    async def _answer(self, account: Account, request: Request, fault: Fault | None) -> Response | None:
+        """The answer, or None for a connection that is cut."""
+        if fault is None:
+            return self._safely(account, request)
+        if fault.kind == "status":
+            return _injected(fault, account)
+        if fault.kind == "reset_before_commit":
+            return None
+        if fault.kind in ("latency", "timeout"):
+            await asyncio.sleep(fault.seconds)
+            return self._safely(account, request) if fault.kind == "latency" else None
+        response = self._safely(account, request)
+        if fault.kind == "error_after_commit":
+            return unexpected(_error_id()).response()
+        if fault.kind == "timeout_after_commit":
+            await asyncio.sleep(fault.seconds)
+        return response
+
+    def _safely(self, account: Account, request: Request) -> Response:
+        try:
+            return account.handle(request)
+        except Refusal:
+            raise
+        except Exception:
+            error_id = _error_id()
+            _log.exception("%s %s failed, error id %s", request.method, request.path, error_id)
+            return unexpected(error_id).response()
+
+    def _write_log(
+        self,
+        account: Account,
+        request: Request,
+        response: Response | None,
+        fault: Fault | None,
+        started: float,
+    ) -> None:
+        query = f"?{request.query_string}" if request.query_string else ""
+        account.log.add(
+            f"{account.clock.now():%Y-%m-%dT%H:%M:%S.%fZ}",
+            request.method,
+            request.path + query,
+            response.status if response is not None else 0,
+            fault.kind if fault is not None else "",
+            round((time.perf_counter() - started) * 1000, 3),
+        )
+
+    async def _send(
+        self, send: Send, response: Response, request: Request, account: Account | None = None
+    ) -> None:
+        if request.warnings and response.status < 300:
+            note = " ".join(request.warnings).encode("latin-1", "replace").replace(b"\n", b" ")
+            response.headers += [(b"x-netsuite-propertyvalidation", note), (b"x-netsuite-warning", note)]
+        compress = account is not None and account.profile.switches.gzip
+        headers = response.wire_headers(request.headers.get("accept-encoding", ""), compress)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _send_truncated(self, send: Send, scope: Scope, response: Response, request: Request) -> None:
+        """Announce the whole body, send half of it, cut the connection."""
+        headers = response.wire_headers(request.headers.get("accept-encoding", ""), False)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send(
+            {
+                "type": "http.response.body",
+                "body": response.body[: len(response.body) // 2],
+                "more_body": True,
+            }
+        )
+        await asyncio.sleep(0.05)
+        scope["extensions"][_ABORT]()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                for account in self._accounts.values():
+                    account.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+_CUTTING = ("reset_before_commit", "reset_after_commit", "timeout", "timeout_after_commit")
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(chunks)
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > _LARGEST_BODY:
+            raise Refusal(400, "INVALID_REQUEST", "The request body is larger than 104 MB.")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if len(chunks) > 1 else chunk
+
+
+def _injected(fault: Fault, account: Account) -> Response:
+    if fault.status == 401:
+        challenge = f'Bearer realm="{account.profile.account}", error="invalid_token", error_description="Invalid login attempt."'
+        return invalid_login(challenge).response()
+    if fault.status == 429:
+        return concurrency_limit().response()
+    if fault.status == 500:
+        return unexpected(_error_id()).response()
+    text = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}[fault.status]
+    html = f"<html><head><title>{text}</title></head><body><h1>{text}</h1><p>NetSuite is unavailable.</p></body></html>"
+    return Response(fault.status, html.encode(), b"text/html; charset=UTF-8", standing=False)
+
+
+def _error_id() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,282 @@
+"""The tables and columns that SuiteQL sees, by NetSuite's names; custom fields add columns. No SQL, no data.
+
+Column types: id (integer key or reference), int, number, text, date (date or date-time in the account's time zone),
+bool (`T`/`F`). `name>space` says whose display name `BUILTIN.DF` shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sandbox.profile import CustomField, Profile
+
+SQL_TYPES = {
+    "id": "INTEGER",
+    "int": "INTEGER",
+    "number": "REAL",
+    "text": "TEXT",
+    "date": "TEXT",
+    "bool": "TEXT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: str
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    columns: dict[str, Column]
+    permission: str | None
+    """What a role needs to see it; a role without it is told that the record was not found."""
+    key: str | None = "id"
+    indexes: tuple[str, ...] = ()
+
+    @property
+    def physical(self) -> str:
+        return f"q_{self.name}"
+
+
+def _columns(text: str) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for group in text.split(";"):
+        kind, _, names = group.strip().partition(":")
+        for word in names.split():
+            name, _, ref = word.partition(">")
+            columns[name] = Column(name, kind.strip(), ref or None)
+    return columns
+
+
+def _table(
+    name: str, permission: str | None, columns: str, key: str | None = "id", indexes: tuple[str, ...] = ()
+) -> Table:
+    return Table(name, _columns(columns), permission, key, indexes)
+
+
+_TREE = "id: id parent>{0} subsidiary>subsidiary; text: name fullname externalid; bool: isinactive includechildren"
+
+_TABLES = (
+    _table(
+        "transaction",
+        "Find Transaction",
+        """id: id entity>entity postingperiod>accountingPeriod currency>currency terms>term createdby>entity
+             lastmodifiedby>entity nextapprover>entity customform department>department class>classification
+             location>location billingaddress shippingaddress sourcetransaction>transaction reversal tosubsidiary
+             nexus employee>entity;
+           text: type recordtype tranid transactionnumber trandisplayname externalid status>status approvalstatus
+             billingstatus memo message email otherrefnum source journaltype abbrevtype customtype number
+             paymentmethod typebaseddocumentnumber;
+           number: exchangerate foreigntotal foreignamountpaid foreignamountunpaid foreignpaymentamountused
+             foreignpaymentamountunused; int: daysopen daysoverduesearch;
+           date: trandate duedate startdate enddate createddate lastmodifieddate closedate reversaldate;
+           bool: posting void voided isreversal reversaldefer paymenthold isfinchrg userevenuearrangement""",
+        indexes=("externalid", "lastmodifieddate", "entity", "trandate", "tranid", "type", "postingperiod"),
+    ),
+    _table(
+        "transactionline",
+        "Find Transaction",
+        """id: uniquekey transaction>transaction item>item subsidiary>subsidiary department>department
+             class>classification location>location entity>entity expenseaccount>account
+             createdfrom>transaction units price revenueelement;
+           int: id linesequencenumber;
+           text: accountinglinetype transactionlinetype itemtype memo documentnumber;
+           number: quantity quantitybilled rate rateamount ratepercent netamount foreignamount creditforeignamount
+             debitforeignamount foreignamountpaid foreignamountunpaid foreignpaymentamountused
+             foreignpaymentamountunused fxamountlinked;
+           date: linelastmodifieddate;
+           bool: mainline taxline iscogs donotdisplayline transactiondiscount cleared isclosed isrevrectransaction""",
+        key="uniquekey",
+        indexes=("transaction, id", "item", "entity"),
+    ),
+    _table(
+        "transactionaccountingline",
+        "Find Transaction",
+        """id: transaction>transaction accountingbook>accountingBook account>account; int: transactionline;
+           number: debit credit amount netamount amountlinked amountpaid amountunpaid paymentamountused
+             paymentamountunused exchangerate; date: lastmodifieddate; bool: posting processedbyrevcommit""",
+        key=None,
+        indexes=("transaction, transactionline", "account"),
+    ),
+    _table(
+        "nexttransactionlinelink",
+        "Find Transaction",
+        """id: previousdoc>transaction nextdoc>transaction; int: previousline nextline; number: foreignamount;
+           text: previoustype nexttype linktype; date: previousdate nextdate lastmodifieddate""",
+        key=None,
+        indexes=("previousdoc", "nextdoc"),
+    ),
+    _table(
+        "customer",
+        "Customers",
+        """id: id currency>currency terms>term parent>entity defaultbillingaddress defaultshippingaddress
+             receivablesaccount>account entitystatus category salesrep>entity subsidiary>subsidiary;
+           int: entitynumber;
+           text: entityid externalid companyname altname firstname lastname email phone url comments searchstage;
+           number: balancesearch overduebalancesearch creditlimit; date: datecreated lastmodifieddate;
+           bool: isperson isinactive oncredithold""",
+        indexes=("externalid", "entityid", "lastmodifieddate"),
+    ),
+    _table(
+        "entity",
+        "Customers",
+        """id: id customer>entity vendor>entity employee>entity parent>entity; text: type entityid entitytitle
+             altname firstname lastname email phone externalid; date: datecreated lastmodifieddate;
+           bool: isinactive isperson""",
+        indexes=("externalid",),
+    ),
+    _table(
+        "customersubsidiaryrelationship",
+        "Customers",
+        "id: id entity>entity subsidiary>subsidiary primarycurrency>currency; text: name externalid; "
+        "bool: isprimarysub isinactive; date: lastmodifieddate",
+        indexes=("entity",),
+    ),
+    _table(
+        "customercurrencies",
+        "Customers",
+        "id: customer>entity currency>currency",
+        key=None,
+        indexes=("customer",),
+    ),
+    _table(
+        "customeraddressbook",
+        "Customers",
+        "id: internalid entity>entity addressbookaddress; text: label; bool: defaultbilling defaultshipping isresidential",
+        key="internalid",
+        indexes=("entity",),
+    ),
+    _table(
+        "customeraddressbookentityaddress",
+        "Customers",
+        "id: nkey; text: addr1 addr2 addr3 addressee attention addrphone addrtext city state zip country; bool: override",
+        key="nkey",
+    ),
+    _table(
+        "item",
+        "Items",
+        """id: id incomeaccount>account deferredrevenueaccount>account parent>item revenuerecognitionrule
+             department>department class>classification location>location;
+           text: itemid fullname displayname itemtype subtype externalid description;
+           number: rate; date: createddate lastmodifieddate; bool: isinactive includechildren""",
+        indexes=("externalid", "itemid"),
+    ),
+    _table(
+        "term",
+        None,
+        "id: id; text: name externalid; int: daysuntilnetdue; bool: isinactive datedriven preferred",
+    ),
+    _table(
+        "currency",
+        "Currency",
+        "id: id; text: name symbol displaysymbol; number: exchangerate; int: currencyprecision; bool: isbasecurrency isinactive",
+    ),
+    _table(
+        "subsidiary",
+        "Subsidiaries",
+        "id: id parent>subsidiary currency>currency fiscalcalendar; text: name fullname country legalname tranprefix "
+        "edition externalid; bool: iselimination isinactive; date: lastmodifieddate",
+    ),
+    _table(
+        "account",
+        "Accounts",
+        """id: id parent>account currency>currency subsidiary>subsidiary deferralacct>account;
+           text: acctnumber accttype fullname accountsearchdisplayname accountsearchdisplaynamecopy
+             displaynamewithhierarchy description generalrate cashflowrate sspecacct externalid;
+           number: balance; bool: isinactive issummary eliminate includechildren; date: lastmodifieddate""",
+    ),
+    _table(
+        "accountingperiod",
+        "Manage Accounting Periods",
+        """id: id parent>accountingPeriod; text: periodname; date: startdate enddate closedondate lastmodifieddate;
+           bool: closed alllocked arlocked aplocked payrolllocked allownonglchanges isposting isadjust isquarter isyear
+             isinactive""",
+    ),
+    _table(
+        "accountingbook",
+        None,
+        "id: id basebook; text: name; bool: isprimary isadjustmentonly isconsolidated isinactive",
+    ),
+    _table("department", "Departments", _TREE.format("department")),
+    _table("classification", "Classes", _TREE.format("classification")),
+    _table("location", "Locations", _TREE.format("location")),
+    _table("transactionstatus", None, "text: id fullname name trantype trancustomtype", key=None),
+    _table(
+        "customfield",
+        None,
+        """id: internalid; text: scriptid name description fieldtype fieldvaluetype fieldvaluetyperecord recordtype;
+           bool: ismandatory isstored isshowinlist; id: owner; date: lastmodifieddate""",
+        key="internalid",
+    ),
+    _table("customlist", None, "id: internalid; text: scriptid name; bool: isinactive", key="internalid"),
+    _table(
+        "customrecordtype",
+        None,
+        "id: internalid; text: scriptid name description; bool: isinactive",
+        key="internalid",
+    ),
+    _table(
+        "customsegment",
+        None,
+        "id: internalid; text: scriptid name recordtype; bool: glimpact balancing internal isinactive; int: displayorder",
+        key="internalid",
+    ),
+    _table(
+        "deletedrecord",
+        "Deleted Records",
+        """id: recordid recordtypeid deletedby>entity; text: name scriptid context type; date: deleteddate;
+           bool: iscustomlist iscustomrecord iscustomtransaction""",
+        key=None,
+    ),
+    _table("dual", None, "text: dummy", key=None),
+)
+
+_CHOICES = "id: id parent>{0} owner; text: name externalid scriptid; int: recordid; bool: isinactive; date: lastmodified created"
+FIELD_COLUMN_TYPES = {
+    "text": "text",
+    "number": "number",
+    "integer": "int",
+    "date": "date",
+    "boolean": "bool",
+    "list": "id",
+    "record": "id",
+    "multiselect": "text",
+}
+
+
+def build(profile: Profile) -> dict[str, Table]:
+    """Every table of an account, by name: the standard ones with its custom columns, and one a custom list or segment."""
+    tables = {table.name: table for table in _TABLES}
+    if not profile.oneworld:
+        tables["subsidiary"] = replace(tables["subsidiary"], columns={})
+        del tables["subsidiary"], tables["customersubsidiaryrelationship"]
+        for name in ("transactionline", "customer", "account", "department", "classification", "location"):
+            columns = {k: c for k, c in tables[name].columns.items() if k != "subsidiary"}
+            tables[name] = replace(tables[name], columns=columns)
+    for field in profile.custom_fields:
+        for name in _tables_of(field):
+            column = Column(field.script_id, FIELD_COLUMN_TYPES[field.type], field.choices)
+            tables[name] = replace(tables[name], columns={**tables[name].columns, column.name: column})
+    for segment in profile.custom_segments:
+        column = Column(segment.script_id, "id", segment.record_type)
+        for name, applies in (("transaction", segment.body), ("transactionline", segment.lines)):
+            if applies:
+                tables[name] = replace(tables[name], columns={**tables[name].columns, column.name: column})
+        filter_column = f"; text: {segment.script_id}_filterby_subsidiary" if profile.oneworld else ""
+        record_type = segment.record_type
+        tables[record_type] = _table(record_type, None, _CHOICES.format(record_type) + filter_column)
+    for custom_list in profile.custom_lists:
+        name = custom_list.script_id
+        tables[name] = _table(name, None, _CHOICES.format(name))
+    return tables
+
+
+def _tables_of(field: CustomField) -> tuple[str, ...]:
+    if field.script_id.startswith("custbody_"):
+        return ("transaction",)
+    if field.script_id.startswith("custcol_"):
+        return ("transactionline",)
+    return ("customer", "entity")

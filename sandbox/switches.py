@@ -1,0 +1,82 @@
+"""Every behaviour of NetSuite that no source confirms, as a named switch with its default. docs/sandbox.md lists them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Switches(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expires_in: Literal["string", "number"] = Field(
+        "string", description="Form of `expires_in` in a token answer."
+    )
+    token_type: Literal["bearer", "Bearer"] = Field("bearer", description="Spelling of `token_type`.")
+    bad_assertion_error: Literal["invalid_grant", "invalid_request", "invalid_client"] = Field(
+        "invalid_grant",
+        description="Token endpoint error for an assertion whose signature, kid, aud or time is refused.",
+    )
+    missing_permission_status: Literal[400, 403] = Field(
+        403, description="Status of a record request whose role lacks the record's permission."
+    )
+    view_only_reads: bool = Field(
+        True,
+        description="A role with View alone can GET a record. Off: REST opens records in edit mode and refuses.",
+    )
+    duplicate_transaction_text: str = Field(
+        "This record already exists.",
+        description="Text for a transaction's external id that is already in use.",
+    )
+    transaction_external_ids: Literal["per_type", "shared"] = Field(
+        "per_type", description="Whether all transaction types share one space of external ids."
+    )
+    closed_period_text: str = Field(
+        "The transaction you are trying to create or edit belongs to a closed or locked period.",
+        description="Text of the refusal to post to a closed or locked period.",
+    )
+    date_outside_period: Literal["disallow", "allow"] = Field(
+        "disallow", description="Preference Allow Transaction Date Outside of the Posting Period."
+    )
+    amount_conflict: Literal["keep_amount", "recalculate"] = Field(
+        "keep_amount",
+        description="A line whose amount is not quantity times rate: keep the amount, or recalculate it.",
+    )
+    tran_id_override: bool = Field(
+        True, description="Numbering screen's Allow Override: a given tranId is kept."
+    )
+    apply_touches_invoice: bool = Field(
+        True, description="Applying or unapplying a credit moves the invoice's lastModifiedDate."
+    )
+    over_application_text: str = Field(
+        "The amount applied to a transaction may not be more than the amount that remains on it.",
+        description="Text of the refusal to apply more than remains.",
+    )
+    dependent_records_text: str = Field(
+        "This record cannot be deleted because it has dependent records.",
+        description="Text of a refused DELETE.",
+    )
+    credit_header_sign: Literal["negative", "positive"] = Field(
+        "negative", description="Sign of foreigntotal in SuiteQL for credit memos."
+    )
+    line_quantity_sign: Literal["document", "ledger"] = Field(
+        "document", description="Sign of transactionline.quantity: as entered, or as foreignamount has it."
+    )
+    link_type: str = Field("Payment", description="linktype of NextTransactionLineLink rows.")
+    suiteql_leading_zero: bool = Field(True, description="SuiteQL prints 0.5 rather than .5.")
+    suiteql_buggy_last_link: bool = Field(
+        False, description="The `last` link of SuiteQL pages is wrong as in collections."
+    )
+    suiteql_cap_has_more: bool = Field(
+        False, description="hasMore stays true at the 100,000th row when more rows exist."
+    )
+    suiteql_unstable_pages: bool = Field(
+        True,
+        description="Pages of a query whose order is not unique overlap and lose rows, as NetSuite's may.",
+    )
+    missing_prefer_code: str = Field(
+        "INVALID_HEADER", description="o:errorCode when `Prefer: transient` is missing."
+    )
+    put_internal_id_status: Literal[400, 405] = Field(405, description="Status of PUT on an internal id.")
+    gzip: bool = Field(True, description="Answers are compressed when the caller accepts it.")
