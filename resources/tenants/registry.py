@@ -41,8 +41,8 @@ from resources.tenants.source import (
     without_nulls,
 )
 
-TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
-BASE_NAME: Final = re.compile(r"_[a-z0-9][a-z0-9_-]*")
+TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+BASE_NAME: Final = re.compile(r"_[a-z0-9][a-z0-9_-]{0,62}")
 
 MAX_BYTES: Final = 2_000_000
 MAX_LEVELS: Final = 100
@@ -231,7 +231,8 @@ class TenantRegistry:
             raise TenantError(
                 [Problem(str(self.root), 1, 1, f"the folder of tenants cannot be read ({error.strerror})")]
             ) from None
-        return [path for path in entries if path.suffix in (suffixes or (".yaml",))]
+        wanted = suffixes or (".yaml",)
+        return [path for path in entries if path.suffix in wanted and path.is_file()]
 
     def _shown(self, path: Path) -> str:
         """A file as people name it: with its folder, wherever that is."""
