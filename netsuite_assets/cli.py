@@ -1,1 +1,282 @@
-def main() -> None: ...
+"""`recon`: the command line for integration engineers, and for the demo.
+
+Here: arguments, help and exit statuses. Not here: any work; each command calls the module that does it. Modules are
+imported by the command that needs them, so that `recon --help` answers at once.
+
+Exit status: 0 done, 1 refused or failed with a message, 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent
+
+app = typer.Typer(
+    help="Reconcile usage billing with NetSuite, and repair the differences.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Tenant = Annotated[str, typer.Argument(help="The tenant, as its file in tenants/ is called.")]
+Period = Annotated[str, typer.Argument(help="The accounting month, YYYY-MM.")]
+DemoHome = Annotated[
+    Path, typer.Option("--home", help="Where the demo keeps everything; delete it to start anew.")
+]
+
+
+@app.command()
+def demo(
+    invoices: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of invoices (InvoiceNo, StockCode, …, CustomerID, Country) to run instead."
+        ),
+    ] = None,
+    billing_url: Annotated[
+        str | None, typer.Option(help="A SQLAlchemy URL for the billing data; with --invoices only.")
+    ] = None,
+    apply: Annotated[bool, typer.Option(help="Write the repairs to the demo NetSuite account.")] = True,
+    home: DemoHome = Path(".demo"),
+) -> None:
+    """Fill a demo billing database and a demo NetSuite, reconcile them, and print a page for finance."""
+    with messages():
+        from demo.run import run_demo
+        from demo.stage import Stage, retail_tenant, usage_tenants
+
+        if billing_url is not None and invoices is None:
+            raise typer.BadParameter(
+                "--billing-url goes with --invoices: one database holds one tenant's billing."
+            )
+        tenants = usage_tenants() if invoices is None else [retail_tenant(invoices)]
+        run_demo(out, Stage(home, billing_url), tenants, apply=apply)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="The port of Dagster's pages.")] = 3000,
+    home: DemoHome = Path(".demo"),
+) -> None:
+    """Open the demo in Dagster's pages, with the sandbox beside it. Stop with Ctrl-C."""
+    with messages():
+        from demo.ui import run_ui
+
+        raise typer.Exit(run_ui(out, home, port))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def sandbox(context: typer.Context) -> None:
+    """Start the NetSuite sandbox; `recon sandbox --help` shows its own options."""
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])
+
+
+@app.command()
+def lint(
+    tenant: Annotated[str | None, typer.Argument(help="One tenant; all when left out.")] = None,
+) -> None:
+    """Check tenants' files without any connection: every mistake with its file, line and column."""
+    with messages():
+        from netsuite_assets.mapping.compiler import compile_mapping
+        from resources.as_dagster import TenantsResource
+        from resources.tenants import TenantError
+
+        registry = TenantsResource().get()
+        problems = [] if tenant else [str(problem) for problem in registry.misnamed()]
+        names = [tenant] if tenant else registry.names()
+        for name in names:
+            try:
+                mapping = compile_mapping(registry.load(name))
+            except TenantError as error:
+                problems += str(error).splitlines()
+            else:
+                for warning in mapping.warnings:
+                    err.print(f"warning: {warning}", markup=False)
+        for problem in problems:
+            err.print(problem, markup=False, soft_wrap=True)
+        if problems:
+            raise typer.Exit(1)
+        out.print(f"{len(names)} of {len(names)} tenant files are right.")
+
+
+@app.command()
+def reconcile(tenant: Tenant, period: Period) -> None:
+    """Compare billing with NetSuite for a month and plan the repair. Nothing is written to NetSuite."""
+    _run_job("reconcile", tenant, period)
+
+
+@app.command("write-back")
+def write_back(tenant: Tenant, period: Period) -> None:
+    """Compare, plan, send what policy and approval allow, and verify it."""
+    _run_job("write_back", tenant, period)
+
+
+@app.command()
+def plan(tenant: Tenant, period: Period) -> None:
+    """Show the latest plan of a month: every write with what it changes, and why it waits, if it does."""
+    with messages():
+        from netsuite_assets.publish.plan_page import print_plan
+        from resources.as_dagster import LedgerResource, WarehouseResource
+
+        with WarehouseResource().get().open(tenant) as held, LedgerResource().open() as ledger:
+            print_plan(out, held, ledger, period)
+
+
+@app.command()
+def approve(
+    tenant: Tenant,
+    period: Period,
+    by: Annotated[str, typer.Option(help="Your name, for the auditor.")],
+    note: Annotated[str, typer.Option(help="Why it may be sent.")],
+    plan_id: Annotated[
+        str | None,
+        typer.Option(
+            "--plan", help="The plan that was read (its first letters); refused if another is the latest."
+        ),
+    ] = None,
+) -> None:
+    """Approve the latest plan of a month, exactly as it was made, in your name."""
+    with messages():
+        from resources.as_dagster import LedgerResource
+        from resources.ledger import Approval, LedgerError
+        from resources.warehouse import utc_now
+
+        with LedgerResource().open() as ledger:
+            made = ledger.plan_ids(tenant, period)
+            if not made:
+                raise LedgerError(
+                    f"{tenant} has no plan for {period}. Run: recon reconcile {tenant} {period}"
+                )
+            if plan_id is not None and not made[0].startswith(plan_id):
+                raise LedgerError(
+                    f"the latest plan of {tenant} for {period} is {made[0][:12]}, not {plan_id}:"
+                    f" read it (recon plan {tenant} {period}) and approve that."
+                )
+            ledger.approve(Approval(made[0], by, False, note, utc_now()))
+        out.print(f"Plan {made[0][:12]} of {tenant} for {period} is approved by {by}.", markup=False)
+        out.print(f"Send it with: recon write-back {tenant} {period}", markup=False)
+
+
+@app.command()
+def explain(
+    tenant: Tenant,
+    record: Annotated[str, typer.Argument(help="customer, invoice or creditMemo.")],
+    external_id: Annotated[str, typer.Argument(help="Its external id, such as inv-1042.")],
+) -> None:
+    """Show where each NetSuite field of one record comes from: source value, rule, line of the tenant's file."""
+    with messages():
+        from netsuite_assets.mapping.compiler import compile_mapping
+        from netsuite_assets.publish.explanation import print_explanation
+        from resources.as_dagster import TenantsResource, WarehouseResource
+
+        mapping = compile_mapping(TenantsResource().get().load(tenant))
+        if record not in mapping.records:
+            raise typer.BadParameter(
+                f"the mapping of {tenant} has {', '.join(mapping.records)}, not {record}."
+            )
+        with WarehouseResource().get().open(tenant) as held:
+            print_explanation(out, mapping.explain(held.connection, record, external_id), record, external_id)
+
+
+@app.command()
+def page(tenant: Tenant, period: Period) -> None:
+    """Print a tenant's month from the published file: billed, in NetSuite, different, written, left for a person."""
+    with messages():
+        from netsuite_assets.publish.page import print_page
+        from netsuite_assets.publish.summary import read_summaries
+        from resources.as_dagster import WarehouseResource
+
+        for summary in read_summaries(WarehouseResource().get().published_path, period, [tenant]):
+            print_page(out, summary)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="A query on the published file.")],
+    home: DemoHome = Path(".demo"),
+) -> None:
+    """Run a query on the published file, as any DuckDB client can."""
+    with messages():
+        from netsuite_assets.publish.query import print_query
+        from resources.as_dagster import WAREHOUSE, WarehouseResource
+
+        published = WarehouseResource().get().published_path
+        if WAREHOUSE not in os.environ and not published.exists():
+            published = home / "warehouse" / "published.duckdb"
+        print_query(out, published, sql)
+
+
+def _run_job(job: str, tenant: str, period: str) -> None:
+    with messages():
+        from netsuite_assets.definitions import build_defs
+        from netsuite_assets.launch import local_instance, run_job
+        from netsuite_assets.partitions import first_month, partition_key
+        from netsuite_assets.publish.page import print_page
+        from netsuite_assets.publish.summary import read_summaries
+        from resources.as_dagster import TenantsResource, WarehouseResource
+
+        TenantsResource().get().load(tenant)
+        partition_key(tenant, period)
+        if period < first_month():
+            raise typer.BadParameter(
+                f"{period} is before the first month, {first_month()}: set RECON_FIRST_MONTH={period} or earlier."
+            )
+
+        def told(step: str, done: bool) -> None:
+            if done and not step.endswith("_checks"):
+                err.print(f"✓ {step.replace('_', ' ')}", markup=False)
+
+        with local_instance(ROOT) as instance:
+            run_job(
+                instance,
+                build_defs(),
+                "write_back" if job == "write_back" else "reconcile",
+                tenant,
+                period,
+                told,
+            )
+        for summary in read_summaries(WarehouseResource().get().published_path, period, [tenant]):
+            print_page(out, summary)
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Turn the errors that have a message for people into that message and exit status 1."""
+    try:
+        yield
+    except Exception as error:
+        from netsuite_assets.runs import told, told_errors
+
+        shown = told(error, (*told_errors(), *_demo_errors()))
+        if not shown:
+            raise
+        for message in shown:
+            err.print(f"recon: {message}", markup=False, soft_wrap=True, style="red")
+        raise typer.Exit(1) from None
+
+
+def _demo_errors() -> tuple[type[Exception], ...]:
+    from demo.billing_database import DemoDatabaseError
+    from demo.invoice_file import InvoiceFileError
+    from demo.netsuite_account import BooksError
+    from demo.sandbox_process import SandboxError
+
+    return (BooksError, DemoDatabaseError, InvoiceFileError, SandboxError)
+
+
+def main() -> None:
+    """The entry point of the `recon` command."""
+    app()

@@ -45,10 +45,11 @@ def tenant_run(context: dg.AssetExecutionContext, tenants: TenantsResource) -> I
         yield TenantRun(tenant, compile_mapping(tenant), where.period)
 
 
-@contextmanager
-def failures() -> Iterator[None]:
-    """Turn the errors that have a message for people into Dagster's failure with that message."""
+def told_errors() -> tuple[type[Exception], ...]:
+    """The errors of ours whose text is written for people: what happened, to what, and what to do."""
     from netsuite_assets.frames import FrameError
+    from netsuite_assets.launch import RunFailed
+    from netsuite_assets.partitions import PartitionError
     from netsuite_assets.writeback.plan import PlanRefused
     from resources.billing import BillingError
     from resources.ledger import LedgerError
@@ -57,29 +58,47 @@ def failures() -> Iterator[None]:
     from resources.tenants import TenantError
     from resources.warehouse import WarehouseError
 
-    try:
-        yield
-    except* (
+    return (
         BillingError,
         FrameError,
         LedgerError,
         NetSuiteError,
+        PartitionError,
         PlanRefused,
+        RunFailed,
         TenantError,
         UnreadableValue,
         WarehouseError,
-    ) as group:
-        messages = list(dict.fromkeys(str(error) for error in _leaves(group)))
-        raise dg.Failure(
-            description="\n".join(messages),
-            metadata={"what happened": dg.MetadataValue.md("\n\n".join(messages))},
-            allow_retries=False,
-        ) from group
+    )
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+def told(error: Exception, kinds: tuple[type[Exception], ...]) -> list[str]:
+    """The messages in an error, or in a group of errors that ended concurrent work; none when it is not one of ours."""
+    if isinstance(error, ExceptionGroup):
+        ours, others = error.split(kinds)
+        return [] if ours is None or others is not None else list(dict.fromkeys(_leaves(ours)))
+    return [str(error)] if isinstance(error, kinds) else []
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[str]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)
         else:
-            yield error
+            yield str(error)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn the errors that have a message for people into Dagster's failure with that message."""
+    try:
+        yield
+    except Exception as error:
+        messages = told(error, told_errors())
+        if not messages:
+            raise
+        raise dg.Failure(
+            description="\n".join(messages),
+            metadata={"what happened": dg.MetadataValue.md("\n\n".join(messages))},
+            allow_retries=False,
+        ) from error

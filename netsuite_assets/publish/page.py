@@ -26,7 +26,7 @@ from netsuite_assets.tell import count, money, moneys
 _SHOWN_EXCEPTIONS = 6
 
 
-def print_page(console: Console, summary: TenantSummary, title: str) -> None:
+def print_page(console: Console, summary: TenantSummary) -> None:
     """Print a tenant's month: totals, what differed, what was written, what is left for a person."""
     parts: list[RenderableType] = [_totals(summary)]
     parts += [Text("What differed", style="bold"), *_differences(summary)]
@@ -35,7 +35,9 @@ def print_page(console: Console, summary: TenantSummary, title: str) -> None:
     parts.append(_verdict(summary))
     month = date.fromisoformat(f"{summary.period}-01").strftime("%B %Y")
     console.print(
-        Panel(Group(*parts), title=f"[bold]{summary.tenant}[/] · {title} · {month}", title_align="left", box=box.ROUNDED)
+        Panel(
+            Group(*parts), title=f"[bold]{summary.tenant}[/] · {month}", title_align="left", box=box.ROUNDED
+        )
     )
 
 
@@ -70,11 +72,15 @@ def _differences(summary: TenantSummary) -> Iterator[RenderableType]:
 def _written(summary: TenantSummary) -> Iterator[RenderableType]:
     if not summary.outcomes:
         yield _indented(
-            "Nothing was sent." if not summary.planned else f"{count(summary.planned, 'operation')} planned, none sent."
+            "Nothing was sent."
+            if not summary.planned
+            else f"{count(summary.planned, 'operation')} planned, none sent."
         )
         return
     done = summary.outcomes.get("written", 0) + summary.outcomes.get("adopted", 0)
-    yield _indented(f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended.")
+    yield _indented(
+        f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended."
+    )
     for (action, record), number in summary.written.items():
         yield _indented(f"{number:>6,}  {TABLES[record].label}{'s' if number != 1 else ''} {_PAST[action]}")
     for state, number in summary.outcomes.items():
@@ -116,7 +122,10 @@ def _exceptions(summary: TenantSummary) -> Iterator[RenderableType]:
 def _verdict(summary: TenantSummary) -> RenderableType:
     if summary.agrees:
         shown = moneys({name: totals.netsuite_now for name, totals in summary.totals.items()})
-        return Text(f"\nNetSuite holds what billing billed, to the cent, but for what is held back: {shown}", style="green")
+        return Text(
+            f"\nNetSuite holds what billing billed, to the cent, but for what is held back: {shown}",
+            style="green",
+        )
     differing = {
         name: totals.billed - totals.held_back - totals.netsuite_now
         for name, totals in summary.totals.items()
