@@ -56,7 +56,7 @@ class SqlBilling:
         self._found: dict[str, FoundTable] = {}
 
     def __repr__(self) -> str:
-        return f"SqlBilling({self._url.render_as_string(hide_password=True)})"
+        return f"SqlBilling({_shown(self._url)})"
 
     @property
     def provides(self) -> frozenset[str]:
@@ -162,17 +162,15 @@ class SqlBilling:
                 ) from None
             raise BillingError(
                 attempted,
-                f"the database {self._shown_url()} cannot be read: {words}",
+                f"the database {_shown(self._url)} cannot be read: {words}",
                 "Check that it runs, that its address and password are right, and that this machine may reach it.",
                 table=table,
             ) from None
 
-    def _shown_url(self) -> str:
-        return self._url.render_as_string(hide_password=True)
-
     def _without_password(self, words: str) -> str:
-        password = self._url.password
-        return words.replace(str(password), "***") if password else words
+        for secret in (self._url.password, *_texts(self._url.query.get("password"))):
+            words = words.replace(str(secret), "***") if secret else words
+        return words
 
     def _table(self, name: str) -> FoundTable:
         if name not in self._found:
@@ -418,6 +416,15 @@ def normalise_url(url: str | sa.URL) -> sa.URL:
     if parsed.drivername in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg2")
     return parsed
+
+
+def _shown(url: sa.URL) -> str:
+    """The URL without its password, which may also stand among its options."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _texts(option: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (option,) if isinstance(option, str) else option or ()
 
 
 def _read_only_engine(url: sa.URL, zone: ZoneInfo) -> sa.Engine:

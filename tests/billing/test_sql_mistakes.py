@@ -159,6 +159,15 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
     assert "s3cr3t-pw" not in str(refused)
 
 
+@pytest.mark.parametrize(
+    "login", ["finance:s3cr3t-pw@127.0.0.1/b?", "finance@127.0.0.1/b?password=s3cr3t-pw&"]
+)
+def test_a_password_that_the_driver_repeats_is_not_shown(login: str) -> None:
+    refused = refusal(f"postgresql://{login}sslmode=s3cr3t-pw")
+    assert 'invalid sslmode value: "***"' in str(refused)
+    assert "s3cr3t-pw" not in str(refused)
+
+
 def test_a_database_that_ends_between_two_questions_is_named_so(new_database: Any) -> None:
     url = new_database("postgres")
     run(url, CREATE)
@@ -209,8 +218,10 @@ def test_a_missing_driver_is_said_so() -> None:
     assert "there is no driver for mysql+nosuch" in str(refusal("mysql+nosuch://u:s3cr3t-pw@h/x"))
 
 
-def test_the_text_of_a_source_has_no_password() -> None:
-    assert "s3cr3t-pw" not in repr(source("postgresql://u:s3cr3t-pw@h/x"))
+@pytest.mark.parametrize("url", ["postgresql://u:s3cr3t-pw@h/x", "postgresql://u@h/x?password=s3cr3t-pw"])
+def test_the_text_of_a_source_has_no_password(url: str) -> None:
+    assert repr(source(url)).startswith("SqlBilling(postgresql+psycopg2://u")
+    assert "s3cr3t-pw" not in repr(source(url))
 
 
 def test_an_unknown_billing_system_is_refused() -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from billing_tools import ACME, GLOBEX, INVOICES, NEW_YORK, OCTOBER, Settings, rows, run, source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from demo import usage
 from demo.billing_database import fill
 from demo.documents import Billing
 from resources.billing.canonical import TABLES
+from resources.billing.sql import normalise_url
 from resources.billing.tables import Table
 
 TENANTS = {"acme": (ACME, usage.acme(Random(1))), "globex": (GLOBEX, usage.globex(Random(1)))}
@@ -83,8 +85,25 @@ def test_every_batch_has_the_canonical_schema_and_no_more_rows_than_asked(any_da
         batches = list(billing.read(table, *OCTOBER))
         billing.close()
         assert all(batch.schema.equals(canonical.schema) for batch in batches)
-        assert all(batch.num_rows <= 7 for batch in batches)
+        assert [batch.num_rows for batch in batches[:-1]] == [7] * (len(batches) - 1)
+        assert 0 < batches[-1].num_rows <= 7
         assert len(batches) > 1
+
+
+def test_postgres_sends_a_slice_in_portions(new_database: Any) -> None:
+    url = new_database("postgres")
+    fill(url, "acme", TENANTS["acme"][1])
+    billing = source(url, ACME, batch_rows=7)
+    stream = billing.read("invoice_lines", *OCTOBER)
+    next(stream)
+    engine = sa.create_engine(normalise_url(url))
+    with engine.connect() as connection:
+        asked = connection.exec_driver_sql(
+            "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).scalar_one()
+    engine.dispose()
+    assert asked.startswith("FETCH FORWARD ")  # not the SELECT, which would send all at once
+    billing.close()
 
 
 def test_metadata_columns_become_one_json_object(any_database: str) -> None:

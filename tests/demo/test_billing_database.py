@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -68,6 +69,16 @@ def test_a_half_filled_database_is_filled_again(url: str, damage: list[str]) -> 
     assert contents(url) != whole
     assert fill(url, "acme", BILLING["acme"]).changed
     assert contents(url) == whole
+
+
+def test_a_filling_that_fails_leaves_what_was_there(url: str) -> None:
+    fill(url, "acme", BILLING["acme"])
+    whole = contents(url)
+    twice = replace(BILLING["retail"], payments=BILLING["retail"].payments * 2)
+    with pytest.raises(DemoDatabaseError, match="UNIQUE constraint failed"):
+        fill(url, "acme", twice)
+    assert contents(url) == whole
+    assert not fill(url, "acme", BILLING["acme"]).changed
 
 
 def test_other_documents_replace_those_before(url: str) -> None:
