@@ -67,6 +67,7 @@ _BOOLEANS: Final = (
     exp.And,
     exp.Or,
     exp.Not,
+    exp.Escape,  # LIKE … ESCAPE
     exp.Boolean,
     exp.Contains,
     exp.EndsWith,
@@ -87,7 +88,6 @@ _PARTS: Final = (
     exp.Mod,
     exp.Neg,
     exp.DPipe,
-    exp.Escape,
     exp.Interval,
     exp.Var,
     exp.Tuple,
@@ -120,9 +120,12 @@ def condition(text: str) -> Condition:
         statements = sqlglot.parse(text, read="duckdb")
     except SqlglotError as error:
         raise ConditionError(f"`{text}` cannot be read as SQL: {_words(error)}") from None
-    if len(statements) != 1 or statements[0] is None:
-        raise ConditionError(f"`{text}` is {len(statements)} statements; write one expression")
-    tree = statements[0]
+    expressions = [statement for statement in statements if statement is not None]
+    if len(expressions) != 1:
+        raise ConditionError(
+            f"`{text}` holds {len(expressions) or 'no'} expression{'s' if expressions else ''}; write one"
+        )
+    tree = expressions[0]
     for node in tree.walk():
         _allow(node, text)
     whole = tree
@@ -132,7 +135,7 @@ def condition(text: str) -> Condition:
         raise ConditionError(
             f"`{text}` is not true or false: compare it with something, or write `… IS TRUE`"
         )
-    columns = dict.fromkeys(column.name for column in tree.find_all(exp.Column))
+    columns = dict.fromkeys(node.name for node in tree.walk(bfs=False) if isinstance(node, exp.Column))
     return Condition(tree.sql(dialect="duckdb", identify=True, comments=False), tuple(columns))
 
 
@@ -143,7 +146,7 @@ def _allow(node: exp.Expr, text: str) -> None:
         return
     if isinstance(node, exp.Query | exp.Subquery | exp.Exists):
         raise ConditionError(
-            f"`{text}` holds a sub-query; an expression sees one row only. Use `relationships` or `total_equals`"
+            f"`{text}` holds a query; an expression sees one row only. Use `relationships` or `total_equals`"
             " for a question about another table"
         )
     if isinstance(node, exp.Func):

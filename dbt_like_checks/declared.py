@@ -126,6 +126,7 @@ def _drafts(file: YamlFile, path: Path) -> Iterator[_Draft]:
             file.wrong(
                 entries["name"], f"{name!r} is no table of the working file; write it as billing.invoices"
             )
+            continue
         table = Table(
             name=name,
             asset=asset,
@@ -166,7 +167,7 @@ class _Draft:
 
     def model(self, tables: Mapping[str, Table]) -> Model:
         questions = tuple(self._questions(tables))
-        if not questions:
+        if "tests" not in self.entries and "columns" not in self.entries:
             self.file.wrong(self.node, f"{self.table.name} is declared without a test")
         return Model(self.table, self.description, self.file.place(self.node), questions)
 
