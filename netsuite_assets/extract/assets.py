@@ -3,11 +3,9 @@
 Thin: the reading and landing is in `billing.py` and `netsuite.py` beside this module.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -92,7 +90,7 @@ def netsuite_reference(
     from netsuite_assets.extract.netsuite import extract_reference
     from resources.warehouse import utc_now
 
-    async def read(held: TenantWarehouse) -> dict[str, Slice]:
+    async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
         async with netsuite.client(run.tenant) as client:
             return await extract_reference(held, client, run.mapping, utc_now())
 
@@ -125,7 +123,7 @@ def netsuite_customers(
     from netsuite_assets.extract.netsuite import extract_customers
     from resources.warehouse import utc_now
 
-    async def read(held: TenantWarehouse) -> Slice:
+    async def read(held: "TenantWarehouse") -> "Slice":
         async with netsuite.client(run.tenant) as client:
             return await extract_customers(held, client, run.mapping.records["customer"], utc_now())
 
@@ -155,7 +153,7 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
         from netsuite_assets.extract.netsuite import extract_documents
         from resources.warehouse import utc_now
 
-        async def read(held: TenantWarehouse) -> dict[str, Slice]:
+        async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
             async with netsuite.client(run.tenant) as client:
                 return await extract_documents(
                     held, client, run.mapping.records[record], run.period, utc_now()
@@ -187,15 +185,15 @@ netsuite_credit_memos = _document_asset(
 
 
 def _slice_metadata(
-    held: TenantWarehouse,
-    landed: Mapping[str, Slice],
+    held: "TenantWarehouse",
+    landed: "Mapping[str, Slice]",
     table: str,
     amount: str | None,
     period: str,
-) -> dict[str, dg.RawMetadataValue]:
+) -> dict[str, Any]:
     """Row counts, the money total by currency, the proof of completeness and the columns, for the asset's page."""
     main = next(iter(landed.values()))
-    metadata: dict[str, dg.RawMetadataValue] = {
+    metadata: dict[str, Any] = {
         "dagster/row_count": main.rows,
         "complete": dg.MetadataValue.md(
             markdown(

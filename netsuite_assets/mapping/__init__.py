@@ -1,9 +1,6 @@
 """The tenant's mapping, compiled: billing records become the records that NetSuite should hold.
 
-`compile_mapping(tenant)` checks the rules and gives the SQL that fills the `expected` tables, the REST bodies to
-send and the explanation of each value. Plain modules; nothing here imports Dagster.
+`compiler.compile_mapping(tenant)` checks the rules and gives the SQL that fills the `expected` tables, the REST
+bodies to send and the explanation of each value. `assets` is the stage's Dagster side; the other modules import
+no Dagster, and nothing is imported here, so that definitions load fast.
 """
-
-from netsuite_assets.mapping.compiler import Explained, MappedField, Mapping, RecordMapping, compile_mapping
-
-__all__ = ["Explained", "MappedField", "Mapping", "RecordMapping", "compile_mapping"]

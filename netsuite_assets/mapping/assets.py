@@ -1,7 +1,5 @@
 """The asset that says what NetSuite should hold: billing's records through the tenant's mapping."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg

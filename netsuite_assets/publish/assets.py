@@ -1,7 +1,5 @@
 """Assets of the group *close*: what analysts and controllers read across tenants."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -78,7 +76,7 @@ def month_close(
     )
 
 
-def month_table(summaries: list[TenantSummary], month_key: str) -> str:
+def month_table(summaries: "list[TenantSummary]", month_key: str) -> str:
     """One row a tenant, linking to its page, as Markdown."""
     rows: list[list[object]] = []
     for summary in summaries:

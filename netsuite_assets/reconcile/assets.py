@@ -1,7 +1,5 @@
 """Assets of the group *reconciliation*: where billing and NetSuite disagree, and what needs a person."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
@@ -80,7 +78,7 @@ def reconciliation(
     )
 
 
-def totals_table(totals: pd.DataFrame) -> str:
+def totals_table(totals: "pd.DataFrame") -> str:
     """Billed beside NetSuite, by record and currency, as Markdown."""
     from netsuite_assets import frames
 
@@ -103,7 +101,7 @@ def totals_table(totals: pd.DataFrame) -> str:
     )  # fmt: skip
 
 
-def kinds_table(differences: pd.DataFrame) -> str:
+def kinds_table(differences: "pd.DataFrame") -> str:
     """How many differences there are of each kind, in words, as Markdown."""
     from netsuite_assets import frames
     from netsuite_assets.frames import DIFFERENCE_KINDS
@@ -115,7 +113,7 @@ def kinds_table(differences: pd.DataFrame) -> str:
     )
 
 
-def differences_table(differences: pd.DataFrame) -> str:
+def differences_table(differences: "pd.DataFrame") -> str:
     """The differences one by one, as Markdown."""
     from netsuite_assets import frames
 
@@ -137,7 +135,7 @@ def differences_table(differences: pd.DataFrame) -> str:
     )
 
 
-def exceptions_table(exceptions: pd.DataFrame) -> str:
+def exceptions_table(exceptions: "pd.DataFrame") -> str:
     """The exceptions with their next step, as Markdown."""
     from netsuite_assets import frames
 
@@ -151,7 +149,7 @@ def exceptions_table(exceptions: pd.DataFrame) -> str:
     )  # fmt: skip
 
 
-def _by_currency(exceptions: pd.DataFrame) -> dict[str, Decimal]:
+def _by_currency(exceptions: "pd.DataFrame") -> dict[str, Decimal]:
     from netsuite_assets import frames
 
     amounts: dict[str, Decimal] = defaultdict(Decimal)

@@ -1,7 +1,5 @@
 """Assets of the group *write back*: the plan, what became of it, and the proof that NetSuite holds it."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -98,7 +96,7 @@ def applied_corrections(
         if done % _PROGRESS_EVERY == 0 or done == of:
             context.log.info(f"{done:,} of {of:,} operations")
 
-    async def send() -> tuple[Applied, Figures]:
+    async def send() -> "tuple[Applied, Figures]":
         async with netsuite.client(run.tenant) as client:
             before = client.governor.figures()
             applied = await apply_plan(
@@ -142,7 +140,7 @@ def verified_books(
     from netsuite_assets.writeback.verify import verify
     from resources.warehouse import utc_now
 
-    async def read_back() -> Verified:
+    async def read_back() -> "Verified":
         async with netsuite.client(run.tenant) as client:
             return await verify(
                 held, client, run.tenant, run.mapping, run.period, book, source.locate, _clock
@@ -169,7 +167,7 @@ def verified_books(
         )
 
 
-def plan_table(operations: pd.DataFrame) -> str:
+def plan_table(operations: "pd.DataFrame") -> str:
     """The operations in the order in which they would be sent, as Markdown."""
     from netsuite_assets import frames
 
@@ -183,7 +181,7 @@ def plan_table(operations: pd.DataFrame) -> str:
     )  # fmt: skip
 
 
-def outcomes_table(outcomes: pd.DataFrame) -> str:
+def outcomes_table(outcomes: "pd.DataFrame") -> str:
     """What became of each operation, those that need a person first, as Markdown."""
     from netsuite_assets import frames
 
@@ -198,7 +196,7 @@ def outcomes_table(outcomes: pd.DataFrame) -> str:
     )  # fmt: skip
 
 
-def quota_table(quota: Figures) -> str:
+def quota_table(quota: "Figures") -> str:
     """What the writes took of the account's quota, as Markdown."""
     return markdown(
         ["", ">"],

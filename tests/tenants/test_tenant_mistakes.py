@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tenant_tools import WHOLE, folder, mistakes
 
-from netsuite_assets.mapping import compile_mapping
+from netsuite_assets.mapping.compiler import compile_mapping
 from resources.tenants import TenantError, TenantRegistry
 from resources.tenants import source as yaml_source
 
