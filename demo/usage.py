@@ -18,9 +18,9 @@ from random import Random
 
 from demo.documents import Billing, Customer, Document, Line, Payment, rounded
 
-TERM_DAYS: Mapping[str, int] = {"Due on receipt": 0, "Net 15": 15, "Net 30": 30, "Net 60": 60}
-PRODUCT_LINES = ("Metering", "Platform", "Professional Services")
-PLANS = ("Starter", "Growth", "Enterprise")
+TERM_DAYS: Mapping[str, int] = {"Due on receipt": 0, "Net 14": 14, "Net 15": 15, "Net 30": 30, "Net 60": 60}
+PRODUCT_LINES = ("Metering", "Storage", "Compute", "Platform")
+PLANS = ("Free", "Team", "Business")
 
 _FIRST = (
     "Northwind",
@@ -55,20 +55,26 @@ class _Product:
     quantity_step: Decimal
     price: tuple[int, int]
     price_step: Decimal
-    meter: str
+    meter: str = ""
 
     def line(self, random: Random) -> tuple[Decimal, Decimal]:
         quantity = random.randint(*self.quantity) * self.quantity_step
         return quantity, random.randint(*self.price) * self.price_step
 
 
-_PRODUCTS = (
-    _Product("API Calls", (10_000, 4_000_000), Decimal(1), (80, 950), Decimal("0.000001"), "api.calls"),
-    _Product("Storage GB", (500_000, 90_000_000), Decimal("0.001"), (180, 260), Decimal("0.0001"), "storage.gb"),
-    _Product("Compute Hours", (1_000, 900_000), Decimal("0.01"), (385, 1_250), Decimal("0.0001"), "compute.h"),
-    _Product("Seats", (3, 180), Decimal(1), (900, 4_900), Decimal("0.01"), "seats"),
-    _Product("Support", (1, 1), Decimal(1), (25_000, 250_000), Decimal("0.01"), "support"),
-)  # fmt: skip
+_ACME_PRODUCTS = (
+    _Product("API Calls", (10_000, 4_000_000), Decimal(1), (80, 950), Decimal("0.000001")),
+    _Product("Storage GB", (500_000, 90_000_000), Decimal("0.001"), (180, 260), Decimal("0.0001")),
+    _Product("Compute Hours", (1_000, 900_000), Decimal("0.01"), (385, 1_250), Decimal("0.0001")),
+    _Product("Seats", (3, 180), Decimal(1), (900, 4_900), Decimal("0.01")),
+    _Product("Support", (1, 1), Decimal(1), (25_000, 250_000), Decimal("0.01")),
+)
+_GLOBEX_PRODUCTS = (
+    _Product("api-calls", (50_000, 9_000_000), Decimal(1), (1_100, 4_800), Decimal("0.0000001"), "calls"),
+    _Product("storage", (90_000, 7_000_000), Decimal("0.001"), (21, 34), Decimal("0.001"), "gb-month"),
+    _Product("compute", (3_600, 5_000_000), Decimal(1), (11, 99), Decimal("0.00001"), "cpu-seconds"),
+    _Product("seats", (1, 60), Decimal(1), (800, 2_900), Decimal("0.01"), "seats"),
+)
 
 
 def month_days(month: str) -> tuple[date, date]:
@@ -99,7 +105,15 @@ def acme(random: Random, month: str = "2026-10") -> Billing:
         metadata = {"subscription_id": found[0], "contract_start": found[1].isoformat()} if found else {}
         return random.choice(PRODUCT_LINES), metadata
 
-    maker = _Maker(random, month, prefix="INV", first_id=500_000, details=details)
+    maker = _Maker(
+        random,
+        month,
+        prefix="INV",
+        first_id=500_000,
+        products=_ACME_PRODUCTS,
+        details=details,
+        home_entity="us",
+    )
     invoices = maker.invoices(customers, count=150, orphans=3, neighbours_each=5)
     credit_notes = maker.credit_notes(invoices, count=12, prefix="CN", first_id=70_000)
     return Billing(customers, invoices, credit_notes, maker.payments(invoices, share=0.55, first_id=90_000))
@@ -114,7 +128,7 @@ def globex(random: Random, month: str = "2026-10") -> Billing:
             name=name,
             email=_email(name),
             currency="USD",
-            terms=random.choice(("Net 15", "Net 30")),
+            terms=random.choice(("Net 14", "Net 30")),
             metadata={"crm_id": f"crm-{random.randrange(10**6):06d}"},
         )
         for index, name in enumerate(names, start=1)
@@ -125,7 +139,7 @@ def globex(random: Random, month: str = "2026-10") -> Billing:
         plan = plans[customer.id] if customer else random.choice(PLANS)
         return None, {"plan": plan, "usage_run": f"run-{month}-{serial % 4 + 1:02d}"}
 
-    maker = _Maker(random, month, prefix="GB", first_id=8_000, details=details, with_meters=True)
+    maker = _Maker(random, month, prefix="GB", first_id=8_000, products=_GLOBEX_PRODUCTS, details=details)
     bills = maker.invoices(customers, count=70, orphans=2, neighbours_each=3)
     credits = maker.credit_notes(bills, count=5, prefix="GC", first_id=3_000)
     return Billing(customers, bills, credits, maker.payments(bills, share=0.4, first_id=6_000))
@@ -146,7 +160,7 @@ def _acme_customers(random: Random) -> tuple[Customer, ...]:
             email=_email(name),
             currency=currency,
             legal_entity=entity,
-            terms=random.choice(tuple(TERM_DAYS)),
+            terms=random.choice(("Due on receipt", "Net 15", "Net 30", "Net 60")),
             country=country,
             metadata={"crm_id": f"crm-{random.randrange(10**6):06d}"},
         )
@@ -167,8 +181,9 @@ class _Maker:
     month: str
     prefix: str
     first_id: int
+    products: Sequence[_Product]
     details: Callable[[Customer | None, int], _Details]
-    with_meters: bool = False
+    home_entity: str | None = None  # of a document without a customer
 
     def invoices(
         self, customers: Sequence[Customer], count: int, orphans: int, neighbours_each: int
@@ -203,7 +218,7 @@ class _Maker:
 
     def _invoice(self, serial: int, customer: Customer | None, issued_on: date) -> Document:
         document_id = str(self.first_id + serial)
-        entity = customer.legal_entity if customer else None
+        entity = customer.legal_entity if customer else self.home_entity
         terms = customer.terms if customer else None
         product_line, metadata = self.details(customer, serial)
         used_first, used_last = month_days(neighbours(f"{issued_on:%Y-%m}")[0])
@@ -217,7 +232,7 @@ class _Maker:
             status="finalized",
             memo=f"Usage {used_first:%B %Y}",
             po_number=f"PO-{self.random.randrange(1000, 99999)}" if self.random.random() < 0.7 else None,
-            legal_entity=entity or ("us" if customer is None and not self.with_meters else None),
+            legal_entity=entity,
             terms=terms,
             lines=self._lines(document_id, used_first, used_last),
             product_line=product_line,
@@ -227,13 +242,13 @@ class _Maker:
     def _lines(self, document_id: str, start: date, end: date) -> tuple[Line, ...]:
         lines: list[Line] = []
         for line_no in range(1, self.random.choice((1, 1, 2, 2, 3, 4, 5, 7)) + 1):
-            sold = self.random.choice(_PRODUCTS)
+            sold = self.random.choice(self.products)
             quantity, price = sold.line(self.random)
             lines.append(self._line(document_id, line_no, sold, quantity, price, start, end))
         gross = sum((line.amount for line in lines), Decimal(0))
         if gross > 100 and self.random.random() < 0.25:
             given = -rounded(gross * self.random.randint(3, 15) / 100)
-            discount = _Product("Discount", (1, 1), Decimal(1), (1, 1), Decimal(1), "discount")
+            discount = _Product("Discount", (1, 1), Decimal(1), (1, 1), Decimal(1))
             lines.append(self._line(document_id, len(lines) + 1, discount, Decimal(1), given, start, end))
         return tuple(lines)
 
@@ -257,7 +272,7 @@ class _Maker:
             amount=rounded(quantity * price),
             service_start=start,
             service_end=end,
-            metadata={"meter": sold.meter} if self.with_meters else {},
+            metadata={"meter": sold.meter} if sold.meter else {},
         )
 
     def credit_notes(

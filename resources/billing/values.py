@@ -19,6 +19,9 @@ import pyarrow as pa
 #: A decimal of at most so many significant digits is the same after the way through a binary double.
 FLOAT_DIGITS = 15
 
+#: No canonical column has more decimals.
+FINEST = 12
+
 _TRUE = frozenset({"1", "t", "true", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "n", "no"})
 
@@ -68,9 +71,18 @@ def to_decimal(value: object) -> Decimal | None:
             )
     else:
         raise ValueRefused(f"is of the type {type(value).__name__} where a number is wanted")
-    if not number.is_finite():
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int):
         raise ValueRefused("is not a finite number")
-    return number
+    return number if exponent >= -FINEST else _without_trailing_zeros(number)
+
+
+def _without_trailing_zeros(number: Decimal) -> Decimal:
+    """The same number with fewer decimals. Arrow mistakes a number of more than 42 decimals for another one."""
+    text = format(number, "f").rstrip("0")
+    if len(text.partition(".")[2]) > FINEST:
+        raise ValueRefused(f"does not fit: it has more than {FINEST} decimals")
+    return Decimal(text)
 
 
 def to_integer(value: object) -> int | None:

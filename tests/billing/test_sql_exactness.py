@@ -133,6 +133,9 @@ def test_any_other_binary_float_is_never_rounded(tmp_path: Path, written: float)
         ("text", "1_000", "not a number"),
         ("text", "NaN", "finite"),
         ("text", "inf", "finite"),
+        ("text", "9.2E-222", "more than 12 decimals"),
+        ("text", "1." + "0" * 60 + "1", "more than 12 decimals"),
+        ("real", 9.2e-222, "more than 12 decimals"),
         ("text", None, "every row must have it"),
         ("text", "", "every row must have it"),
         ("blob", b"1.5", "bytes"),
@@ -149,6 +152,11 @@ def test_a_total_that_cannot_be_taken_names_table_column_row_and_value(
     assert "INV-1 (id 001)" in words
     assert "billing.tables.invoices" in words
     assert ("NULL" if value is None else repr(value)) in words
+
+
+def test_zeros_after_the_last_decimal_do_not_count(tmp_path: Path) -> None:
+    url = holding(tmp_path, ["12.5000000000", "1." + "0" * 60, "0E-300", "1E+3"])
+    assert totals(url) == [Decimal("12.5"), Decimal(1), Decimal(0), Decimal(1000)]
 
 
 def test_the_rows_before_a_bad_batch_are_still_only_whole_batches(tmp_path: Path) -> None:
