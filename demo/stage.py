@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import yaml
 
 from demo import usage
 from demo.billing_database import Filled, fill
@@ -30,23 +34,35 @@ CERTIFICATE_ID = "demo-certificate"
 FIRST_MONTH = "RECON_FIRST_MONTH"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DemoAccount:
     """A demo tenant's NetSuite account, made by a sandbox profile."""
 
     tenant: str
-    account: str
-    client_id: str
     profile: Path
+
+    @cached_property
+    def _settings(self) -> Any:
+        return yaml.safe_load(self.profile.read_text(encoding="utf-8"))
+
+    @property
+    def account(self) -> str:
+        """The account id, as the profile has it."""
+        return str(self._settings["account"])
+
+    @property
+    def client_id(self) -> str:
+        """The first integration of the profile, which is the one that may write."""
+        return str(self._settings["integrations"][0]["client_id"])
 
 
 _PROFILES = ROOT / "sandbox" / "profiles"
 ACCOUNTS: Mapping[str, DemoAccount] = {
     account.tenant: account
     for account in (
-        DemoAccount("acme", "1234567_SB1", "acme-billing", _PROFILES / "oneworld.yaml"),
-        DemoAccount("globex", "TSTDRV7654321", "globex-billing", _PROFILES / "single.yaml"),
-        DemoAccount("retail", "TSTDRV7654322", "retail-billing", ROOT / "demo" / "profiles" / "retail.yaml"),
+        DemoAccount("acme", _PROFILES / "oneworld.yaml"),
+        DemoAccount("globex", _PROFILES / "single.yaml"),
+        DemoAccount("retail", ROOT / "demo" / "profiles" / "retail.yaml"),
     )
 }
 
