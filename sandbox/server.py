@@ -29,8 +29,8 @@ class Protocol(HttpToolsProtocol):
     """uvicorn's protocol, with a way to cut the connection as a failing network does."""
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()  # type: ignore[no-untyped-call]
-        self.scope["extensions"] = {_ABORT: self._abort}  # type: ignore[typeddict-item]
+        super().on_message_begin()
+        self.scope["extensions"] = {_ABORT: {"abort": self._abort}}
 
     def _abort(self) -> None:
         self.transport.abort()
@@ -57,7 +57,7 @@ class Application:
             query_string=scope["query_string"].decode("latin-1"),
             headers=headers,
             body=b"",
-            scheme=headers.get("x-forwarded-proto", scope["scheme"]),
+            scheme=headers.get("x-forwarded-proto") or str(scope["scheme"]),
             host=headers.get("host", "127.0.0.1"),
             prefix=prefix,
             client=scope["client"][0] if scope.get("client") else "",
@@ -118,7 +118,7 @@ class Application:
             response = None
         self._write_log(account, request, response, fault, started)
         if response is None:
-            scope["extensions"][_ABORT]()
+            scope["extensions"][_ABORT]["abort"]()
         elif fault is not None and fault.kind == "truncate":
             await self._send_truncated(send, scope, response, request)
         else:
@@ -193,7 +193,7 @@ class Application:
             }
         )
         await asyncio.sleep(0.05)
-        scope["extensions"][_ABORT]()
+        scope["extensions"][_ABORT]["abort"]()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -46,6 +46,7 @@ def load_pem(
     identifier: str, pem: str, *, valid_until: date | None, today: date, revoked: bool = False
 ) -> LoadedCertificate:
     """Read a PEM public key or X.509 certificate; raises `CertificateError`."""
+    key: object
     try:
         data = pem.encode("ascii")
         if "BEGIN CERTIFICATE" in pem:

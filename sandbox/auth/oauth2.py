@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.types import Options
 
 from sandbox.auth.audit import Login, LoginAudit
 from sandbox.auth.certificates import ALGORITHMS, LoadedCertificate, load_declared
@@ -304,7 +305,7 @@ class OAuth2:
         )
 
 
-_SIGNATURE_ONLY = {
+_SIGNATURE_ONLY: Options = {
     "verify_aud": False,
     "verify_exp": False,
     "verify_iat": False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from sandbox.query import dates
+from sandbox.query.conversions import merged, number, printed
 from sandbox.query.dialect import unsupported
 from sandbox.query.scope import Value
 
@@ -60,7 +61,7 @@ def call(x: Expressions, node: exp.Anonymous) -> Value:
         function, least, most = _TEXT.get(name) or _TEXT_AND_NUMBERS[name]
         _arity(arguments, least, most)
         first, *rest = arguments
-        parts = [_printed(x, first), *(_plain(a) for a in rest)]
+        parts = [printed(x.translator, first), *(a.sql for a in rest)]
         if name == "REPLACE" and (len(parts) == 2 or parts[2] == "NULL"):
             parts = [*parts[:2], "''"]
         if function == "ns_regexp_replace" and parts[-1] == "NULL":
@@ -68,13 +69,13 @@ def call(x: Expressions, node: exp.Anonymous) -> Value:
         return Value(f"nullif({function}({', '.join(parts)}), '')", "text", aggregate=aggregate)
     if name in _NUMBER:
         _arity(arguments, 1, 1)
-        operand = _number(arguments[0])
+        operand = number(arguments[0])
         kind = operand.kind if name in ("ABS",) else "int" if name == "SIGN" else "number"
         return Value(f"{_NUMBER[name]}({operand.sql})", "int" if kind == "id" else kind, aggregate=aggregate)
     raise unsupported()
 
 
-def _aggregate(x: Expressions, name: str, arguments: list[exp.Expression]) -> Value:
+def _aggregate(x: Expressions, name: str, arguments: list[exp.Expr]) -> Value:
     if len(arguments) != 1:
         raise unsupported()
     argument = arguments[0]
@@ -94,7 +95,7 @@ def _aggregate(x: Expressions, name: str, arguments: list[exp.Expression]) -> Va
         return Value(f"count({distinct}{operand.sql})", "int", nullable=False, aggregate=True)
     if name in ("MIN", "MAX"):
         return Value(f"{name.lower()}({distinct}{operand.sql})", operand.kind, operand.ref, aggregate=True)
-    operand = _number(operand)
+    operand = number(operand)
     if name == "SUM" and operand.kind != "number":
         return Value(f"sum({distinct}{operand.sql})", "int", aggregate=True)
     # SQLite adds doubles with compensation: rounding to ten places gives the sum of the decimals.
@@ -146,7 +147,7 @@ def order_term(value: Value, node: exp.Ordered) -> str:
     return f"{value.sql}{direction}{nulls}"
 
 
-def builtin(x: Expressions, name: str, arguments: list[exp.Expression]) -> Value:
+def builtin(x: Expressions, name: str, arguments: list[exp.Expr]) -> Value:
     if not arguments:
         raise unsupported()
     first = x.value(arguments[0])
@@ -160,7 +161,7 @@ def builtin(x: Expressions, name: str, arguments: list[exp.Expression]) -> Value
 
 def _display(x: Expressions, value: Value) -> Value:
     if value.ref is None:
-        return Value(_printed(x, value), "text", aggregate=value.aggregate)
+        return Value(printed(x.translator, value), "text", aggregate=value.aggregate)
     key = value.sql
     space = value.ref
     if space == "status":
@@ -175,9 +176,7 @@ def _display(x: Expressions, value: Value) -> Value:
 # Functions with rules of their own
 
 
-def _coalesce(x: Expressions, nodes: list[exp.Expression]) -> Value:
-    from sandbox.query.expressions import merged
-
+def _coalesce(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 2, 50)
     kept = [_like_first(x, values[0], v) for v in values]
@@ -189,15 +188,13 @@ def _like_first(x: Expressions, first: Value, value: Value) -> Value:
     if value is first or value.kind == first.kind or value.kind == "null" or first.kind in ("null", "any"):
         return value
     if first.kind == "text":
-        return Value(_printed(x, value), "text", aggregate=value.aggregate)
+        return Value(printed(x.translator, value), "text", aggregate=value.aggregate)
     if first.numeric and value.literal is not None:
-        return _number(value)
+        return number(value)
     return value
 
 
-def _nvl2(x: Expressions, nodes: list[exp.Expression]) -> Value:
-    from sandbox.query.expressions import merged
-
+def _nvl2(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 3, 3)
     test, present, absent = values
@@ -206,7 +203,7 @@ def _nvl2(x: Expressions, nodes: list[exp.Expression]) -> Value:
     )
 
 
-def _nullif(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _nullif(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 2, 2)
     left, right = x.matched(*values)
@@ -215,9 +212,7 @@ def _nullif(x: Expressions, nodes: list[exp.Expression]) -> Value:
     )
 
 
-def _decode(x: Expressions, nodes: list[exp.Expression]) -> Value:
-    from sandbox.query.expressions import merged
-
+def _decode(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 3, 255)
     subject, *rest = values
@@ -232,10 +227,8 @@ def _decode(x: Expressions, nodes: list[exp.Expression]) -> Value:
     return value if not subject.aggregate else Value(value.sql, value.kind, value.ref, aggregate=True)
 
 
-def _extreme(function: str) -> Callable[[Expressions, list[exp.Expression]], Value]:
-    def extreme(x: Expressions, nodes: list[exp.Expression]) -> Value:
-        from sandbox.query.expressions import merged
-
+def _extreme(function: str) -> Callable[[Expressions, list[exp.Expr]], Value]:
+    def extreme(x: Expressions, nodes: list[exp.Expr]) -> Value:
         values = [x.value(n) for n in nodes]
         _arity(values, 1, 50)
         if len(values) == 1:
@@ -245,12 +238,12 @@ def _extreme(function: str) -> Callable[[Expressions, list[exp.Expression]], Val
     return extreme
 
 
-def _to_char(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _to_char(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 1, 2)
     value = values[0]
     if len(values) == 1:
-        return Value(_printed(x, value), "text", aggregate=value.aggregate)
+        return Value(printed(x.translator, value), "text", aggregate=value.aggregate)
     model = values[1].literal
     if value.kind == "date" and model is not None:
         # The three formats that every client uses need no call.
@@ -260,7 +253,7 @@ def _to_char(x: Expressions, nodes: list[exp.Expression]) -> Value:
     return Value(f"ns_to_char({value.sql}, {values[1].sql})", "text", aggregate=value.aggregate)
 
 
-def _to_date(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _to_date(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 1, 2)
     model = values[1].literal if len(values) == 2 else x.translator.date_format
@@ -278,8 +271,8 @@ def _to_date(x: Expressions, nodes: list[exp.Expression]) -> Value:
     return Value(f"ns_to_date({values[0].sql}, '{escaped}')", "date", aggregate=values[0].aggregate)
 
 
-def _round(function: str) -> Callable[[Expressions, list[exp.Expression]], Value]:
-    def rounded(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _round(function: str) -> Callable[[Expressions, list[exp.Expr]], Value]:
+    def rounded(x: Expressions, nodes: list[exp.Expr]) -> Value:
         values = [x.value(n) for n in nodes]
         _arity(values, 1, 2)
         value = values[0]
@@ -290,7 +283,7 @@ def _round(function: str) -> Callable[[Expressions, list[exp.Expression]], Value
                     f"(substr({value.sql}, 1, 10) || ' 00:00:00')", "date", aggregate=value.aggregate
                 )
             return Value(f"{function}({value.sql}{rest})", "date", aggregate=value.aggregate)
-        operand = _number(value)
+        operand = number(value)
         return Value(
             f"{function}({operand.sql}{rest})", "number" if rest else "int", aggregate=value.aggregate
         )
@@ -298,22 +291,22 @@ def _round(function: str) -> Callable[[Expressions, list[exp.Expression]], Value
     return rounded
 
 
-def _whole(function: str) -> Callable[[Expressions, list[exp.Expression]], Value]:
-    def whole(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _whole(function: str) -> Callable[[Expressions, list[exp.Expr]], Value]:
+    def whole(x: Expressions, nodes: list[exp.Expr]) -> Value:
         values = [x.value(n) for n in nodes]
         _arity(values, 1, 1)
         return Value(
-            f"CAST({function}({_number(values[0]).sql}) AS INTEGER)", "int", aggregate=values[0].aggregate
+            f"CAST({function}({number(values[0]).sql}) AS INTEGER)", "int", aggregate=values[0].aggregate
         )
 
     return whole
 
 
-def _numbers(function: str, least: int, most: int) -> Callable[[Expressions, list[exp.Expression]], Value]:
-    def numbers(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _numbers(function: str, least: int, most: int) -> Callable[[Expressions, list[exp.Expr]], Value]:
+    def numbers(x: Expressions, nodes: list[exp.Expr]) -> Value:
         values = [x.value(n) for n in nodes]
         _arity(values, least, most)
-        operands = [_number(v) for v in values]
+        operands = [number(v) for v in values]
         kind = "number" if any(o.kind == "number" for o in operands) else "int"
         return Value(
             f"{function}({', '.join(o.sql for o in operands)})",
@@ -324,61 +317,61 @@ def _numbers(function: str, least: int, most: int) -> Callable[[Expressions, lis
     return numbers
 
 
-def _dated(function: str, arity: int, kind: str) -> Callable[[Expressions, list[exp.Expression]], Value]:
-    def dated(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _dated(function: str, arity: int, kind: str) -> Callable[[Expressions, list[exp.Expr]], Value]:
+    def dated(x: Expressions, nodes: list[exp.Expr]) -> Value:
         values = [x.value(n) for n in nodes]
         _arity(values, arity, arity)
         if values[0].kind != "date":
             raise unsupported()
-        parts = ", ".join(_plain(v) for v in values)
+        parts = ", ".join(v.sql for v in values)
         return Value(f"{function}({parts})", kind, aggregate=any(v.aggregate for v in values))
 
     return dated
 
 
-def _length(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _length(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 1, 1)
-    return Value(f"length({_printed(x, values[0])})", "int", aggregate=values[0].aggregate)
+    return Value(f"length({printed(x.translator, values[0])})", "int", aggregate=values[0].aggregate)
 
 
-def _positions(function: str, most: int) -> Callable[[Expressions, list[exp.Expression]], Value]:
-    def position(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _positions(function: str, most: int) -> Callable[[Expressions, list[exp.Expr]], Value]:
+    def position(x: Expressions, nodes: list[exp.Expr]) -> Value:
         values = [x.value(n) for n in nodes]
         _arity(values, 2, most)
-        parts = ", ".join([_printed(x, values[0]), *(v.sql for v in values[1:])])
+        parts = ", ".join([printed(x.translator, values[0]), *(v.sql for v in values[1:])])
         return Value(f"{function}({parts})", "int", aggregate=any(v.aggregate for v in values))
 
     return position
 
 
-def _concat(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _concat(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 2, 2)
-    parts = [f"ifnull({_printed(x, v)}, '')" for v in values]
+    parts = [f"ifnull({printed(x.translator, v)}, '')" for v in values]
     return Value(f"nullif({parts[0]} || {parts[1]}, '')", "text", aggregate=any(v.aggregate for v in values))
 
 
-def _to_number(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _to_number(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 1, 1)
     return Value(f"ns_to_number({values[0].sql})", "number", aggregate=values[0].aggregate)
 
 
-def _now(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _now(x: Expressions, nodes: list[exp.Expr]) -> Value:
     if nodes:
         raise unsupported()
     return Value(f"'{x.translator.now}'", "date", nullable=False)
 
 
-def _regexp_like(x: Expressions, nodes: list[exp.Expression]) -> Value:
+def _regexp_like(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 2, 3)
-    parts = ", ".join([_printed(x, values[0]), *(v.sql for v in values[1:])])
+    parts = ", ".join([printed(x.translator, values[0]), *(v.sql for v in values[1:])])
     return Value(f"ns_regexp_like({parts})", "condition")
 
 
-_SPECIAL: dict[str, Callable[[Expressions, list[exp.Expression]], Value]] = {
+_SPECIAL: dict[str, Callable[[Expressions, list[exp.Expr]], Value]] = {
     "NVL": _coalesce,
     "COALESCE": _coalesce,
     "NVL2": _nvl2,
@@ -413,19 +406,3 @@ _SPECIAL: dict[str, Callable[[Expressions, list[exp.Expression]], Value]] = {
 def _arity(values: list[Value], least: int, most: int) -> None:
     if not least <= len(values) <= most:
         raise unsupported()
-
-
-def _number(value: Value) -> Value:
-    from sandbox.query.expressions import number
-
-    return number(value)
-
-
-def _printed(x: Expressions, value: Value) -> str:
-    from sandbox.query.expressions import printed
-
-    return printed(x.translator, value)
-
-
-def _plain(value: Value) -> str:
-    return value.sql

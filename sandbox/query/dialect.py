@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.oracle import Oracle
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from sandbox.errors import Refusal, invalid_parameter
 
@@ -14,11 +16,11 @@ _KEPT_PARSERS = ("CAST", "EXTRACT", "TRIM")
 
 
 class SuiteQL(Oracle):
-    class Parser(Oracle.Parser):
+    class Parser(Oracle.Parser):  # type: ignore[misc,valid-type]
         # Functions keep their names: their meaning is this package's, not a translation to another dialect.
-        FUNCTIONS = {}  # noqa: RUF012
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS = {k: v for k, v in Oracle.Parser.FUNCTION_PARSERS.items() if k in _KEPT_PARSERS}  # noqa: RUF012
-        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
+        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
 
 
 def search_error(tail: str) -> Refusal:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sandbox.query import calls, dates
+from sandbox.query.conversions import merged, number, numeric_literal, printed, quoted, settled
 from sandbox.query.dialect import unsupported
 from sandbox.query.scope import Scope, Value
 
@@ -27,17 +28,23 @@ class Expressions:
 
     def __init__(self, translator: Translator, scope: Scope) -> None:
         self.translator, self.scope = translator, scope
+        self.row_number: str | None = None
+        """What ROWNUM is here, when the query numbers its rows."""
 
-    def value(self, node: exp.Expression) -> Value:
+    @staticmethod
+    def knows(node: exp.Expr) -> bool:
+        return type(node) in _HANDLERS
+
+    def value(self, node: exp.Expr) -> Value:
         handler = _HANDLERS.get(type(node))
         if handler is None:
             raise unsupported()
         return handler(self, node)
 
-    def sql(self, node: exp.Expression) -> str:
+    def sql(self, node: exp.Expr) -> str:
         return self.value(node).sql
 
-    def condition(self, node: exp.Expression) -> str:
+    def condition(self, node: exp.Expr) -> str:
         return self.value(node).sql
 
     # Leaves
@@ -47,6 +54,8 @@ class Expressions:
         if node.args.get("join_mark"):
             raise unsupported()
         qualifier = node.table.lower() or None
+        if name == ROWNUM and qualifier is None and self.row_number is not None:
+            return Value(self.row_number, "int", nullable=False)
         found = self.scope.find(name, qualifier)
         if found is not None:
             return found
@@ -77,7 +86,7 @@ class Expressions:
     def _placeholder(self, node: exp.Placeholder) -> Value:
         return Value(self.translator.parameter(node), "any")
 
-    def _now(self, node: exp.Expression) -> Value:
+    def _now(self, node: exp.Expr) -> Value:
         return Value(quoted(self.translator.now), "date", nullable=False)
 
     # Arithmetic
@@ -300,57 +309,6 @@ class Expressions:
         return calls.window(self, node)
 
 
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''").replace("\x00", "") + "'"
-
-
-def number(value: Value) -> Value:
-    """An operand of arithmetic."""
-    if value.literal is not None:
-        sql = numeric_literal(value.literal)
-        return Value(sql, "number" if "." in sql else "int")
-    if value.kind == "any":
-        return Value(f"CAST({value.sql} AS NUMERIC)", "number")
-    if value.kind == "text":
-        return Value(f"ns_to_number({value.sql})", "number", aggregate=value.aggregate)
-    if value.kind in ("date", "bool", "condition"):
-        raise unsupported()
-    return value
-
-
-def numeric_literal(literal: str) -> str:
-    plain = literal.strip()
-    if not plain.lstrip("-").replace(".", "", 1).isdigit():
-        raise unsupported()
-    return plain
-
-
-def settled(sql: str) -> str:
-    """Arithmetic on doubles, brought back to the decimal that Oracle's NUMBER would hold: it prints and compares so."""
-    return f"round({sql}, 10)"
-
-
-def printed(translator: Translator, value: Value) -> str:
-    """A value as text."""
-    if value.kind == "date":
-        return f"ns_to_char({value.sql}, {quoted(translator.date_format)})"
-    return value.sql if value.kind in ("text", "bool", "null") else f"ns_text({value.sql})"
-
-
-def merged(sql: str, results: list[Value]) -> Value:
-    """The type of a choice between values."""
-    kinds = {r.kind for r in results if r.kind != "null"}
-    refs = {r.ref for r in results if r.kind != "null"}
-    aggregate = any(r.aggregate for r in results)
-    if len(kinds) == 1:
-        return Value(sql, kinds.pop(), refs.pop() if len(refs) == 1 else None, aggregate=aggregate)
-    if kinds <= {"id", "int", "number", "any"} and kinds:
-        return Value(
-            sql, "number" if "number" in kinds else "any" if "any" in kinds else "int", aggregate=aggregate
-        )
-    return Value(sql, "any", aggregate=aggregate)
-
-
 def _date_arithmetic(left: Value, right: Value, sign: str) -> Value:
     aggregate = left.aggregate or right.aggregate
     if left.kind == "date" and right.kind == "date" and sign == "-":
@@ -368,7 +326,7 @@ def _date_arithmetic(left: Value, right: Value, sign: str) -> Value:
 
 _Handler = Callable[[Expressions, Any], Value]
 _E = Expressions
-_HANDLERS: dict[type[exp.Expression], _Handler] = {
+_HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Column: _E._column,
     exp.Literal: _E._literal,
     exp.Null: _E._null,

@@ -82,8 +82,8 @@ def _trunc(value: Cell, unit: Cell = None) -> Cell:
     return float(exact) if unit else int(exact)
 
 
-def _instr(value: Cell, part: Cell, start: int = 1, occurrence: int = 1) -> int:
-    value, part = str(text(value)), str(text(part))
+def _instr(whole: Cell, wanted: Cell, start: int = 1, occurrence: int = 1) -> int:
+    value, part = str(text(whole)), str(text(wanted))
     position = start - 1
     if start < 0:
         return value.rfind(part, 0, len(value) + start + len(part)) + 1
@@ -95,8 +95,8 @@ def _instr(value: Cell, part: Cell, start: int = 1, occurrence: int = 1) -> int:
     return position
 
 
-def _substr(value: Cell, start: Cell, length: Cell = None) -> str | None:
-    value, start = str(text(value)), int(start)
+def _substr(whole: Cell, start: Cell, length: Cell = None) -> str | None:
+    value, start = str(text(whole)), int(start)
     begin = max(start - 1, 0) if start >= 0 else len(value) + start
     if begin < 0:
         return None
@@ -104,8 +104,8 @@ def _substr(value: Cell, start: Cell, length: Cell = None) -> str | None:
 
 
 def _pad(left: bool) -> Callable[..., str | None]:
-    def pad(value: Cell, size: Cell, fill: str = " ") -> str | None:
-        value, size = str(text(value)), int(size)
+    def pad(whole: Cell, wanted: Cell, fill: str = " ") -> str | None:
+        value, size = str(text(whole)), int(wanted)
         if size <= 0:
             return None
         if len(value) >= size:

@@ -28,7 +28,7 @@ class Value:
         return self.kind in ("id", "int", "number")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """One table or sub-query of a FROM clause."""
 

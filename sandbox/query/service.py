@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -84,13 +85,18 @@ class QueryService:
             total = 0
         else:
             total = self._count(translated, parameters)
-        printers = [self._printer(column.kind) for column in translated.columns]
+        # Keys come in the alphabet's order, not the query's.
+        cells = sorted(
+            (name, place, self._printer(column.kind))
+            for place, (name, column) in enumerate(zip(translated.names, translated.columns, strict=True))
+        )
         items: list[Json] = []
         for row in rows:
             item: dict[str, Json] = {"links": []}
-            for name, cell, printer in zip(translated.names, row, printers, strict=True):
+            for name, place, printer in cells:
+                cell = row[place]
                 if cell is not None and cell != "":
-                    item[name] = cell if printer is None else printer(cell)
+                    item[name] = printer(cell)
             items.append(item)
         switches = self._context.profile.switches
         reachable = total if switches.suiteql_cap_has_more else min(total, _MOST_ROWS)
@@ -138,7 +144,13 @@ class QueryService:
         return self._run(sql, parameters)
 
     def _page_order(self, translated: Translated, limit: int, offset: int) -> str:
-        return translated.order
+        """The order of one page. Ties of an order that is not unique fall otherwise on each page, as NetSuite's may."""
+        unstable = self._context.profile.switches.suiteql_unstable_pages
+        if not unstable or translated.unique_order or not translated.scatter or offset == 0:
+            return translated.order
+        page = offset // limit
+        disorder = f"(({translated.scatter}) * 7919 + {page * 104729}) % 1009"
+        return f"{translated.order}, {disorder}" if translated.order else f" ORDER BY {disorder}"
 
     def _count(self, translated: Translated, parameters: list[Json]) -> int:
         key = (translated.sql, translated.limit, tuple(parameters), self._context.database.version)
@@ -164,7 +176,7 @@ class QueryService:
     def _overdue(self) -> int:
         return int(time.monotonic() > self._deadline)
 
-    def _printer(self, kind: str) -> Any:
+    def _printer(self, kind: str) -> Callable[[Any], str | None]:
         if kind in ("text", "bool", "null"):
             return functions.text
         if kind == "date":

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from sandbox.errors import invalid_value, user_error
-from sandbox.record import lines
+from sandbox.record import lines, settlement
 from sandbox.record.context import Context, stamp
+from sandbox.record.kinds import INVOICE, Kind
 from sandbox.record.values import Body, Values
 from sandbox.store.database import Doc
-
-if TYPE_CHECKING:
-    from sandbox.record.documents import Documents
-
-
-def amounts_by(context: Context, applying: int) -> dict[int, Decimal]:
-    """What a credit applies, by invoice id."""
-    rows = context.database.connection.execute(
-        "SELECT applied, amount FROM application WHERE applying = ? ORDER BY applied", (applying,)
-    )
-    return {row[0]: Decimal(row[1]) for row in rows}
-
-
-def amounts_on(context: Context, applied: int) -> dict[int, Decimal]:
-    """What is applied to an invoice, by credit id."""
-    rows = context.database.connection.execute(
-        "SELECT applying, amount FROM application WHERE applied = ? ORDER BY applying", (applied,)
-    )
-    return {row[0]: Decimal(row[1]) for row in rows}
 
 
 def apply_lines(context: Context, applying: int) -> list[Values]:
@@ -56,10 +37,10 @@ def apply_lines(context: Context, applying: int) -> list[Values]:
     return found
 
 
-def change(context: Context, documents: Documents, credit: Doc, body: Body, now: str) -> None:
+def change(context: Context, kind: Kind, credit: Doc, body: Body, now: str) -> None:
     """Bring a credit's applications up to the given apply lines, then settle the credit and every invoice touched."""
     own = int(credit["id"])
-    wanted = amounts_by(context, own)
+    wanted = settlement.amounts_by(context, own)
     before = dict(wanted)
     if "apply" in body.sublists:
         given = body.sublists["apply"]
@@ -72,13 +53,13 @@ def change(context: Context, documents: Documents, credit: Doc, body: Body, now:
     if sum(wanted.values(), Decimal(0)) > credit["total"]:
         raise user_error(context.profile.switches.over_application_text)
     _store(context, credit, before, wanted, now)
-    documents.balance(credit)
-    documents.save(credit, lines_too=False)
+    settlement.balance(context, kind, credit)
+    settlement.save(context, kind, credit, lines_too=False)
 
 
 def withdraw(context: Context, applying: int, now: str) -> None:
     """Take every application of a credit back."""
-    before = amounts_by(context, applying)
+    before = settlement.amounts_by(context, applying)
     found = context.database.get("transaction", applying)
     if before and found is not None:
         _store(context, found[1], before, {}, now)
@@ -137,10 +118,7 @@ def _fill(context: Context, credit: Doc, wanted: dict[int, Decimal], before: dic
 def _store(
     context: Context, credit: Doc, before: dict[int, Decimal], wanted: dict[int, Decimal], now: str
 ) -> None:
-    from sandbox.record.documents import INVOICE, Documents  # the two rule each other's balance
-
     own, connection = int(credit["id"]), context.database.connection
-    invoices = Documents(context, INVOICE)
     for target in sorted(before.keys() | wanted.keys()):
         if before.get(target) == wanted.get(target):
             continue
@@ -154,10 +132,10 @@ def _store(
             row = (own, target, str(amount), credit["tranDate"])
             connection.execute("INSERT INTO application VALUES (?, ?, ?, ?)", row)
             _link(context, invoice, credit, amount, now)
-        invoices.balance(invoice)
+        settlement.balance(context, INVOICE, invoice)
         if context.profile.switches.apply_touches_invoice:
             invoice["lastModifiedDate"] = now
-        invoices.save(invoice, lines_too=False)
+        settlement.save(context, INVOICE, invoice, lines_too=False)
 
 
 def _link(context: Context, invoice: Doc, credit: Doc, amount: Decimal, now: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.errors import invalid_parameter
+from sandbox.record import filters
 from sandbox.record.context import Context
 from sandbox.record.schema import RecordType
 from sandbox.wire import Json, Request, query_of
@@ -58,15 +59,17 @@ def page_links(
 
 def page(context: Context, request: Request, record_type: RecordType, called: str) -> Json:
     limit, offset = window(request)
+    source, values = "FROM record AS r WHERE r.type = ?", list[object]((record_type.name,))
+    if request.query.get("q"):
+        where, bound = filters.condition(context, record_type, request.query["q"])
+        table = context.database.tables[record_type.table].physical
+        source = f'FROM record AS r JOIN "{table}" AS t ON t.id = r.id WHERE r.type = ? AND {where}'
+        values = [record_type.name, *bound]
     connection = context.database.connection
-    total = connection.execute("SELECT count(*) FROM record WHERE type = ?", (record_type.name,)).fetchone()[
-        0
-    ]
-    total = min(total, limit * _MOST_PAGES)
+    total = min(connection.execute(f"SELECT count(*) {source}", values).fetchone()[0], limit * _MOST_PAGES)
     # No order is promised, and none is kept: ids come scattered, but the same way for every page.
     rows = connection.execute(
-        "SELECT id FROM record WHERE type = ? ORDER BY id % 7, id LIMIT ? OFFSET ?",
-        (record_type.name, limit, offset),
+        f"SELECT r.id {source} ORDER BY r.id % 7, r.id LIMIT ? OFFSET ?", (*values, limit, offset)
     ).fetchall()
     base = f"{request.records}/{record_type.name.lower()}"
     others = [(key, value) for key, value in request.query_pairs if key not in ("limit", "offset")]

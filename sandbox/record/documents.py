@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
-from typing import Any
 
 from sandbox.errors import invalid_value, missing_values, user_error
 from sandbox.profile import Role
-from sandbox.record import applications, ledger, lines, periods
+from sandbox.record import applications, ledger, lines, periods, settlement
 from sandbox.record.context import FIRST_LINE_KEY, FIRST_TRANSACTION, Context
+from sandbox.record.kinds import Kind
 from sandbox.record.values import Body
 from sandbox.store.database import Doc
 
 _NON_GL = {"memo", "message", "email", "otherRefNum", "toBeEmailed", "toBePrinted", "toBeFaxed", "salesRep"}
 _CARRIED = ("department", "class", "location")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What differs between the document types."""
-
-    record_type: str
-    code: str
-    """SuiteQL's type code."""
-    title: str
-    numbering: str
-    sequence: str
-    """Prefix of the internal transaction number."""
-    form: str
-    sign: int
-    """1 when the document raises receivables, -1 when it lowers them."""
-
-    @property
-    def applies(self) -> bool:
-        """Whether it is applied to invoices, rather than having others applied to it."""
-        return self.sign < 0
-
-
-INVOICE = Kind("invoice", "CustInvc", "Invoice", "invoice", "CUSTINV", "101", 1)
-CREDIT_MEMO = Kind("creditMemo", "CustCred", "Credit Memo", "credit_memo", "CUSTCRED", "102", -1)
-KINDS = {kind.record_type: kind for kind in (INVOICE, CREDIT_MEMO)}
 
 
 class Documents:
@@ -76,7 +48,7 @@ class Documents:
 
     def delete(self, identifier: int, doc: Doc, role: Role) -> None:
         periods.check_open(self._context, doc["postingPeriod"], role)
-        if applications.amounts_on(self._context, identifier):
+        if settlement.amounts_on(self._context, identifier):
             raise user_error(self._context.profile.switches.dependent_records_text)
         applications.withdraw(self._context, identifier, self._context.now())
         ledger.remove(self._context, identifier)
@@ -126,10 +98,10 @@ class Documents:
         self._number(doc, previous)
         doc["lastModifiedDate"] = now
         doc.pop("apply", None)
-        self.balance(doc)
-        self.save(doc, lines_too=previous is None or self._moves_lines(body))
+        settlement.balance(self._context, self._kind, doc)
+        settlement.save(self._context, self._kind, doc, lines_too=previous is None or self._moves_lines(body))
         if self._kind.applies and ("apply" in body.sublists or body.values.get("autoApply")):
-            applications.change(self._context, self, doc, body, now)
+            applications.change(self._context, self._kind, doc, body, now)
 
     def _party(self, doc: Doc, previous: Doc | None, body: Body) -> None:
         """Customer, subsidiary, currency, rate, receivables account and segments, and their validity together."""
@@ -145,7 +117,7 @@ class Documents:
             subsidiary = doc.setdefault("subsidiary", customer["subsidiary"])
             if subsidiary != customer["subsidiary"]:
                 raise invalid_value(subsidiary, "subsidiary", "subsidiary")
-        currency = doc.setdefault("currency", customer["currency"])
+        currency: str = doc.setdefault("currency", customer["currency"])
         if all(currency != line["currency"] for line in customer["currencyList"]):
             raise invalid_value(currency, "currency", "currency")
         moved = previous is None or any(
@@ -215,29 +187,3 @@ class Documents:
             "memo",
         }
         return bool(body.sublists.keys() & {"item"}) or bool(body.values.keys() & (header | set(_CARRIED)))
-
-    # What applications change as well
-
-    def balance(self, doc: Doc) -> None:
-        """Set what is paid, what remains and the status from the applications; refuses a total below them."""
-        identifier = int(doc["id"])
-        if self._kind.applies:
-            used = sum(applications.amounts_by(self._context, identifier).values(), Decimal(0))
-            doc["applied"], doc["unapplied"] = used, doc["total"] - used
-        else:
-            used = sum(applications.amounts_on(self._context, identifier).values(), Decimal(0))
-        doc["amountPaid"], doc["amountRemaining"] = used, doc["total"] - used
-        if doc["amountRemaining"] < 0:
-            raise user_error(self._context.profile.switches.over_application_text)
-        doc["status"] = "A" if doc["amountRemaining"] > 0 else "B"
-
-    def save(self, doc: Doc, *, lines_too: bool) -> None:
-        identifier = int(doc["id"])
-        self._database.put(self.space, identifier, self.record_type, doc)
-        self._database.set_name(self.space, identifier, doc["_title"])
-        facts: dict[str, Any] = {
-            "code": self._kind.code,
-            "sign": self._kind.sign,
-            "record_type": self.record_type,
-        }
-        ledger.project(self._context, doc, ledger.Facts(**facts), lines_too=lines_too)

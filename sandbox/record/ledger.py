@@ -6,20 +6,13 @@ the mirror image. Base amounts are rounded line by line, and the main line balan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from sandbox.record import lines
 from sandbox.record.context import Context, integer, stamp
+from sandbox.record.kinds import Kind
 from sandbox.store.database import Doc
 from sandbox.wire import Json
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    code: str
-    sign: int
-    record_type: str
 
 
 def remove(context: Context, identifier: int) -> None:
@@ -32,26 +25,26 @@ def _remove_lines(context: Context, identifier: int) -> None:
     context.database.delete_rows("transactionaccountingline", "transaction", identifier)
 
 
-def project(context: Context, doc: Doc, facts: Facts, *, lines_too: bool) -> None:
+def project(context: Context, doc: Doc, kind: Kind, *, lines_too: bool) -> None:
     """Write the header row and, when they changed, the line rows."""
-    context.database.insert("transaction", _header(context, doc, facts))
+    context.database.insert("transaction", _header(context, doc, kind))
     identifier = int(doc["id"])
     if lines_too:
         _remove_lines(context, identifier)
-        _insert_lines(context, doc, facts)
+        _insert_lines(context, doc, kind)
     else:
-        _settle_main(context, doc, facts)
+        _settle_main(context, doc, kind)
 
 
-def _header(context: Context, doc: Doc, facts: Facts) -> dict[str, Json]:
-    credit = facts.sign < 0
+def _header(context: Context, doc: Doc, kind: Kind) -> dict[str, Json]:
+    credit = kind.sign < 0
     negative = credit and context.profile.switches.credit_header_sign == "negative"
     total = -doc["total"] if negative else doc["total"]
     row: dict[str, Json] = {
         "id": int(doc["id"]),
-        "type": facts.code,
-        "recordtype": facts.record_type.lower(),
-        "abbrevtype": {"CustInvc": "INV", "CustCred": "CREDMEM"}[facts.code],
+        "type": kind.code,
+        "recordtype": kind.record_type.lower(),
+        "abbrevtype": {"CustInvc": "INV", "CustCred": "CREDMEM"}[kind.code],
         "tranid": doc["tranId"],
         "transactionnumber": doc["transactionNumber"],
         "typebaseddocumentnumber": doc["tranId"],
@@ -94,11 +87,11 @@ def _header(context: Context, doc: Doc, facts: Facts) -> dict[str, Json]:
     return row
 
 
-def _insert_lines(context: Context, doc: Doc, facts: Facts) -> None:
+def _insert_lines(context: Context, doc: Doc, kind: Kind) -> None:
     database, identifier = context.database, int(doc["id"])
     modified = context.local(doc["lastModifiedDate"])
     precision = context.masters.base_currency(doc.get("subsidiary")).precision
-    sign, rate = facts.sign, doc["exchangeRate"]
+    sign, rate = kind.sign, doc["exchangeRate"]
     quantity_sign = -sign if context.profile.switches.line_quantity_sign == "ledger" else 1
     shared: dict[str, Json] = {
         "transaction": identifier,
@@ -155,11 +148,11 @@ def _insert_lines(context: Context, doc: Doc, facts: Facts) -> None:
     database.insert("transactionaccountingline", gl | _settled(doc, sign, precision))
 
 
-def _settle_main(context: Context, doc: Doc, facts: Facts) -> None:
+def _settle_main(context: Context, doc: Doc, kind: Kind) -> None:
     """Only what is paid and what remains changed: bring the two main lines up to it."""
     identifier = int(doc["id"])
     precision = context.masters.base_currency(doc.get("subsidiary")).precision
-    paid, settled = _paid(doc, facts.sign), _settled(doc, facts.sign, precision)
+    paid, settled = _paid(doc, kind.sign), _settled(doc, kind.sign, precision)
     for table, values, where in (
         ("q_transactionline", paid, '"transaction" = ? AND id = 0'),
         ("q_transactionaccountingline", settled, '"transaction" = ? AND transactionline = 0'),

@@ -289,8 +289,8 @@ def _load_catalogue(database: Database, profile: Profile) -> None:
         database.connection.execute(f'DELETE FROM "{database.tables[name].physical}"')
     for kind, title, letters in _STATUSES:
         for letter, text in letters.items():
-            row = {"id": letter, "fullname": f"{title} : {text}", "name": text, "trantype": kind}
-            database.insert("transactionstatus", row)
+            status = {"id": letter, "fullname": f"{title} : {text}", "name": text, "trantype": kind}
+            database.insert("transactionstatus", status)
     database.insert("dual", {"dummy": "X"})
     database.insert(
         "accountingbook", {"id": 1, "name": "Primary Accounting Book", "isprimary": True, "isinactive": False}
@@ -308,6 +308,7 @@ def _load_catalogue(database: Database, profile: Profile) -> None:
         "record": "List/Record",
         "multiselect": "Multiple Select",
     }
+    row: _Row
     owners = {"custbody": "BODY", "custcol_": "COLUMN", "custenti": "ENTITY"}
     for number, field in enumerate(profile.custom_fields, 1):
         row = {

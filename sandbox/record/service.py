@@ -18,7 +18,8 @@ from sandbox.errors import (
 from sandbox.record import collection
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
-from sandbox.record.documents import CREDIT_MEMO, INVOICE, Documents
+from sandbox.record.documents import Documents
+from sandbox.record.kinds import KINDS
 from sandbox.record.render import Renderer, line_key
 from sandbox.record.schema import RecordType
 from sandbox.record.values import read_body
@@ -34,7 +35,7 @@ class RecordService:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._customers = Customers(context)
-        self._documents = {kind.record_type: Documents(context, kind) for kind in (INVOICE, CREDIT_MEMO)}
+        self._documents = {kind.record_type: Documents(context, kind) for kind in KINDS.values()}
 
     def handle(self, request: Request, session: Session) -> Response:
         """Answer any request under the record service's root; raises `Refusal`."""

@@ -1,0 +1,49 @@
+"""What is paid on a document and what remains: amounts applied, status, and saving the document with its rows."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sandbox.errors import user_error
+from sandbox.record import ledger
+from sandbox.record.context import Context
+from sandbox.record.kinds import Kind
+from sandbox.store.database import Doc
+
+
+def amounts_by(context: Context, applying: int) -> dict[int, Decimal]:
+    """What a credit applies, by invoice id."""
+    rows = context.database.connection.execute(
+        "SELECT applied, amount FROM application WHERE applying = ? ORDER BY applied", (applying,)
+    )
+    return {row[0]: Decimal(row[1]) for row in rows}
+
+
+def amounts_on(context: Context, applied: int) -> dict[int, Decimal]:
+    """What is applied to an invoice, by credit id."""
+    rows = context.database.connection.execute(
+        "SELECT applying, amount FROM application WHERE applied = ? ORDER BY applying", (applied,)
+    )
+    return {row[0]: Decimal(row[1]) for row in rows}
+
+
+def balance(context: Context, kind: Kind, doc: Doc) -> None:
+    """Set what is paid, what remains and the status from the applications; refuses a total below them."""
+    identifier = int(doc["id"])
+    if kind.applies:
+        used = sum(amounts_by(context, identifier).values(), Decimal(0))
+        doc["applied"], doc["unapplied"] = used, doc["total"] - used
+    else:
+        used = sum(amounts_on(context, identifier).values(), Decimal(0))
+    doc["amountPaid"], doc["amountRemaining"] = used, doc["total"] - used
+    if doc["amountRemaining"] < 0:
+        raise user_error(context.profile.switches.over_application_text)
+    doc["status"] = "A" if doc["amountRemaining"] > 0 else "B"
+
+
+def save(context: Context, kind: Kind, doc: Doc, *, lines_too: bool) -> None:
+    """Store a document and bring its SuiteQL rows up to it; its lines only when they changed."""
+    identifier = int(doc["id"])
+    context.database.put("transaction", identifier, kind.record_type, doc)
+    context.database.set_name("transaction", identifier, doc["_title"])
+    ledger.project(context, doc, kind, lines_too=lines_too)
