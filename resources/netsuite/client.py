@@ -152,12 +152,16 @@ class NetSuite:
         Reads the record itself, which sees a write as soon as it is done (SuiteQL may lag behind).
         """
         ref = eid(external_id)
-        if ref.fits_url:
-            try:
-                return str((await self.get(record, ref))["id"])
-            except NotFound:
-                return None
-        return await self._find_by_query(record, external_id)
+        if not ref.fits_url:
+            return await self._find_by_query(record, external_id)
+        name = f"{record} {ref}"
+        try:
+            found = await self._read_json(
+                record_path(record, ref), "", self._attempt(f"Look up {name}", name), needs=("id",)
+            )
+        except NotFound:
+            return None
+        return str(found["id"])
 
     async def _find_by_query(self, record: str, external_id: str) -> str | None:
         """Look an external id up by ``q``, for characters that an ``eid:`` address does not take."""
@@ -168,9 +172,11 @@ class NetSuite:
             )
         condition = f'externalId IS "{external_id}"'
         query = f"q={quote(condition, safe='')}"
-        found = await self._read_json(record_path(record), query, self._attempt(f"Look up {name}", name))
+        found = await self._read_json(
+            record_path(record), query, self._attempt(f"Look up {name}", name), needs=("items",)
+        )
         matches = []
-        for item in found.get("items", ()):
+        for item in found["items"]:
             # The operator may ignore case; the record itself tells.
             content = await self.get(record, str(item["id"]), fields=("externalId",))
             if content.get("externalId") == external_id:
@@ -299,9 +305,17 @@ class NetSuite:
             loopback=self.hosts.is_loopback,
         )
 
-    async def _read_json(self, path: str, query: str, attempt: Attempt) -> dict[str, Any]:
+    async def _read_json(
+        self, path: str, query: str, attempt: Attempt, *, needs: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The JSON object at ``path``, which must have the members that ``needs`` names."""
         return await self._exchange(
-            "GET", self.hosts.url(path, query), None, {}, attempt, lambda answer: _json_object(answer.content)
+            "GET",
+            self.hosts.url(path, query),
+            None,
+            {},
+            attempt,
+            lambda answer: _json_object(answer.content, needs),
         )
 
     async def _exchange(
@@ -346,7 +360,7 @@ class NetSuite:
                     "The answer is not what was asked for:",
                 ) from None
 
-        return await self.governor.run(once, repeatable=not attempt.is_write)
+        return await self.governor.run(once)
 
 
 async def _sent(http: httpx.AsyncClient, request: httpx.Request, attempt: Attempt) -> Answer:
@@ -361,10 +375,10 @@ async def _sent(http: httpx.AsyncClient, request: httpx.Request, attempt: Attemp
     return Answer(answer.status_code, answer.headers, answer.content)
 
 
-def _json_object(content: bytes) -> dict[str, Any]:
+def _json_object(content: bytes, needs: Sequence[str]) -> dict[str, Any]:
     found = _JSON.decode(content)
-    if not isinstance(found, dict):
-        raise msgspec.ValidationError("not an object")
+    if not isinstance(found, dict) or any(name not in found for name in needs):
+        raise msgspec.ValidationError("not the object asked for")
     return found
 
 

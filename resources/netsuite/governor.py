@@ -185,8 +185,7 @@ class Governor:
         draw: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if limit < 1 or reserve < 0:
-            raise ValueError(f"A concurrency limit of {limit} less a reserve of {reserve} is not possible.")
+        _check_limit(limit, reserve)
         self._budget: Budget = budget or LocalBudget(limit - reserve)
         self.backoff = backoff or Backoff()
         self._clock = clock
@@ -200,18 +199,22 @@ class Governor:
     _shared_lock: Final = threading.Lock()
 
     @classmethod
-    def shared(cls, account: str, limit: int = 5, reserve: int = 1) -> Governor:
-        """The governor of ``account`` in this process. The last caller's limit holds for all of them."""
+    def shared(cls, account: str, limit: int | None = None, reserve: int = 1) -> Governor:
+        """The governor of ``account`` in this process, made with a limit of 5 if none was ever given.
+
+        The limit that was given last holds for all who share it.
+        """
         with cls._shared_lock:
             found = cls._shared.get(account)
             if found is None:
-                found = cls._shared[account] = cls(limit, reserve)
-                return found
-        found.set_limit(limit, reserve)
+                found = cls._shared[account] = cls(limit or 5, reserve)
+            elif limit is not None:
+                found.set_limit(limit, reserve)
         return found
 
     def set_limit(self, limit: int, reserve: int) -> None:
         """Change the limit while requests are in flight."""
+        _check_limit(limit, reserve)
         with self._lock:
             self._budget.set_ceiling(limit - reserve)
             self._hand_out()
@@ -221,16 +224,16 @@ class Governor:
         with self._lock:
             return replace(self._figures, allowed=self._budget.allowed)
 
-    async def run(self, request: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
+    async def run(self, request: Callable[[], Awaitable[T]]) -> T:
         """Run ``request`` in a slot, again while that is safe and may help; its errors come through unchanged.
 
-        A ``repeatable`` request (a read) is tried again after any passing failure. Another (a write) only after a
-        failure that proves that nothing was done, which is what ``transient`` means; one in doubt never is.
+        It is run again only after an error that is ``transient``, which means that nothing was done: so a write
+        of unknown outcome never is.
         """
         spent = 0.0
 
         def may_retry(error: BaseException) -> bool:
-            return isinstance(error, NetSuiteError) and error.transient and (repeatable or not error.in_doubt)
+            return isinstance(error, NetSuiteError) and error.transient
 
         def enough(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
@@ -348,3 +351,8 @@ class Governor:
                 backoff_seconds=figures.backoff_seconds + backoff_seconds,
                 waited_seconds=figures.waited_seconds + waited_seconds,
             )
+
+
+def _check_limit(limit: int, reserve: int) -> None:
+    if limit < 1 or reserve < 0:
+        raise ValueError(f"A concurrency limit of {limit} less a reserve of {reserve} is not possible.")

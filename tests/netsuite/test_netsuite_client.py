@@ -307,6 +307,20 @@ def test_only_netsuites_own_word_counts_as_not_there(answer: httpx.Response) -> 
         use(FakeAccount([answer]), lambda ns: ns.find_by_external_id("invoice", "inv-7"))
 
 
+@pytest.mark.parametrize("answer", [{}, {"links": []}])
+def test_an_answer_without_an_id_is_no_answer(answer: dict[str, Any]) -> None:
+    with pytest.raises(Unavailable):
+        use(
+            FakeAccount([httpx.Response(200, json=answer)]),
+            lambda ns: ns.find_by_external_id("invoice", "inv-7"),
+        )
+    with pytest.raises(Unavailable):
+        use(
+            FakeAccount([httpx.Response(200, json=answer)]),
+            lambda ns: ns.find_by_external_id("invoice", "A|B"),
+        )
+
+
 def test_an_external_id_that_no_address_can_hold_is_looked_up_by_query_and_compared() -> None:
     account = FakeAccount(
         [

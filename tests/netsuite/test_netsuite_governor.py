@@ -53,7 +53,7 @@ def test_no_more_than_the_limit_less_the_reserve_is_in_flight() -> None:
     account, governed = Account(99), Governor(5, 1)
 
     async def run() -> None:
-        await asyncio.gather(*(governed.run(account.request, repeatable=True) for _ in range(60)))
+        await asyncio.gather(*(governed.run(account.request) for _ in range(60)))
 
     asyncio.run(run())
     figures = governed.figures()
@@ -69,7 +69,7 @@ def test_one_budget_for_clients_in_several_threads_and_event_loops() -> None:
     account, governed = Account(99), Governor(4, 1)
 
     async def run() -> None:
-        await asyncio.gather(*(governed.run(account.request, repeatable=True) for _ in range(25)))
+        await asyncio.gather(*(governed.run(account.request) for _ in range(25)))
 
     threads = [threading.Thread(target=lambda: asyncio.run(run())) for _ in range(4)]
     for thread in threads:
@@ -86,6 +86,7 @@ def test_an_account_has_one_governor_in_the_process() -> None:
     assert Governor.shared("test-account-a", 7, 1) is first
     assert first.figures().allowed == 6
     assert Governor.shared("test-account-a", 3, 1).figures().allowed == 2
+    assert Governor.shared("test-account-a").figures().allowed == 2
     assert Governor.shared("test-account-b") is not first
 
 
@@ -122,7 +123,7 @@ def test_when_others_use_the_quota_every_write_still_succeeds() -> None:
     governed = Governor(10, 1, backoff=Backoff(base=0.004, longest=0.02), draw=random.Random(7).random)
 
     async def run() -> list[str]:
-        return await asyncio.gather(*(governed.run(account.request, repeatable=False) for _ in range(80)))
+        return await asyncio.gather(*(governed.run(account.request) for _ in range(80)))
 
     assert asyncio.run(run()) == ["ok"] * 80
     figures = governed.figures()
@@ -145,9 +146,7 @@ def test_time_in_our_own_queue_does_not_use_up_the_patience() -> None:
 
     async def run() -> list[str]:
         sleepless = Governor(1, 0, backoff=Backoff(patience=0.05), sleep=no_sleep, draw=lambda: 0.0)
-        return await asyncio.gather(
-            *(sleepless.run(lambda n=n: rejected_once(n), repeatable=False) for n in range(30))
-        )
+        return await asyncio.gather(*(sleepless.run(lambda n=n: rejected_once(n)) for n in range(30)))
 
     began = time.monotonic()
     assert asyncio.run(run()) == ["ok"] * 30
@@ -169,7 +168,7 @@ def test_the_pauses_are_drawn_from_a_doubling_range_that_ends_at_the_longest() -
         raise RateLimited(Failure("x", status=429))
 
     with pytest.raises(RateLimited):
-        asyncio.run(governed.run(never, repeatable=False))
+        asyncio.run(governed.run(never))
     assert [round(pause) for pause in pauses] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
@@ -177,12 +176,12 @@ def test_a_cancelled_wait_gives_its_place_to_the_next() -> None:
     governed, account = Governor(1, 0), Account(9, seconds=0.02)
 
     async def run() -> None:
-        tasks = [asyncio.create_task(governed.run(account.request, repeatable=True)) for _ in range(5)]
+        tasks = [asyncio.create_task(governed.run(account.request)) for _ in range(5)]
         await asyncio.sleep(0.005)
         for task in tasks[1:4]:
             task.cancel()
         assert await asyncio.wait_for(tasks[4], 2) == "ok"
-        tasks = [asyncio.create_task(governed.run(account.request, repeatable=True)) for _ in range(3)]
+        tasks = [asyncio.create_task(governed.run(account.request)) for _ in range(3)]
         await asyncio.sleep(0.005)
         tasks[0].cancel()
         assert await asyncio.wait_for(tasks[2], 2) == "ok"
@@ -197,12 +196,12 @@ def test_slots_are_never_lost_nor_doubled_whoever_is_cancelled(seed: int, limit:
     chance, governed, account = random.Random(seed), Governor(limit, 0, sleep=no_sleep), Account(limit, 0.0)
 
     async def run() -> None:
-        tasks = [asyncio.create_task(governed.run(account.request, repeatable=True)) for _ in range(25)]
+        tasks = [asyncio.create_task(governed.run(account.request)) for _ in range(25)]
         for _ in range(12):
             await asyncio.sleep(0)
             chance.choice(tasks).cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert await asyncio.wait_for(governed.run(account.request, repeatable=True), 5) == "ok"
+        assert await asyncio.wait_for(governed.run(account.request), 5) == "ok"
 
     asyncio.run(run())
     assert account.peak <= limit
@@ -227,7 +226,7 @@ def test_a_budget_shared_with_other_processes_is_asked_again() -> None:
     governed, account = Governor(budget=budget), Account(9)
 
     async def run() -> str:
-        task = asyncio.create_task(governed.run(account.request, repeatable=True))
+        task = asyncio.create_task(governed.run(account.request))
         await asyncio.sleep(0.02)
         assert not task.done()
         budget.taken_elsewhere = False
