@@ -41,6 +41,9 @@ _MATCHED: Final = {how: number for number, how in HOW.items()}
 #: What an external id may hold, so that it can stand in a URL (NetSuite REST facts: `eid:`).
 _EXTERNAL_ID: Final = "[A-Za-z0-9_-]+"
 
+#: A number in JSON text (not in quotes) with 17 digits or more.
+_LONG_NUMBER: Final = r"[:,\[]\s*-?[0-9.]{18,}"
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -191,13 +194,17 @@ class Layers:
         return literal(rule.constant or "")
 
     def _inexact(self, rule: FieldRule) -> str:
-        """Whether a number in metadata is longer than a JSON reader keeps: it would come back rounded."""
+        """Whether a number in metadata has more digits than a JSON reader keeps: it would come back rounded.
+
+        What comes back has more than 15 digits, or is short but some number in the object is longer than that.
+        """
         source = rule.source
         assert source is not None
         assert source.pointer is not None
-        digits = f"ltrim(regexp_replace(s{rule.index}, '[^0-9]', '', 'g'), '0')"
         kind = f"TRY(json_type({source.alias}.metadata, {literal(source.pointer)}))"
-        return f"({kind} = 'DOUBLE' AND length({digits}) > 15)"
+        digits = f"ltrim(regexp_replace(s{rule.index}, '[^0-9]', '', 'g'), '0')"
+        long = f"regexp_matches({source.alias}.metadata, {literal(_LONG_NUMBER)})"
+        return f"({kind} = 'DOUBLE' AND (length({digits}) > 15 OR {long}))"
 
     def _mapped(self) -> list[str]:
         columns = []
