@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from resources.netsuite import Backoff, ClientCredentials, Governor, Hosts, NetSuite
+from resources.netsuite.auth import ClientCredentials
+from resources.netsuite.client import NetSuite
+from resources.netsuite.governor import Backoff, Governor
+from resources.netsuite.hosts import Hosts
 
 ERROR_TYPE = "application/vnd.oracle.resource+json; type=error; charset=UTF-8"
 HOSTS = Hosts("7654321_SB1", "http://127.0.0.1:9/7654321-sb1")

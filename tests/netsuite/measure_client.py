@@ -12,16 +12,13 @@ import msgspec
 import pyarrow as pa
 from fake_account import HOSTS, KEY_PEM, FakeAccount, done
 
-from resources.netsuite import (
-    ClientCredentials,
-    Governor,
-    NetSuite,
-    Page,
-    RowReader,
-    Select,
-    rows_to_arrow,
-    upsert_request,
-)
+from resources.netsuite.arrow import RowReader, rows_to_arrow
+from resources.netsuite.auth import ClientCredentials
+from resources.netsuite.client import NetSuite
+from resources.netsuite.governor import Governor
+from resources.netsuite.pages import Page
+from resources.netsuite.suiteql import Select
+from resources.netsuite.writes import upsert_request
 
 ROWS = 1000
 INVOICE = {

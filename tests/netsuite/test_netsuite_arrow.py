@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.netsuite import Incomplete, Page, RowReader, UnreadableValue, rows_to_arrow
+from resources.netsuite.arrow import RowReader, UnreadableValue, rows_to_arrow
+from resources.netsuite.errors import Incomplete
+from resources.netsuite.pages import Page
 
 SCHEMA = pa.schema(
     [

@@ -33,15 +33,10 @@ from fake_account import (
     pem,
 )
 
-from resources.netsuite import (
-    BadKey,
-    ClientCredentials,
-    Governor,
-    SignInFailed,
-    Unavailable,
-    Unreachable,
-    eid,
-)
+from resources.netsuite.auth import BadKey, ClientCredentials
+from resources.netsuite.errors import SignInFailed, Unavailable, Unreachable
+from resources.netsuite.governor import Governor
+from resources.netsuite.writes import eid
 
 RSA_3072 = rsa.generate_private_key(65537, 3072)
 ANSWER = httpx.Response(200, json={"id": "7"})

@@ -21,15 +21,17 @@ from fake_account import (
     too_many,
 )
 
-from resources.netsuite import (
+from resources.netsuite.client import NetSuite
+from resources.netsuite.errors import (
     InDoubt,
-    NetSuite,
     NetSuiteError,
     NotFound,
     RateLimited,
     Rejected,
     Unavailable,
     Unreachable,
+)
+from resources.netsuite.writes import (
     WriteAnswer,
     create_request,
     delete_request,

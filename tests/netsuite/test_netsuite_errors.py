@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.netsuite import (
+from resources.netsuite.errors import (
+    Attempt,
     InDoubt,
     NetSuiteError,
     NotFound,
@@ -19,8 +20,9 @@ from resources.netsuite import (
     Rejected,
     SignInFailed,
     Unavailable,
+    from_answer,
+    read_envelope,
 )
-from resources.netsuite.errors import Attempt, from_answer, read_envelope
 
 READ = Attempt("Read invoice 48112", record="invoice 48112", where="https://x.example")
 WRITE = Attempt(

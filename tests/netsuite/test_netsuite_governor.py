@@ -13,9 +13,9 @@ from fake_account import Clock, FakeAccount, connect, credentials, done, no_slee
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.netsuite import Backoff, Governor, RateLimited, upsert_request
-from resources.netsuite.errors import Failure
-from resources.netsuite.governor import LocalBudget
+from resources.netsuite.errors import Failure, RateLimited
+from resources.netsuite.governor import Backoff, Governor, LocalBudget
+from resources.netsuite.writes import upsert_request
 
 UPSERT = upsert_request("invoice", "inv-7", {"memo": "x"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resources.netsuite import Hosts
+from resources.netsuite.hosts import Hosts
 
 
 @pytest.mark.parametrize("account", ["7654321_SB1", "7654321-sb1", "7654321_sb1"])

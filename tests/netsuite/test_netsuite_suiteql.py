@@ -15,8 +15,10 @@ from fake_account import PREFIX, FakeAccount, connect, rows_page
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.netsuite import Incomplete, NetSuite, Page, Select, in_lists, literal
-from resources.netsuite.suiteql import bind
+from resources.netsuite.client import NetSuite
+from resources.netsuite.errors import Incomplete
+from resources.netsuite.pages import Page
+from resources.netsuite.suiteql import Select, bind, in_lists, literal
 
 INVOICES = Select(
     {"id": "t.id", "memo": "t.memo"}, "transaction t", "t.type = 'CustInvc' OR t.memo = 'x'", key="t.id"

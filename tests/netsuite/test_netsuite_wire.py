@@ -13,18 +13,12 @@ from typing import Any
 import pytest
 from fake_account import KEY_PEM, no_sleep
 
-from resources.netsuite import (
-    Backoff,
-    ClientCredentials,
-    Governor,
-    Hosts,
-    InDoubt,
-    NetSuite,
-    Timeouts,
-    Unavailable,
-    Unreachable,
-    upsert_request,
-)
+from resources.netsuite.auth import ClientCredentials
+from resources.netsuite.client import NetSuite, Timeouts
+from resources.netsuite.errors import InDoubt, Unavailable, Unreachable
+from resources.netsuite.governor import Backoff, Governor
+from resources.netsuite.hosts import Hosts
+from resources.netsuite.writes import upsert_request
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Handler = Callable[[Writer, bytes], Awaitable[None]]

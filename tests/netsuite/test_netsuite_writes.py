@@ -12,8 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.netsuite import create_request, delete_request, eid, update_request, upsert_request
-from resources.netsuite.writes import encode
+from resources.netsuite.writes import (
+    create_request,
+    delete_request,
+    eid,
+    encode,
+    update_request,
+    upsert_request,
+)
 
 
 def test_an_upsert_goes_to_the_external_id_and_replaces_the_lines_it_brings() -> None:
