@@ -20,8 +20,8 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture
-def working_file(warehouse: Warehouse) -> Iterator[TenantWarehouse]:
-    """Tables `billing.invoices` and `billing.invoice_lines`: two sound invoices in the month, one in the next."""
+def invoices(warehouse: Warehouse) -> None:
+    """Acme's file with `billing.invoices` and their lines: two sound invoices in the month, one in the next."""
     with warehouse.open("acme") as opened:
         opened.connection.execute(
             """
@@ -38,6 +38,12 @@ def working_file(warehouse: Warehouse) -> Iterator[TenantWarehouse]:
             INSERT INTO billing.customers VALUES ('c1', 'Ada'), ('c2', 'Bob');
             """
         )
+
+
+@pytest.fixture
+def working_file(warehouse: Warehouse, invoices: None) -> Iterator[TenantWarehouse]:
+    """Acme's file, open."""
+    with warehouse.open("acme") as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from check_tools import MONTH, Asks
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbt_like_checks.claims import NotNull, literal, quote
@@ -253,6 +253,7 @@ def test_the_query_of_an_answer_gives_its_rows_again(asked: Asks, working_file: 
 _TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     text=_TEXT,
     number=st.decimals(allow_nan=False, allow_infinity=False, places=4, max_value=10**12, min_value=0),
@@ -268,6 +269,7 @@ def test_names_and_values_reach_duckdb_as_they_are(text: str, number: Decimal) -
         assert row.fetchone() == (text, True)
 
 
+@settings(deadline=None, max_examples=50)
 @given(values=st.lists(_TEXT, min_size=1, max_size=3))
 def test_no_value_breaks_the_table_it_is_shown_in(values: list[str]) -> None:
     question = Question("n", Table("billing.x", "billing_x", "x"), NotNull("c"), "checks.yaml:1")
