@@ -12,7 +12,7 @@ A whole reading::
 
     hosts = Hosts("1234567_SB1")
     auth = ClientCredentials(hosts, client_id, certificate_id, key_pem)
-    async with NetSuite(hosts, auth, governor=Governor.shared("1234567_SB1", limit=15, reserve=3)) as ns:
+    async with NetSuite(hosts, auth, governor=Governor.shared(hosts.rest_prefix, 15, 3)) as ns:
         answer = await ns.send(upsert_request("invoice", "inv-7", {"entity": {"id": "647"}, "item": {"items": [...]}}))
         invoice = await ns.get("invoice", eid("inv-7"), expand=True)
         unpaid = Select({"id": "t.id", "open": "t.foreignamountunpaid"}, "transaction t", "t.type = 'CustInvc'")

@@ -200,7 +200,7 @@ class Governor:
 
     @classmethod
     def shared(cls, account: str, limit: int | None = None, reserve: int = 1) -> Governor:
-        """The governor of ``account`` in this process, made with a limit of 5 if none was ever given.
+        """The governor of ``account`` (its ``Hosts.rest_prefix``) in this process, made for 5 if no limit was given.
 
         The limit that was given last holds for all who share it.
         """
