@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from netsuite_assets.frames import DIFFERENCE_KINDS, EXCEPTION_CODES
+from netsuite_assets.frames import EXCEPTION_CODES
 from netsuite_assets.publish.summary import TenantSummary
 from netsuite_assets.tables import TABLES
 from netsuite_assets.tell import count, money, moneys
@@ -64,9 +64,35 @@ def _documents(number: int, total: Decimal) -> str:
 def _differences(summary: TenantSummary) -> Iterator[RenderableType]:
     if not summary.kinds:
         yield _indented("Nothing: NetSuite holds what billing billed.")
-    for (record, kind), number in summary.kinds.items():
-        label = TABLES[record].label
-        yield _indented(f"{number:>6,}  {label}: {_lower(DIFFERENCE_KINDS[kind])}")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    for part in summary.kinds:
+        label = TABLES[part.record].label
+        table.add_row(
+            f"{part.number:,}",
+            f"{label}{'s' if part.number != 1 else ''} {_DIFFER[part.kind]}",
+            f"{part.example_of}: {part.example}" if part.example_of else part.example,
+        )
+    yield Padding(table, (0, 0, 0, 2))
+
+
+#: What is wrong, after "2 invoices"; for lines and fields, the number counts those.
+_DIFFER = {
+    "missing_in_netsuite": "missing in NetSuite",
+    "only_in_netsuite": "in NetSuite only",
+    "duplicate": "in NetSuite twice",
+    "changed": "· fields that differ",
+    "wrong_customer": "booked to another customer",
+    "wrong_period": "booked in another month",
+    "line_missing": "· lines missing in NetSuite",
+    "line_extra": "· lines in NetSuite only",
+    "line_changed": "· fields of lines that differ",
+    "total": "with another total",
+    "not_comparable": "that cannot be compared",
+}
 
 
 def _written(summary: TenantSummary) -> Iterator[RenderableType]:

@@ -45,13 +45,24 @@ class RecordTotals:
 
 
 @dataclass(frozen=True)
+class KindOfDifference:
+    """How many differences of one kind were found, and the one that concerns most money as an example."""
+
+    record: str
+    kind: str
+    number: int
+    example_of: str | None
+    example: str
+
+
+@dataclass(frozen=True)
 class TenantSummary:
     """A tenant's month: totals, what differed, what was written, what needs a person."""
 
     tenant: str
     period: str
     records: list[RecordTotals]
-    kinds: Mapping[tuple[str, str], int]
+    kinds: list[KindOfDifference]
     outcomes: Mapping[str, int]
     written: Mapping[tuple[str, str], int]
     verified: int
@@ -62,7 +73,7 @@ class TenantSummary:
     @property
     def differences(self) -> int:
         """How many differences the last reconciliation found."""
-        return sum(self.kinds.values())
+        return sum(part.number for part in self.kinds)
 
     @property
     def agrees(self) -> bool:
@@ -119,8 +130,9 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         total.netsuite_now += sign * part.netsuite_total_now
         total.unexplained += sign * row[10]
     kinds = connection.execute(
-        "SELECT record, kind, count(*) FROM differences WHERE tenant = $tenant AND period = $period"
-        " GROUP BY ALL ORDER BY 3 DESC, 1, 2",
+        "SELECT record, kind, count(*), first(CASE WHEN record = 'customer' THEN name ELSE number END ORDER BY amount DESC, number),"
+        " first(reason ORDER BY amount DESC, number)"
+        " FROM differences WHERE tenant = $tenant AND period = $period GROUP BY record, kind ORDER BY 3 DESC, 1, 2",
         where,
     ).fetchall()
     outcomes = connection.execute(
@@ -146,7 +158,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         tenant,
         period,
         records,
-        {(record, kind): count for record, kind, count in kinds},
+        [KindOfDifference(*row) for row in kinds],
         {state: count for state, count, _ in outcomes},
         {(action, record): count for action, record, count in written},
         sum(verified for _, _, verified in outcomes),
