@@ -70,6 +70,8 @@ def _misplaced_references(node: Node, path: tuple[str, ...]) -> Iterator[Problem
         for value in node.value:
             yield from _misplaced_references(value, path)
     elif isinstance(node.value, str) and "${" in node.value and path not in _REFERENCES_ALLOWED:
+        if path[0] == "records" and path[-1] == "template":
+            return  # a dollar sign before a path, as in "Total ${total}"
         allowed = ", ".join(".".join(known) for known in sorted(_REFERENCES_ALLOWED))
         yield Problem.at(node.place, f"the environment can be named only in {allowed}")
 

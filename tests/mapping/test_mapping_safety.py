@@ -1,0 +1,165 @@
+"""Whatever names and values a rule holds, it does what it says and reaches nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mapping_tools import CUSTOMER, Account, invoice_rules, mapping, mistakes
+
+_HOSTILE = st.sampled_from(
+    ["'", "''", '"', "\\", ";", "--", "/*", "*/", "$", "{", "}", "%", "_", "~", "/", "~1", "*", "[0]", "\n", "\t", " ",
+     "NULL", "' OR 1=1 --", "'); DROP TABLE billing.invoices; --", "read_csv('/etc/passwd')", '"; ATTACH \'x\'',
+     "é", "İ", "ß", "𝄞", "0", "1", "a", "::", "$1", "?", "{x}", "s0", "judged"]
+)  # fmt: skip
+_TEXT = st.one_of(
+    st.lists(_HOSTILE, min_size=1, max_size=4).map("".join),
+    st.text(
+        st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"),
+        min_size=1,
+        max_size=8,
+    ),
+).filter(lambda text: text.strip() != "")
+_KEY = _TEXT.filter(lambda key: "." not in key)
+
+_SETTINGS = settings(
+    max_examples=35, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture(scope="module")
+def held() -> Iterator[Account]:
+    made = Account()
+    yield made
+    made.con.close()
+
+
+def _fill_one(tmp_path: Path, held: Account, fields: dict[str, Any], **invoice: Any) -> dict[str, Any]:
+    held.clear()
+    held.con.execute("DELETE FROM netsuite.reference WHERE list <> 'item'")
+    held.invoice(**invoice)
+    return held.one(mapping(tmp_path, invoice_rules(fields)))
+
+
+@_SETTINGS
+@given(constant=_TEXT, before=_TEXT, after=_TEXT, number=_TEXT)
+def test_constants_and_templates_are_taken_literally(
+    tmp_path: Path, held: Account, constant: str, before: str, after: str, number: str
+) -> None:
+    template = "{number}".join(part.replace("{", "{{").replace("}", "}}") for part in (before, after))
+    fields = {"memo": {"value": constant}, "message": {"template": template}}
+    row = _fill_one(tmp_path, held, fields, number=number)
+    assert (row["memo"], row["message"], row["problem"]) == (constant, f"{before}{number}{after}", None)
+
+
+@_SETTINGS
+@given(value_map=st.dictionaries(_TEXT, _TEXT, min_size=1, max_size=4), value=_TEXT, default=_TEXT)
+def test_maps_and_defaults_are_taken_literally(
+    tmp_path: Path, held: Account, value_map: dict[str, str], value: str, default: str
+) -> None:
+    known = next(iter(value_map))
+    fields = {
+        "memo": {"from": "memo", "map": value_map},
+        "message": {"from": "status", "map": value_map, "default": default},
+        "email": {"from": "po_number", "default": default},
+    }
+    row = _fill_one(tmp_path, held, fields, memo=value, status=known)
+    assert row["memo"] == value_map.get(value)
+    assert (row["problem_code"] == "unmapped_value") == (value not in value_map)
+    assert (row["message"], row["email"]) == (value_map[known], default)
+    assert json.loads(row["via"])["email"] == f"default {default}"
+
+
+@_SETTINGS
+@given(keys=st.lists(_KEY, min_size=1, max_size=3), value=_TEXT, other=_KEY)
+def test_metadata_keys_are_taken_literally(
+    tmp_path: Path, held: Account, keys: list[str], value: str, other: str
+) -> None:
+    inside: Any = value
+    for key in reversed(keys):
+        inside = {key: inside}
+    metadata = json.dumps({other: "other", **inside})
+    row = _fill_one(tmp_path, held, {"memo": {"from": "metadata." + ".".join(keys)}}, metadata=metadata)
+    assert (row["memo"], row["problem"]) == (value, None)
+
+
+@_SETTINGS
+@given(name=_TEXT, other=_TEXT, default=_TEXT)
+def test_looked_up_values_are_taken_literally(
+    tmp_path: Path, held: Account, name: str, other: str, default: str
+) -> None:
+    held.clear()
+    held.con.execute("DELETE FROM netsuite.reference WHERE list <> 'item'")
+    held.listed("customlist_x", "701", name=name, is_inactive=False)
+    held.invoice(memo=name, status=other)
+    fields = {
+        "custbody_x": {"from": "memo", "lookup": "customlist_x"},
+        "custbody_y": {"from": "status", "lookup": "customlist_x", "default": default},
+    }
+    row = held.one(mapping(tmp_path, invoice_rules(fields)))
+    lowered = {
+        text: held.con.execute("SELECT lower(trim(?))", [text]).fetchall()[0][0]
+        for text in (name, other, default)
+    }
+    assert row["custbody_x"] == "701"
+    found = lowered[name] in (lowered[other], lowered[default])
+    assert row["custbody_y"] == ("701" if found else None)
+    if not found:
+        assert other[:80] in row["problem"]
+        assert default in row["problem"]
+
+
+@_SETTINGS
+@given(name=_TEXT)
+def test_a_field_name_is_a_field_or_a_mistake(tmp_path: Path, name: str) -> None:
+    for prefix in ("", "custbody_", "cseg_"):
+        found = mistakes(tmp_path, invoice_rules({f"{prefix}{name}": {"value": "1"}}))
+        assert found or (prefix and set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_"))
+
+
+@pytest.mark.parametrize(
+    "list_name",
+    [
+        "item' OR true --",
+        "customlist_x'",
+        "customlist_x; DROP",
+        "customrecord_",
+        "CSEG_X",
+        "netsuite.reference",
+    ],
+)
+def test_a_list_name_reaches_nothing_else(tmp_path: Path, list_name: str) -> None:
+    (found,) = mistakes(tmp_path, invoice_rules({"custbody_x": {"from": "memo", "lookup": list_name}}))
+    assert found.startswith("there is no list '")
+
+
+def test_the_statements_read_only_the_tenants_own_tables(tmp_path: Path, account: Account) -> None:
+    """By DuckDB's own parser: no table but billing, the reference list and the expected lines, no table function."""
+    records = invoice_rules(
+        {
+            "memo": {"from": "metadata.a"},
+            "terms": {"from": "customer.terms", "lookup": "term", "default": "Net 30"},
+        }
+    )
+    mapped = mapping(tmp_path, {**records, "customer": CUSTOMER})
+    account.con.execute("SET enable_external_access = false")
+    account.fill(mapped)
+    allowed = {
+        "billing.customers", "billing.invoices", "billing.invoice_lines", "netsuite.reference", "expected.invoice_lines",
+    }  # fmt: skip
+    for record in mapped.records:
+        for statement in mapped.fill_sql(record, "2026-10"):
+            if statement.startswith("DELETE"):
+                continue
+            query = statement[statement.index("WITH") :]
+            tables = duckdb.get_table_names(query, qualified=True)
+            assert {name.split(" AS ")[0] for name in tables if "." in name} <= allowed
+            tree = account.con.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
+            assert json.loads(tree)["error"] is False
+            assert "TABLE_FUNCTION" not in tree
