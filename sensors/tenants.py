@@ -49,23 +49,27 @@ def build_sensors() -> list[dg.SensorDefinition]:
         required_resource_keys={"tenants"},
         description="Keeps the tenants in this UI equal to the files of the tenant registry. Starts no runs.",
     )
-    def tenant_partitions(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def tenant_partitions(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         registry = context.resources.tenants.get()
         found = changes(registry.names(), context.instance.get_dynamic_partitions(str(tenants.name)))
-        for problem in registry.misnamed():
-            context.log.warning(str(problem))
-        for name in found.invalid:
-            context.log.warning(f"{name!r} cannot be a tenant's name and is left out.")
-        if not (found.add or found.remove):
-            return dg.SkipReason("The tenants are those of the registry.")
-        context.log.info(
-            f"Adds {', '.join(found.add) or 'none'}; removes {', '.join(found.remove) or 'none'}."
-        )
+        left_out = [
+            *map(str, registry.misnamed()),
+            *(f"{name!r} is no tenant's name" for name in found.invalid),
+        ]
         return dg.SensorResult(
+            # Dagster shows this as the tick's outcome: no run is ever asked for.
+            skip_reason=_told(found, left_out),
             dynamic_partitions_requests=[
                 *([tenants.build_add_request(list(found.add))] if found.add else []),
                 *([tenants.build_delete_request(list(found.remove))] if found.remove else []),
-            ]
+            ],
         )
 
     return [tenant_partitions]
+
+
+def _told(found: Changes, left_out: list[str]) -> str:
+    """What a tick did, in a line."""
+    parts = (("Added", found.add), ("Removed", found.remove), ("Left out", left_out))
+    told = [f"{what}: {', '.join(names)}." for what, names in parts if names]
+    return " ".join(told) or "The tenants are those of the registry."

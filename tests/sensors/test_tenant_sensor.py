@@ -38,7 +38,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("RECON_TENANTS", raising=False)
     folder = tmp_path / "tenants"
     folder.mkdir()
-    for name in ("acme.yaml", "globex.yaml", "_defaults.yaml", "Bad Name.yaml", "notes.txt"):
+    for name in ("acme.yaml", "globex.yaml", "_defaults.yaml", "notes.txt"):
         (folder / name).write_text("tenant: x\n", encoding="utf-8")
     return folder
 
@@ -81,6 +81,15 @@ def test_partitions_follow_the_files(instance: dg.DagsterInstance, files: Path) 
     (files / "initech.yaml").write_text("tenant: initech\n", encoding="utf-8")
     assert tick(instance, files) == "Added: initech. Removed: globex."
     assert set(instance.get_dynamic_partitions("tenants")) == {"acme", "initech"}
+
+
+def test_a_file_with_a_bad_name_is_told_and_not_added(instance: dg.DagsterInstance, files: Path) -> None:
+    (files / "Bad Name.yaml").write_text("tenant: x\n", encoding="utf-8")
+    told = tick(instance, files)
+    assert told is not None
+    assert told.startswith("Added: acme, globex. Left out: ")
+    assert "Bad Name.yaml" in told
+    assert set(instance.get_dynamic_partitions("tenants")) == {"acme", "globex"}
 
 
 def test_a_missing_folder_removes_nobody(instance: dg.DagsterInstance, files: Path) -> None:
