@@ -117,7 +117,7 @@ class Documents:
             subsidiary = doc.setdefault("subsidiary", customer["subsidiary"])
             if subsidiary != customer["subsidiary"]:
                 raise invalid_value(subsidiary, "subsidiary", "subsidiary")
-        currency: str = doc.setdefault("currency", customer["currency"])
+        currency = str(doc.setdefault("currency", customer["currency"]))
         if all(currency != line["currency"] for line in customer["currencyList"]):
             raise invalid_value(currency, "currency", "currency")
         moved = previous is None or any(

@@ -1,0 +1,107 @@
+"""One sandbox process for each test worker, and clients of its accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sandbox_tools import PROFILES, Api, Integration, Server, start
+
+
+@pytest.fixture(scope="session")
+def private_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture(scope="session")
+def public_pem(private_key: ec.EllipticCurvePrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "public.pem"
+    path.write_bytes(private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(public_pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three accounts: the two shipped ones, and the single company with every switch turned over."""
+    turned = yaml.safe_load((PROFILES / "single.yaml").read_text())
+    turned["account"] = "TSTDRV9999999"
+    turned["switches"] = {
+        "expires_in": "number",
+        "token_type": "Bearer",
+        "bad_assertion_error": "invalid_client",
+        "missing_permission_status": 400,
+        "view_only_reads": False,
+        "duplicate_transaction_text": "That number is taken.",
+        "transaction_external_ids": "shared",
+        "closed_period_text": "The period is closed.",
+        "date_outside_period": "allow",
+        "amount_conflict": "recalculate",
+        "tran_id_override": False,
+        "apply_touches_invoice": False,
+        "over_application_text": "Too much.",
+        "dependent_records_text": "It is in use.",
+        "credit_header_sign": "positive",
+        "line_quantity_sign": "ledger",
+        "link_type": "Applied",
+        "suiteql_leading_zero": False,
+        "suiteql_buggy_last_link": True,
+        "suiteql_unstable_pages": False,
+        "missing_prefer_code": "INVALID_REQUEST",
+        "put_internal_id_status": 400,
+        "gzip": False,
+    }
+    turned_file = tmp_path_factory.mktemp("profiles") / "turned.yaml"
+    turned_file.write_text(yaml.safe_dump(turned))
+    running = start(
+        *("--profile", str(PROFILES / "oneworld.yaml"), "--profile", str(PROFILES / "single.yaml")),
+        *("--profile", str(turned_file)),
+        *("--certificate", f"1234567_SB1:billing-integration:cert-1:{public_pem}"),
+        *("--certificate", f"1234567_SB1:billing-auditor:cert-2:{public_pem}"),
+        *("--certificate", f"TSTDRV7654321:usage-billing:cert-1:{public_pem}"),
+        *("--certificate", f"TSTDRV9999999:usage-billing:cert-1:{public_pem}"),
+    )
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def oneworld(server: Server, private_key: ec.EllipticCurvePrivateKey) -> Api:
+    return Api(server.url, "1234567-sb1", Integration("billing-integration", "cert-1", private_key))
+
+
+@pytest.fixture(scope="session")
+def auditor(server: Server, private_key: ec.EllipticCurvePrivateKey) -> Api:
+    """A role that may view invoices and items, and nothing of customers."""
+    return Api(server.url, "1234567-sb1", Integration("billing-auditor", "cert-2", private_key))
+
+
+@pytest.fixture(scope="session")
+def single(server: Server, private_key: ec.EllipticCurvePrivateKey) -> Api:
+    return Api(server.url, "tstdrv7654321", Integration("usage-billing", "cert-1", private_key))
+
+
+@pytest.fixture(scope="session")
+def turned(server: Server, private_key: ec.EllipticCurvePrivateKey) -> Api:
+    return Api(server.url, "tstdrv9999999", Integration("usage-billing", "cert-1", private_key))
+
+
+@pytest.fixture
+def fresh(
+    public_pem: Path, private_key: ec.EllipticCurvePrivateKey
+) -> Iterator[Callable[..., tuple[Server, Api]]]:
+    """Starts sandboxes of one's own: `fresh(*arguments)` serves the OneWorld profile."""
+    running: list[Server] = []
+
+    def run(*arguments: str) -> tuple[Server, Api]:
+        certificate = f"1234567_SB1:billing-integration:cert-1:{public_pem}"
+        found = start("--profile", str(PROFILES / "oneworld.yaml"), "--certificate", certificate, *arguments)
+        running.append(found)
+        return found, Api(found.url, "1234567-sb1", Integration("billing-integration", "cert-1", private_key))
+
+    yield run
+    for one in running:
+        one.stop()
