@@ -163,3 +163,18 @@ def test_the_statements_read_only_the_tenants_own_tables(tmp_path: Path, account
             tree = account.con.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
             assert json.loads(tree)["error"] is False
             assert "TABLE_FUNCTION" not in tree
+
+
+def test_lookups_are_joins_on_one_row_a_key(tmp_path: Path, account: Account) -> None:
+    """A million rows map set by set: no sub-query is run again for each row."""
+    rules = {
+        "terms": {"from": "terms", "lookup": "term", "default": "Net 30"},
+        "custbody_x": {"from": "memo", "lookup": "customlist_x", "by": "name"},
+        "currency": {"from": "currency", "lookup": "currency"},
+    }
+    mapped = mapping(tmp_path, invoice_rules(rules))
+    account.fill(mapped)
+    for statement in mapped.fill_sql("invoice", "2026-10"):
+        plan = "".join(row[1] for row in account.con.execute(f"EXPLAIN {statement}").fetchall())
+        assert "DELIM" not in plan
+        assert "NESTED_LOOP" not in plan

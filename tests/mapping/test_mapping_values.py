@@ -56,6 +56,7 @@ def test_a_good_invoice_becomes_one_expected_row(tmp_path: Path, account: Accoun
         ("subsidiary", {"from": "legal_entity", "map": {"us": 1, "eu": "3"}}, {"legal_entity": "eu"}, "3"),
         ("custbody_d", {"from": "metadata.d", "type": "date"}, {"metadata": '{"d": "2024-02-29"}'}, date(2024, 2, 29)),
         ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": "12345678901234.5600"}'}, Decimal("12345678901234.5600")),
+        ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": 1.5e3, "id": "12345678901234567890"}'}, Decimal("1500.0000")),
         ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": -0.10}'}, Decimal("-0.1000")),
         ("custbody_n", {"from": "total", "type": "integer"}, {"total": Decimal("7.0000")}, 7),
         ("custbody_n", {"from": "total", "type": "rate"}, {"total": Decimal("7.0001")}, Decimal("7.000100000000")),
@@ -93,6 +94,8 @@ def test_a_value_is_what_the_rule_says(
         ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": "1.5E3"}'}, "invalid_value", None),
         ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": "1,234.56"}'}, "invalid_value", None),
         ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": "123456789012345"}'}, "invalid_value", None),
+        ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": 0.1000000000000000055}'}, "invalid_value", None),
+        ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": 900299999999.0014}'}, "invalid_value", None),
         # A JSON reader keeps 17 digits of this number: what comes out of it is another amount.
         ("custbody_n", {"from": "metadata.n", "type": "amount"}, {"metadata": '{"n": 12345678901234.5678}'}, "invalid_value", None),
         ("custbody_n", {"from": "total", "type": "integer"}, {"total": Decimal("7.0001")}, "invalid_value", None),
