@@ -15,9 +15,8 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from demo.bodies import BODIES, Names, UnknownName
+from demo.bodies import BODIES, Body, Names, UnknownName
 from demo.defects import DEFECTS, Booking, Books, Planted, customer_eid, plant
 from demo.documents import Billing
 from demo.netsuite_account import Account, BooksError, Login
@@ -52,9 +51,10 @@ async def _fill(login: Login, tenant: str, books: Books, marker: Path, progress:
         held = await _held(account)
         if held and _marked(marker) == fingerprint:
             return
+        customers, documents = await _bodies(account, tenant, books)
         marker.unlink(missing_ok=True)
         await _empty(account, held)
-        await _write(account, tenant, books, progress)
+        await _write(account, customers, documents, progress)
         marker.parent.mkdir(parents=True, exist_ok=True)
         partial = marker.with_name(f"{marker.name}.partial")
         partial.write_text(json.dumps({"tenant": tenant, "books": fingerprint}) + "\n", encoding="utf-8")
@@ -90,7 +90,10 @@ async def _empty(account: Account, held: Sequence[tuple[str, str]]) -> None:
         await _together([account.delete(record, found) for kind, found in held if kind == record])
 
 
-async def _write(account: Account, tenant: str, books: Books, progress: Progress | None) -> None:
+async def _bodies(
+    account: Account, tenant: str, books: Books
+) -> tuple[list[tuple[str, Body]], list[tuple[Booking, Body]]]:
+    """What to send: customers by external id, and documents; every name looked up in the account."""
     bodies = BODIES[tenant]
     names = Names(
         {
@@ -99,14 +102,25 @@ async def _write(account: Account, tenant: str, books: Books, progress: Progress
         }
     )
     try:
-        customers = [
-            (customer_eid(customer.id), bodies.of_customer(customer, names)) for customer in books.customers
-        ]
-        documents = [(booking, bodies.of_document(booking, names)) for booking in books.bookings]
+        return (
+            [
+                (customer_eid(customer.id), bodies.of_customer(customer, names))
+                for customer in books.customers
+            ],
+            [(booking, bodies.of_document(booking, names)) for booking in books.bookings],
+        )
     except UnknownName as unknown:
         raise BooksError(
             f"Filling the NetSuite account of '{tenant}': {unknown}. Start the sandbox with this tenant's profile."
         ) from None
+
+
+async def _write(
+    account: Account,
+    customers: Sequence[tuple[str, Body]],
+    documents: Sequence[tuple[Booking, Body]],
+    progress: Progress | None,
+) -> None:
     total, done = len(customers) + len(documents), 0
 
     async def counted(write: Awaitable[None]) -> None:
@@ -122,7 +136,7 @@ async def _write(account: Account, tenant: str, books: Books, progress: Progress
     await _together([counted(_book(account, booking, body)) for booking, body in documents])
 
 
-def _book(account: Account, booking: Booking, body: dict[str, Any]) -> Awaitable[None]:
+def _book(account: Account, booking: Booking, body: Body) -> Awaitable[None]:
     if booking.external_id is None:
         return account.create(booking.record, body)
     return account.upsert(booking.record, booking.external_id, body)
