@@ -206,6 +206,7 @@ class Month:
                     FROM expected.{tables.lines} l JOIN expected.{tables.name} e USING (external_id)
                     WHERE e.problem IS NULL"""
                 )
+        self.prove()
         return self
 
     def map_billing(self) -> None:
@@ -218,7 +219,7 @@ class Month:
         self.sql(
             f"INSERT INTO netsuite.reference (list, internal_id, name, number, is_inactive) VALUES {values}"
         )
-        self.prove()
+        self._prove("netsuite.reference", None, ("list", "internal_id"))
         fill_expected(self.held, self.rules.mapping, self.period, NOW)
 
     def prove(self) -> None:
@@ -227,14 +228,12 @@ class Month:
         self._prove("netsuite.periods", None, ("internal_id",))
         for record in self.rules.mapping.records:
             tables = TABLES[record]
-            self._ensure(record)
             self._prove(f"netsuite.{tables.name}", tables.lines and self.period, ("internal_id",))
             if tables.lines is not None:
                 self._prove(f"netsuite.{tables.lines}", self.period, ("line_key",))
 
     def reconcile(self) -> Found:
-        """What the reconciliation finds in the slices as they are now."""
-        self.prove()
+        """What the reconciliation finds in the tables as they are now."""
         found = reconcile(self.held, self.rules.tenant, self.rules.mapping, self.period, self.books.locate)
         return Found(found)
 
@@ -250,9 +249,9 @@ class Month:
             self.sql(f"DELETE FROM netsuite.{tables.lines} WHERE internal_id = ?", [f"ns-{external_id}"])
         self.sql(f"DELETE FROM netsuite.{tables.name} WHERE internal_id = ?", [f"ns-{external_id}"])
 
-    def change(self, external_id: str, **values: Any) -> None:
+    def change(self, original: str, **values: Any) -> None:
         """NetSuite's record has other values."""
-        self._update(self._tables(external_id).name, "external_id = ?", [external_id], values)
+        self._update(self._tables(original).name, "external_id = ?", [original], values)
 
     def change_line(self, external_id: str, number: int, **values: Any) -> None:
         """One line has other values; the total follows the amounts, as NetSuite's does."""
@@ -285,13 +284,13 @@ class Month:
         self._update(str(lines), "internal_id = ? AND line_no = ?", [owner, number], values)
         self._follow(external_id, before)
 
-    def copy(self, external_id: str, internal_id: str, **values: Any) -> None:
+    def copy(self, original: str, internal_id: str, **values: Any) -> None:
         """NetSuite holds the document once more, under another internal id and (unless given) no external id."""
-        tables = self._tables(external_id)
+        tables = self._tables(original)
         self.sql(
             f"INSERT INTO netsuite.{tables.name} SELECT * REPLACE (? AS internal_id, NULL AS external_id)"
             f" FROM netsuite.{tables.name} WHERE external_id = ?",
-            [internal_id, external_id],
+            [internal_id, original],
         )
         self._update(tables.name, "internal_id = ?", [internal_id], values)
 

@@ -1,7 +1,7 @@
 """Expected against actual for one record type and period: SQL that writes `reconciliation.differences`.
 
 Here: which rows belong together (by external id), which fields and lines differ, and how that is said to a person.
-Not here: what to do about it (`exceptions.py`, then the write-back stage), or where either side came from.
+Not here: what to do about it (the write-back stage), or where either side came from.
 
 Headers meet by external id. Lines have no key that both systems share, so identical lines cancel each other
 first and what is left is paired by item and position. Money is compared as DECIMAL, the tolerance is inclusive.
@@ -11,11 +11,11 @@ Every difference carries `delta`, so that their sum is exactly the difference of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import TABLES, RecordTables
 from resources.netsuite.records import DECIMAL_KINDS
+from resources.tenants import ToleranceSettings
 from resources.warehouse import TenantWarehouse, literal, quote
 
 #: Header fields whose difference has a name of its own.
@@ -27,7 +27,7 @@ def diff_record(
     mapping: RecordMapping,
     period: str,
     *,
-    tolerance: Decimal,
+    tolerance: ToleranceSettings,
     number_field: str | None,
 ) -> None:
     """Add the differences of one record type and period to the temporary table `differences_found`.
@@ -43,12 +43,14 @@ def diff_record(
     run(_not_comparable(tables))
     if tables.lines is not None:
         run(_only_in_netsuite(mapping, tables, period, number_field))
-    for field in mapping.fields:
-        if field.suiteql:
-            run(_header_field(field, tables, tolerance))
+    for field in _differing_fields(warehouse, mapping, tolerance):
+        run(_header_field(field, tables, tolerance))
     if tables.lines is not None:
         _diff_lines(warehouse, mapping, tables, period, tolerance)
         run(_wrong_period(tables, period))
+        for field in mapping.fields:
+            if field.name == "currency":
+                run(_other_currency(field, tables))
         run(_total_residue(tables, tolerance))
 
 
@@ -79,13 +81,19 @@ def unknown_documents(warehouse: TenantWarehouse, record: str, period: str) -> l
 
 
 def _pairs(tables: RecordTables, period: str) -> str:
-    """The records that both sides hold, and whether billing's could be mapped."""
+    """The records that both sides hold, and whether billing's could be mapped.
+
+    `counted` is what NetSuite's total of the month contains: a document that NetSuite dates elsewhere is not in it.
+    """
     where = "" if tables.lines is None else f"WHERE period = {literal(period)}"
+    dated_in = "a.dated_in" if tables.lines else "NULL::VARCHAR"
     return f"""
     CREATE OR REPLACE TEMP TABLE pairs AS
     SELECT e.external_id, a.internal_id, coalesce(e.number, a.number) AS number, coalesce(e.name, a.name) AS name,
-           coalesce(e.currency, a.currency) AS currency, e.problem, e.total AS expected_total,
-           a.total AS actual_total, {"a.dated_in" if tables.lines else "NULL::VARCHAR AS dated_in"}, e AS e, a AS a
+           coalesce(e.currency, a.currency) AS currency, e.problem,
+           coalesce(e.total, 0) AS expected_total, coalesce(a.total, 0) AS actual_total,
+           CASE WHEN {dated_in} = {literal(period)} THEN coalesce(a.total, 0) ELSE 0 END AS counted,
+           {dated_in} AS dated_in, e AS e, a AS a
     FROM (SELECT * FROM expected.{tables.name} {where}) e
     JOIN (SELECT * FROM netsuite.{tables.name} {where}) a ON a.external_id = e.external_id
     """
@@ -118,19 +126,15 @@ def _missing(tables: RecordTables, period: str) -> str:
 
 
 def _not_comparable(tables: RecordTables) -> str:
-    counted = _counted(tables, "actual_total")
+    # Where billing uses an external id twice, NetSuite's one record counts once.
+    once = "row_number() OVER (PARTITION BY internal_id ORDER BY e.source_id) = 1"
     return _insert(
         f"""external_id, internal_id, number, name, 'not_comparable', NULL, NULL, NULL, NULL,
-        abs(coalesce(actual_total, 0)), -{counted}, currency, 'netsuite',
+        abs(actual_total), CASE WHEN {once} THEN -counted ELSE 0 END, currency, 'netsuite',
         'NetSuite holds it, but billing''s {tables.label} cannot be mapped: ' || problem""",
         "FROM pairs WHERE problem IS NOT NULL",
         tables.record,
     )
-
-
-def _counted(tables: RecordTables, total: str) -> str:
-    """The part of an actual total that NetSuite's total of the month contains."""
-    return f"coalesce({total}, 0)" if tables.lines else "0"
 
 
 def _only_in_netsuite(
@@ -141,7 +145,7 @@ def _only_in_netsuite(
     by_number = "false"
     if number_field in names:
         field = quote(str(number_field))
-        by_number = f"(t.{field} IS NOT NULL AND t.{field} = a.{field})"
+        by_number = f"(t.{field} = a.{field}) IS TRUE"
     same = " AND ".join(
         f"t.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}"
         for name in ("entity", "tranDate")
@@ -149,6 +153,12 @@ def _only_in_netsuite(
     )
     by_content = f"(t.total = a.total AND t.currency = a.currency AND {same})" if same else "false"
     expected = f"(SELECT * FROM expected.{tables.name} WHERE period = {literal(period)} AND problem IS NULL)"
+    # Documents may be alike in all but their number, so the number counts first.
+    first = f"ORDER BY {by_number} DESC, t.external_id"
+    in_netsuite = (
+        f"EXISTS (SELECT 1 FROM netsuite.{tables.name} n"
+        f" WHERE n.period = {literal(period)} AND n.external_id = twin.external_id)"
+    )
     return _insert(
         f"""a.external_id, a.internal_id, a.number, a.name,
         CASE WHEN w.issued_on IS NOT NULL THEN 'wrong_period'
@@ -161,13 +171,14 @@ def _only_in_netsuite(
              THEN 'NetSuite dates it in this month; billing issued it on ' || w.issued_on::VARCHAR
                   || '. The reconciliation of that month corrects it.'
              WHEN twin.external_id IS NOT NULL
-             THEN 'NetSuite holds this document a second time: it repeats ' || twin.external_id
-                  || coalesce(' (' || twin.number || ')', '') || '.'
+             THEN CASE WHEN {in_netsuite} THEN 'NetSuite holds this document a second time: it repeats '
+                  ELSE 'NetSuite holds this document without billing''s external id: it looks like ' END
+                  || twin.external_id || coalesce(' (' || twin.number || ')', '') || '.'
              ELSE 'NetSuite holds this {tables.label}; billing has no such document.' END""",
         f"""FROM netsuite.{tables.name} a
         LEFT JOIN elsewhere w ON w.record = {literal(tables.record)} AND w.external_id = a.external_id
         LEFT JOIN LATERAL (
-            SELECT min(t.external_id) AS external_id, min(t.number) AS number FROM {expected} t
+            SELECT first(t.external_id {first}) AS external_id, first(t.number {first}) AS number FROM {expected} t
             WHERE {by_number} OR {by_content}) twin ON true
         WHERE a.period = {literal(period)} AND a.dated_in = {literal(period)} AND NOT EXISTS (
             SELECT 1 FROM expected.{tables.name} e
@@ -176,18 +187,62 @@ def _only_in_netsuite(
     )
 
 
-def _header_field(field: MappedField, tables: RecordTables, tolerance: Decimal) -> str:
-    column = quote(field.name)
-    expected, actual = f"p.e.{column}", f"p.a.{column}"
+def _differing_fields(
+    warehouse: TenantWarehouse, mapping: RecordMapping, tolerance: ToleranceSettings
+) -> list[MappedField]:
+    """The compared header fields that differ in some pair: found in one pass, so that the others cost nothing."""
+    fields = [field for field in mapping.fields if field.suiteql]
+    if not fields:
+        return []
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE {_header_differs(field, *_header_values(field), tolerance)})"
+        for field in fields
+    )
+    row = warehouse.sql(f"SELECT {counts} FROM pairs p WHERE p.problem IS NULL")[0]
+    return [field for field, count in zip(fields, row, strict=True) if count]
+
+
+def _header_values(field: MappedField) -> tuple[str, str]:
+    return f"p.e.{quote(field.name)}", f"p.a.{quote(field.name)}"
+
+
+def _header_differs(field: MappedField, expected: str, actual: str, tolerance: ToleranceSettings) -> str:
+    differs = _differs(field.kind, expected, actual, tolerance)
+    if field.name == "tranDate":
+        # Days of tolerance do not carry a document into another accounting month.
+        return (
+            f"({differs} OR date_trunc('month', {expected}) IS DISTINCT FROM date_trunc('month', {actual}))"
+        )
+    return differs
+
+
+def _header_field(field: MappedField, tables: RecordTables, tolerance: ToleranceSettings) -> str:
+    expected, actual = _header_values(field)
     kind = _SPECIAL_KINDS.get(field.name, "changed")
-    amount = "abs(coalesce(p.expected_total, 0))" if kind == "wrong_customer" else "0"
+    amount, delta = "0", "0"
+    if kind == "wrong_customer":
+        amount = "abs(p.expected_total)"
+    elif field.name == "currency":
+        # All of it is absent from the right currency's total; `_other_currency` says in which one it is.
+        amount, delta = "abs(p.expected_total)", "p.counted"
     shown = [_shown(field, value) for value in (expected, actual)]
     return _insert(
         f"""p.external_id, p.internal_id, p.number, p.name, {literal(kind)}, NULL, {literal(field.name)},
-        {shown[0]}, {shown[1]}, {amount}, 0, p.currency, {literal(field.owner)},
+        {shown[0]}, {shown[1]}, {amount}, {delta}, p.currency, {literal(field.owner)},
         {literal(field.name)} || ' should be ' || coalesce({shown[0]}, 'empty') || '; NetSuite has '
         || coalesce({shown[1]}, 'nothing') || '.'""",
-        f"FROM pairs p WHERE p.problem IS NULL AND {_differs(field.kind, expected, actual, tolerance)}",
+        f"FROM pairs p WHERE p.problem IS NULL AND {_header_differs(field, expected, actual, tolerance)}",
+        tables.record,
+    )
+
+
+def _other_currency(field: MappedField, tables: RecordTables) -> str:
+    """The other half of a document in another currency than billed: NetSuite counts it there."""
+    return _insert(
+        f"""external_id, internal_id, number, name, 'changed', NULL, 'currency', NULL,
+        {_money("actual_total", "a.currency")}, abs(actual_total), -counted, a.currency, {literal(field.owner)},
+        'NetSuite counts it among its ' || a.currency || ': ' || {_money("actual_total", "a.currency")} || '.'""",
+        "FROM pairs WHERE problem IS NULL AND counted <> 0 AND currency <> a.currency",
         tables.record,
     )
 
@@ -202,7 +257,7 @@ def _wrong_period(tables: RecordTables, period: str) -> str:
     )
 
 
-def _total_residue(tables: RecordTables, tolerance: Decimal) -> str:
+def _total_residue(tables: RecordTables, tolerance: ToleranceSettings) -> str:
     """What the lines do not explain of a document's total: tax, a discount, or NetSuite's own calculation."""
     return _insert(
         f"""p.external_id, p.internal_id, p.number, p.name, 'total', NULL, 'total',
@@ -215,7 +270,7 @@ def _total_residue(tables: RecordTables, tolerance: Decimal) -> str:
             SELECT external_id, sum(delta) AS delta FROM differences_found
             WHERE record = {literal(tables.record)} AND line IS NOT NULL GROUP BY external_id) d USING (external_id)
         WHERE p.problem IS NULL
-          AND abs(p.expected_total - p.actual_total - coalesce(d.delta, 0)) > {tolerance:f}""",
+          AND abs(p.expected_total - p.actual_total - coalesce(d.delta, 0)) > {tolerance.amount:f}""",
         tables.record,
     )
 
@@ -224,7 +279,11 @@ def _total_residue(tables: RecordTables, tolerance: Decimal) -> str:
 
 
 def _diff_lines(
-    warehouse: TenantWarehouse, mapping: RecordMapping, tables: RecordTables, period: str, tolerance: Decimal
+    warehouse: TenantWarehouse,
+    mapping: RecordMapping,
+    tables: RecordTables,
+    period: str,
+    tolerance: ToleranceSettings,
 ) -> None:
     fields = [field for field in mapping.line_fields if field.suiteql]
     names = ", ".join(quote(field.name) for field in fields)
@@ -248,6 +307,10 @@ def _diff_lines(
             SELECT * FROM {side}_line l ANTI JOIN {other}_line o USING (external_id, content, nth)
             """
         )
+    if not warehouse.value(
+        "SELECT (SELECT count(*) FROM expected_left) + (SELECT count(*) FROM netsuite_left)"
+    ):
+        return
     run("CREATE OR REPLACE TEMP TABLE line_pairs (external_id VARCHAR, e_line INTEGER, a_line INTEGER)")
     for alike in _pairings(fields):
         run(_pair_lines(alike))
@@ -280,7 +343,7 @@ def _pair_lines(alike: Sequence[str]) -> str:
           ON e.external_id = a.external_id AND e.nth = a.nth{agree}"""
 
 
-def _line_field(field: MappedField, tables: RecordTables, tolerance: Decimal) -> str:
+def _line_field(field: MappedField, tables: RecordTables, tolerance: ToleranceSettings) -> str:
     column = quote(field.name)
     expected, actual = f"e.{column}", f"a.{column}"
     shown = [_shown(field, value) for value in (expected, actual)]
@@ -328,12 +391,14 @@ def _canonical(field: MappedField) -> str:
     return f"nullif(trim({column}), '')" if field.kind in ("text", "reference", "enum") else column
 
 
-def _differs(kind: str, expected: str, actual: str, tolerance: Decimal) -> str:
-    if kind == "amount":
-        return (
-            f"({expected} IS DISTINCT FROM {actual}"
-            f" AND (abs({expected} - {actual}) <= {tolerance:f}) IS NOT TRUE)"
-        )
+def _differs(kind: str, expected: str, actual: str, tolerance: ToleranceSettings) -> str:
+    """SQL that holds where two values differ by more than is tolerated; a tolerance includes its bound."""
+    within = {
+        "amount": f"abs({expected} - {actual}) <= {tolerance.amount:f}",
+        "date": f"abs(date_diff('day', {expected}, {actual})) <= {tolerance.days}",
+    }
+    if kind in within:
+        return f"({expected} IS DISTINCT FROM {actual} AND ({within[kind]}) IS NOT TRUE)"
     if kind in ("text", "reference", "enum"):
         return f"nullif(trim({expected}), '') IS DISTINCT FROM nullif(trim({actual}), '')"
     return f"{expected} IS DISTINCT FROM {actual}"

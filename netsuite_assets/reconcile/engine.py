@@ -90,7 +90,7 @@ def _find(
             warehouse,
             record,
             period,
-            tolerance=tenant.reconcile.tolerance.amount,
+            tolerance=tenant.reconcile.tolerance,
             number_field=record.number_field,
         )
 
