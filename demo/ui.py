@@ -50,19 +50,30 @@ def _add_partitions() -> None:
 
 
 def _serve(port: int) -> int:
-    command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    # In a session of its own, so that Ctrl-C reaches this process alone and it ends both in order.
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(ROOT / "workspace.yaml")]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    running: list[subprocess.Popen[bytes]] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        process.terminate()
+        for process in running:
+            process.terminate()
 
+    # Handled before Dagster starts: a signal that this process ignored (a background job of a shell ignores Ctrl-C)
+    # would be ignored by Dagster, too, which then could not be stopped.
     former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        # In a session of its own, so that Ctrl-C reaches this process alone and it ends both in order.
+        process = subprocess.Popen(
+            command, start_new_session=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+        )
+        running.append(process)
         return process.wait()
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-        if process.poll() is None:
+        for process in running:
             process.terminate()
-            process.wait(STOP_SECONDS)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)

@@ -34,7 +34,10 @@ class RunResult:
 
 
 def local_instance(home: Path) -> dg.DagsterInstance:
-    """The Dagster instance whose `dagster.yaml` is in `home`, the one that `dagster dev` started there uses."""
+    """The Dagster instance that `dagster.yaml` in `home` describes; its state is in `.dagster` where this process runs.
+
+    It is the one that `dagster dev` uses when it is started in the same folder.
+    """
     os.environ["DAGSTER_HOME"] = str(home.resolve())
     return dg.DagsterInstance.get()
 

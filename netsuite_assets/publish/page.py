@@ -149,7 +149,7 @@ def _verdict(summary: TenantSummary) -> RenderableType:
     if summary.agrees:
         shown = moneys({name: totals.netsuite_now for name, totals in summary.totals.items()})
         return Text(
-            f"\nNetSuite holds what billing billed, to the cent, but for what is held back: {shown}",
+            f"\nNetSuite holds what billing billed, to the cent, but for what is held back: {shown} (invoices less credit memos)",
             style="green",
         )
     differing = {

@@ -82,23 +82,23 @@ def totals_table(totals: "pd.DataFrame") -> str:
     """Billed beside NetSuite, by record and currency, as Markdown."""
     from netsuite_assets import frames
 
+    def side(documents: int, total: Decimal) -> str:
+        return f"{documents:,} · {money(total, None)}" if documents else "–"
+
     return markdown(
-        ["Record", "Currency", ">Billed", ">Total", ">Held back", ">NetSuite had", ">Total", ">Difference", ">Unexplained"],
+        ["Record", ">Billed", ">Held back", ">NetSuite has", ">Difference", ">Unexplained"],
         [
             [
-                row["record"],
-                row["currency"],
-                row["billed_documents"],
-                money(row["billed_total"], None),
-                money(row["held_back_total"], None),
-                row["netsuite_documents"],
-                money(row["netsuite_total"], None),
+                f"{row['record']}, {row['currency']}",
+                side(row["billed_documents"], row["billed_total"]),
+                side(row["held_back_documents"], row["held_back_total"]),
+                side(row["netsuite_documents"], row["netsuite_total"]),
                 money(row["difference"], None),
                 money(row["unexplained"], None),
             ]
             for row in frames.records(totals)
         ],
-    )  # fmt: skip
+    )
 
 
 def kinds_table(differences: "pd.DataFrame") -> str:
@@ -108,8 +108,8 @@ def kinds_table(differences: "pd.DataFrame") -> str:
 
     counted = Counter((row["record"], row["kind"]) for row in frames.records(differences))
     return markdown(
-        ["Record", "What differs", ">How many"],
-        [[record, DIFFERENCE_KINDS[kind], size] for (record, kind), size in sorted(counted.items())],
+        ["Record", ">How many", "What differs"],
+        [[record, size, DIFFERENCE_KINDS[kind]] for (record, kind), size in sorted(counted.items())],
     )
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pandas as pd
 
 from netsuite_assets import frames
+from netsuite_assets.extract.netsuite import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile import differences
-from netsuite_assets.tables import TABLES
+from netsuite_assets.tables import COLUMN_TYPES, TABLES
 from resources.tenants import Tenant
-from resources.warehouse import TenantWarehouse, literal
+from resources.warehouse import IncompleteSlice, TenantWarehouse, literal
 
 #: Asks billing which of these source ids it holds in any month: id to the date of issue.
 Locate = Callable[[str, Sequence[str]], Mapping[str, date]]
@@ -56,9 +57,10 @@ def reconcile(
 ) -> Reconciliation:
     """Compare expected with actual for every mapped record type and write what was found.
 
-    Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete; nothing is written then.
+    Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete, or landed before the mapping
+    named one of the fields; nothing is written then.
     """
-    warehouse.require_slices(required_slices(mapping, period))
+    _require(warehouse, mapping, period)
     _find(warehouse, tenant, mapping, period, locate)
     found = _difference_rows(warehouse, period)
     totals = _totals(warehouse, mapping, period)
@@ -74,9 +76,30 @@ def remaining(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
 ) -> pd.DataFrame:
     """The differences of the slices as they are now, without replacing what the last reconciliation recorded."""
-    warehouse.require_slices(required_slices(mapping, period))
+    _require(warehouse, mapping, period)
     _find(warehouse, tenant, mapping, period, locate)
     return _difference_rows(warehouse, period)
+
+
+def _require(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:
+    """Refuse to compare what is not there completely, with every field that the mapping names now."""
+    warehouse.require_slices(required_slices(mapping, period))
+    behind = []
+    for record, rules in mapping.records.items():
+        tables = TABLES[record]
+        for name, fields in ((tables.name, rules.fields), (tables.lines, rules.line_fields)):
+            needed = {field.name: COLUMN_TYPES[field.kind] for field in comparable(fields)}
+            for table in (f"expected.{name}", f"netsuite.{name}"):
+                present = warehouse.columns(table) if needed else {}
+                lacking = [column for column, kind in needed.items() if present.get(column) != kind]
+                if lacking:
+                    behind.append(f"{table} ({', '.join(lacking)})")
+    if behind:
+        raise IncompleteSlice(
+            f"{warehouse.tenant}: not compared, because the mapping has changed since these slices landed, which"
+            f" lack fields that it names now: {'; '.join(behind)}. Materialize expected_records and the NetSuite"
+            " assets of this month again."
+        )
 
 
 def _find(
