@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,6 @@ class TenantWarehouse:
 
     tenant: str
     connection: duckdb.DuckDBPyConnection
-    _tables: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     def sql(self, query: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; DECIMAL comes as `Decimal`, DATE as `date`."""
@@ -130,21 +129,24 @@ class TenantWarehouse:
     def ensure_table(self, table: str, columns: Mapping[str, str]) -> None:
         """Create `schema.name`, or bring an existing one to these columns.
 
-        A new column is added and is NULL in slices landed before; a retyped one is made anew; one that the
-        mapping no longer names is dropped.
+        A new column is added, a retyped one is made anew, and one that the mapping no longer names is dropped.
+        Slices that landed before a column did no longer count as landed: it would be empty in all their rows.
         """
         schema, name = table.split(".")
         target = f"{quote(schema)}.{quote(name)}"
         present = self.columns(table)
-        if not present:
+        kept = {column for column, kind in present.items() if columns.get(column) == kind}
+        if present and len(kept) < len(columns) and schema in SCHEMAS:
+            self.connection.execute("DELETE FROM meta.slices WHERE table_name = ?", [table])
+        if not kept:
             body = ", ".join(f"{quote(column)} {kind}" for column, kind in columns.items())
-            self.connection.execute(f"CREATE TABLE {target} ({body})")
+            self.connection.execute(f"CREATE OR REPLACE TABLE {target} ({body})")
             return
-        for column, kind in present.items():
-            if columns.get(column) != kind:
+        for column in present:
+            if column not in kept:
                 self.connection.execute(f"ALTER TABLE {target} DROP COLUMN {quote(column)}")
         for column, kind in columns.items():
-            if present.get(column) != kind:
+            if column not in kept:
                 self.connection.execute(f"ALTER TABLE {target} ADD COLUMN {quote(column)} {kind}")
 
     def replace_slice(
@@ -160,8 +162,9 @@ class TenantWarehouse:
     ) -> Slice:
         """Replace one slice in one transaction and record its proof.
 
-        `rows` are Arrow batches, or SQL over this warehouse that gives them. `period` None replaces the whole table. Raises `IncompleteSlice`, leaving the old slice in place, when
-        the rows landed are not exactly `expected_rows` with distinct keys.
+        `rows` are Arrow batches, or SQL over this warehouse that gives them. `period` None replaces the whole
+        table. Raises `IncompleteSlice`, leaving the old slice in place, when the rows landed are not exactly
+        `expected_rows` with distinct keys.
         """
         with self.transaction():
             incoming = rows if isinstance(rows, str) else "SELECT * FROM incoming"

@@ -442,6 +442,18 @@ def test_a_slice_that_never_landed_is_not_compared(october: Month, table: str) -
     assert frames.read(october.held, frames.DIFFERENCES, "2026-10").empty
 
 
+def test_slices_that_lack_a_field_of_the_mapping_are_not_compared(october: Month) -> None:
+    """Compared all the same, the field would seem to differ in every document."""
+    october.sql("ALTER TABLE netsuite.invoices DROP COLUMN custbody_subscription_ref")
+    october.sql("ALTER TABLE expected.credit_memo_lines ALTER custcol_service_end TYPE VARCHAR")
+    with pytest.raises(IncompleteSlice) as refused:
+        _reconcile_without_landing(october)
+    assert (
+        "netsuite.invoices (custbody_subscription_ref); expected.credit_memo_lines (custcol_service_end)"
+        in str(refused.value)
+    )
+
+
 def test_another_months_slices_do_not_count(october: Month) -> None:
     october.period = "2026-11"
     with pytest.raises(IncompleteSlice, match=r"billing\.invoices \(2026-11\)"):
