@@ -25,7 +25,7 @@ _TEXT = st.one_of(
         min_size=1,
         max_size=8,
     ),
-).filter(lambda text: text.strip() != "")
+).filter(lambda text: text.strip() != "" and "${" not in text)
 _KEY = _TEXT.filter(lambda key: "." not in key)
 
 _SETTINGS = settings(
