@@ -10,6 +10,7 @@ outcome is looked up before anything else happens; nothing is ever sent twice on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ Clock = Callable[[], datetime]
 #: Told after each operation: how many are done, of how many.
 Progress = Callable[[int, int], None]
 
+_LOG = logging.getLogger(__name__)
 _CARRIED = (
     "period",
     "plan_id",
@@ -238,6 +240,36 @@ class _Run:
         async with asyncio.TaskGroup() as group:
             for row, request, intent in zip(rows, requests, intents, strict=True):
                 group.create_task(self._send(row, request, intent))
+        await self._look_again(rows, intents)
+
+    async def _look_again(self, rows: Sequence[dict[str, Any]], intents: Sequence[Intent]) -> None:
+        """Adopt at once the creations and removals in doubt that turn out to have happened.
+
+        One that does not show stays in doubt, because it may still arrive; so does an update, whose effect only the
+        reading back can tell.
+        """
+        doubtful = [
+            (row, intent)
+            for row, intent in zip(rows, intents, strict=True)
+            if self._outcomes[row["operation_key"]]["state"] == "in_doubt" and row["action"] != "update"
+        ]
+        if not doubtful:
+            return
+        wanted = [(row["record"], row["action"], _target(row)) for row, _ in doubtful]
+        try:
+            found = await _look_up(self._netsuite, wanted, confirm=True)
+        except NetSuiteError as error:
+            _LOG.warning("What is in doubt could not be looked up now; the next run does: %s", error)
+            return
+        for row, intent in doubtful:
+            there = found[row["record"]].get(_target(row))
+            if (there is None) == (row["action"] == "delete"):
+                internal_id = there.internal_id if there else None
+                detail = "the answer was lost; NetSuite shows that it happened"
+                self._ledger.record(
+                    [Event(intent.id, "adopted", internal_id=internal_id, detail=detail)], self._clock()
+                )
+                self._end(row, "adopted", detail, None, internal_id)
 
     async def _send(self, row: dict[str, Any], request: WriteRequest, intent: Intent) -> None:
         try:

@@ -9,7 +9,7 @@ An answer of NetSuite's is not yet the record: a write counts when the record, r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -113,6 +113,12 @@ def _checked(
     present = _present(warehouse, period)
     checked = []
     for row in frames.records(outcomes):
+        if row["state"] == "in_doubt" and _shows(row, differing, present):
+            row |= {
+                "state": "adopted",
+                "detail": "the answer was lost; NetSuite holds it as intended",
+                "next_step": None,
+            }
         if row["state"] in _WRITTEN:
             if row["action"] == "delete":
                 still = (row["record"], row["internal_id"]) in present
@@ -124,6 +130,17 @@ def _checked(
                 row["detail"] = " ".join(reasons) if reasons else row["detail"]
         checked.append(row)
     return checked
+
+
+def _shows(
+    row: Mapping[str, Any],
+    differing: Mapping[tuple[str, str], Sequence[str]],
+    present: Collection[tuple[str, str]],
+) -> bool:
+    """Whether NetSuite shows what an operation in doubt intended."""
+    if row["action"] == "delete":
+        return (row["record"], row["internal_id"]) not in present
+    return (row["record"], row["external_id"]) not in differing
 
 
 def _missing(checked: Sequence[dict[str, Any]]) -> bool:
@@ -142,20 +159,26 @@ def _present(warehouse: TenantWarehouse, period: str) -> set[tuple[str, str]]:
 
 def _tell(ledger: Ledger, tenant: str, period: str, checked: Sequence[dict[str, Any]], now: datetime) -> None:
     """Add to the ledger what the read-back showed of each written intent."""
-    latest: dict[tuple[str, str], int] = {
-        (intent["plan_id"], intent["operation_key"]): intent["id"]
-        for intent in ledger.history(tenant, period)
+    intents = {
+        (intent["plan_id"], intent["operation_key"]): intent for intent in ledger.history(tenant, period)
     }
+    told = [
+        (intents[row["plan_id"], row["operation_key"]], row) for row in checked if row["verified"] is not None
+    ]
+    # What was in doubt until now is settled by having been read back.
+    settled = [
+        Event(intent["id"], "adopted", detail=row["detail"]) for intent, row in told if intent["is_open"]
+    ]
+    ledger.record(settled, now)
     ledger.record(
         [
             Event(
-                latest[row["plan_id"], row["operation_key"]],
+                intent["id"],
                 "verified" if row["verified"] else "mismatch",
                 internal_id=row["internal_id"],
                 detail=None if row["verified"] else row["detail"],
             )
-            for row in checked
-            if row["verified"] is not None
+            for intent, row in told
         ],
         now,
     )
