@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from demo.billing_tables import LAYOUTS, Layout
 from demo.documents import Billing
-from resources.billing.sql import normalise_url
+from resources.billing.connect import normalise_url
 
 _MARKER = sa.Table(
     "demo_fill",

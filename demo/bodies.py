@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from demo.defects import Booking, customer_eid
 from demo.documents import Customer, Document, Line
+from demo.planted import Booking, customer_eid
 
 Body = dict[str, Any]
 

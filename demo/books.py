@@ -17,9 +17,10 @@ from pathlib import Path
 from random import Random
 
 from demo.bodies import BODIES, Body, Names, UnknownName
-from demo.defects import DEFECTS, Booking, Books, Planted, customer_eid, plant
+from demo.defects import plant
 from demo.documents import Billing
 from demo.netsuite_account import Account, BooksError, Login
+from demo.planted import DEFECTS, Booking, Books, Planted, customer_eid
 
 #: Called with how many records are written and how many there will be.
 Progress = Callable[[int, int], None]

@@ -21,11 +21,11 @@ import yaml
 from demo import usage
 from demo.billing_database import Filled, fill
 from demo.books import fill_books, make_books
-from demo.defects import Planted
 from demo.documents import Billing
 from demo.invoice_file import read_invoice_file
 from demo.keys import KeyFiles, ensure_keys
 from demo.netsuite_account import Login
+from demo.planted import Planted
 from demo.sandbox_process import Certificate, Sandbox, running_sandbox
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,7 +1,7 @@
 """A billing platform that is a relational database, read through SQLAlchemy.
 
-Here: the connection, the queries of a slice, and the stream of rows into canonical Arrow batches.
-Not here: which real table stands for which canonical one (`tables.py`), nor the conversion of a value (`values.py`).
+Here: the queries of a slice, and the stream of its rows. Not here: which real table stands for which canonical one
+(`tables.py`), the connection (`connect.py`), nor how rows become batches (`rows.py`) and values exact (`values.py`).
 
 One `SqlBilling` is one consistent view of the database: all that is counted and read between the first question and
 `close` comes from one read-only transaction. Rows are streamed; no slice is ever held whole in memory.
@@ -9,27 +9,22 @@ One `SqlBilling` is one consistent view of the database: all that is counted and
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
-from functools import partial
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
-from resources.billing.canonical import CanonicalTable
+from resources.billing.connect import normalise_url, read_only_engine, shown, without_password
 from resources.billing.errors import BillingError
+from resources.billing.rows import RowShape, words
 from resources.billing.tables import FoundTable, SqlSettings, find_table, unknown_names
-from resources.billing.values import ValueRefused, converter, metadata_object, to_day, to_metadata
 
 #: Rows of one Arrow batch: some megabytes, whatever the slice's size.
 BATCH_ROWS: Final = 10_000
-CONNECT_SECONDS: Final = 10
 _IDS_AT_ONCE: Final = 500
 
 _ISO_DAY_GLOB: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
@@ -56,7 +51,7 @@ class SqlBilling:
         self._found: dict[str, FoundTable] = {}
 
     def __repr__(self) -> str:
-        return f"SqlBilling({_shown(self._url)})"
+        return f"SqlBilling({shown(self._url)})"
 
     @property
     def provides(self) -> frozenset[str]:
@@ -70,7 +65,7 @@ class SqlBilling:
     def count(self, table: str, start: date, end: date) -> int:
         """The database's own COUNT(*) of the slice; `end` is exclusive."""
         found = self._table(table)
-        with self._asking(f"Counting {_words(table)} in the billing database", found.source.name):
+        with self._asking(f"Counting {words(table)} in the billing database", found.source.name):
             self._refuse_undated(found)
             joined, inside = self._slice(found, start, end)
             return int(
@@ -86,8 +81,8 @@ class SqlBilling:
         names table, column and row.
         """
         found = self._table(table)
-        shape = _RowShape(found, self._zone)
-        with self._asking(f"Reading {_words(table)} from the billing database", found.source.name):
+        shape = RowShape(found, self._zone)
+        with self._asking(f"Reading {words(table)} from the billing database", found.source.name):
             self._refuse_undated(found)
             joined, inside = self._slice(found, start, end)
             statement = (
@@ -108,10 +103,10 @@ class SqlBilling:
     def locate(self, table: str, ids: Sequence[str]) -> dict[str, date]:
         """The day of issue of each of these documents that the database holds, whatever its month; by id."""
         found = self._table(table)
-        shape = _RowShape(found, self._zone)
+        shape = RowShape(found, self._zone)
         dated = str(found.canonical.period_column)
         located: dict[str, date] = {}
-        with self._asking(f"Looking {_words(table)} up in the billing database", found.source.name):
+        with self._asking(f"Looking {words(table)} up in the billing database", found.source.name):
             for start in range(0, len(ids), _IDS_AT_ONCE):
                 wanted = sa.cast(found.column("id"), sa.Text).in_(ids[start : start + _IDS_AT_ONCE])
                 statement = (
@@ -137,7 +132,7 @@ class SqlBilling:
 
     def _connect(self) -> sa.Connection:
         if self._connection is None:
-            self._engine = _read_only_engine(self._url, self._zone)
+            self._engine = read_only_engine(self._url, self._zone)
             self._connection = self._engine.connect()
             if self._url.get_backend_name() == "sqlite":
                 self._connection.exec_driver_sql("PRAGMA schema_version")  # reads the file's header
@@ -152,25 +147,20 @@ class SqlBilling:
             yield
         except sa.exc.DBAPIError as error:
             self.close()
-            words = self._without_password(str(error.orig).strip())
+            said = without_password(str(error.orig).strip(), self._url)
             if opened and not error.connection_invalidated:
                 raise BillingError(
                     attempted,
-                    f"the database refused the query: {words}",
+                    f"the database refused the query: {said}",
                     "Compare the table with the names in the tenant's YAML (billing.tables).",
                     table=table,
                 ) from None
             raise BillingError(
                 attempted,
-                f"the database {_shown(self._url)} cannot be read: {words}",
+                f"the database {shown(self._url)} cannot be read: {said}",
                 "Check that it runs, that its address and password are right, and that this machine may reach it.",
                 table=table,
             ) from None
-
-    def _without_password(self, words: str) -> str:
-        for secret in (self._url.password, *_texts(self._url.query.get("password"))):
-            words = words.replace(str(secret), "***") if secret else words
-        return words
 
     def _table(self, name: str) -> FoundTable:
         if name not in self._found:
@@ -221,7 +211,7 @@ class SqlBilling:
             day = sa.func.substr(column, 1, 10)
             return [day >= start.isoformat(), day < end.isoformat()]
         raise BillingError(
-            f"Choosing the {_words(found.canonical.name)} of a period",
+            f"Choosing the {words(found.canonical.name)} of a period",
             f"the column '{column.name}' of '{found.source.name}' has the type {kind}, which is not a date.",
             "Name a column of dates, timestamps or ISO text in "
             f"billing.tables.{found.canonical.name}.columns.{found.canonical.period_column} of the tenant's YAML.",
@@ -244,7 +234,7 @@ class SqlBilling:
             undated = column.is_(None)
         else:
             return
-        shape = _RowShape(found, self._zone)
+        shape = RowShape(found, self._zone)
         statement = (
             sa.select(*shape.selected)
             .where(undated, *_chosen(found))
@@ -257,7 +247,7 @@ class SqlBilling:
             raise shape.error(row, name, value, "does not say in which month the row belongs")
 
     def _refuse_outside(
-        self, found: FoundTable, shape: _RowShape, batch: pa.RecordBatch, start: date, end: date
+        self, found: FoundTable, shape: RowShape, batch: pa.RecordBatch, start: date, end: date
     ) -> None:
         """Text timestamps with an offset are chosen by their first ten characters, which may be another day."""
         name = found.canonical.period_column
@@ -267,7 +257,7 @@ class SqlBilling:
             if not start <= day < end:
                 row = [batch.column(column)[position].as_py() for column in found.canonical.key]
                 raise BillingError(
-                    f"Reading {_words(found.canonical.name)} from the billing database",
+                    f"Reading {words(found.canonical.name)} from the billing database",
                     f"{shape.named(row)}: the text timestamp in '{found.columns[name]}' of '{found.source.name}' "
                     f"falls on {day} in {self._zone.key}, outside of the month that its first ten characters say.",
                     "Make the column a timestamp with time zone, or read a view that does.",
@@ -284,195 +274,6 @@ class SqlBilling:
 
     def _is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
-
-
-class _RowShape:
-    """How the selected columns of one table become a canonical batch, and how one of its rows is named."""
-
-    def __init__(self, found: FoundTable, zone: ZoneInfo) -> None:
-        self._found = found
-        self._names = list(found.columns)
-        real = [found.column(name) for name in self._names]
-        self.selected: list[sa.ColumnElement[Any]] = [
-            sa.cast(column, sa.Text) if isinstance(found.kinds[column.name], sa.JSON) else column
-            for column in [*real, *(found.source.c[name] for name in found.metadata)]
-        ]
-        schema = found.canonical.schema
-        self._converters = {
-            name: to_metadata if name == "metadata" else converter(schema.field(name).type, zone)
-            for name in self._names
-        }
-
-    def position(self, name: str) -> int:
-        return self._names.index(name)
-
-    def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-        columns = list(zip(*rows, strict=True))
-        arrays = []
-        for field in self._found.canonical.schema:
-            try:
-                if field.name in self._converters:
-                    convert = self._converters[field.name]
-                    values = columns[self.position(field.name)]
-                    array = pa.array(
-                        [None if value is None else convert(value) for value in values], field.type
-                    )
-                elif field.name == "metadata" and self._found.metadata:
-                    listed = columns[len(self._names) :]
-                    array = pa.array(
-                        [
-                            metadata_object(dict(zip(self._found.metadata, values, strict=True)))
-                            for values in zip(*listed, strict=True)
-                        ],
-                        field.type,
-                    )
-                else:
-                    array = pa.nulls(len(rows), field.type)
-            except (ValueRefused, pa.ArrowInvalid, OverflowError):
-                raise self._first_refusal(rows, field) from None
-            if array.null_count and not field.nullable:
-                raise self._first_refusal(rows, field)
-            arrays.append(array)
-        return pa.RecordBatch.from_arrays(arrays, schema=self._found.canonical.schema)
-
-    def _first_refusal(self, rows: Sequence[Sequence[Any]], field: pa.Field) -> BillingError:
-        """The error of the first row whose value of `field` cannot be taken."""
-        for row in rows:
-            if field.name not in self._converters:
-                for name, value in zip(self._found.metadata, row[len(self._names) :], strict=True):
-                    try:
-                        metadata_object({name: value})
-                    except ValueRefused as refused:
-                        return self.error(row, name, value, str(refused), real=name)
-                continue
-            value = row[self.position(field.name)]
-            try:
-                converted = None if value is None else self._converters[field.name](value)
-                pa.array([converted], field.type)
-            except ValueRefused as refused:
-                return self.error(row, field.name, value, str(refused))
-            except (pa.ArrowInvalid, OverflowError):
-                return self.error(row, field.name, value, _does_not_fit(field.type))
-            if converted is None and not field.nullable:
-                return self.error(row, field.name, value, "is empty, but every row must have it")
-        raise AssertionError(f"no row of the batch explains why '{field.name}' was refused")
-
-    def error(
-        self, row: Sequence[Any], name: str, value: object, why: str, *, real: str | None = None
-    ) -> BillingError:
-        theirs = real or self._found.columns[name]
-        table = self._found.source.name
-        where = self.named([row[self.position(key)] for key in self._found.canonical.key], self._number(row))
-        return BillingError(
-            f"Reading {_words(self._found.canonical.name)} from the billing database",
-            f"{where}: the value {'NULL' if value is None else repr(value)} in '{theirs}' of '{table}' {why}.",
-            "Mend the row there, or name another column in "
-            f"billing.tables.{self._found.canonical.name} of the tenant's YAML.",
-            table=table,
-            column=theirs,
-            row=where,
-        )
-
-    def named(self, key: Sequence[Any], number: str | None = None) -> str:
-        parts = [f"{name} {value}" for name, value in zip(self._found.canonical.key, key, strict=True)]
-        return f"{_one(self._found.canonical)} {number + ' ' if number else ''}({', '.join(parts)})"
-
-    def _number(self, row: Sequence[Any]) -> str | None:
-        for name in ("number", "name"):
-            if name in self._converters and (value := row[self.position(name)]) is not None:
-                return str(value)
-        return None
-
-    def refuse_repeated_keys(
-        self, batch: pa.RecordBatch, last: tuple[str, ...] | None
-    ) -> tuple[str, ...] | None:
-        """Rows come in order of the key, so a key that occurs twice stands beside itself; returns the last one."""
-        columns = [batch.column(name).to_pylist() for name in self._found.canonical.key]
-        for key in zip(*columns, strict=True):
-            if key == last:
-                raise BillingError(
-                    f"Reading {_words(self._found.canonical.name)} from the billing database",
-                    f"{self.named(key)} occurs more than once in '{self._found.source.name}'.",
-                    "Name the column that is unique, or a view with one row each, in "
-                    f"billing.tables.{self._found.canonical.name} of the tenant's YAML.",
-                    table=self._found.source.name,
-                    row=self.named(key),
-                )
-            last = key
-        return last
-
-
-def normalise_url(url: str | sa.URL) -> sa.URL:
-    """The URL with the driver that we ship: psycopg2 for a PostgreSQL URL that names none."""
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise BillingError(
-            "Opening the billing database",
-            "its URL cannot be understood (it is not repeated here, since it may hold a password).",
-            "Write it as sqlite:///path/to/file.sqlite or postgresql://user:password@host:5432/name.",
-            yaml_key="billing.url",
-        ) from None
-    if parsed.drivername in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg2")
-    return parsed
-
-
-def _shown(url: sa.URL) -> str:
-    """The URL without its password, which may also stand among its options."""
-    return url.set(query={}).render_as_string(hide_password=True)
-
-
-def _texts(option: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return (option,) if isinstance(option, str) else option or ()
-
-
-def _read_only_engine(url: sa.URL, zone: ZoneInfo) -> sa.Engine:
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        path = Path(url.database or "")
-        if not url.database or not path.is_file():
-            raise BillingError(
-                "Opening the billing database",
-                f"there is no SQLite file '{path.absolute() if url.database else ''}'.",
-                "Correct billing.url of the tenant, or make the file first.",
-                yaml_key="billing.url",
-            )
-        return sa.create_engine("sqlite://", creator=partial(_open_sqlite, path, zone), poolclass=NullPool)
-    try:
-        if backend == "postgresql":
-            return sa.create_engine(
-                url,
-                poolclass=NullPool,
-                connect_args={"connect_timeout": CONNECT_SECONDS},
-                isolation_level="REPEATABLE READ",
-                execution_options={"postgresql_readonly": True},
-            )
-        return sa.create_engine(url, poolclass=NullPool)
-    except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
-        raise BillingError(
-            "Opening the billing database",
-            f"there is no driver for {url.drivername}: {error}.",
-            "Install the driver (for PostgreSQL: pip install 'netsuite-billing-reconciliation[postgres]').",
-            yaml_key="billing.url",
-        ) from None
-
-
-def _open_sqlite(path: Path, zone: ZoneInfo) -> sqlite3.Connection:
-    # Autocommit of the driver is off: the transaction is begun by hand, so that it covers every read.
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-    )
-
-    def day_text(value: object) -> str | None:
-        try:
-            day = to_day(value, zone)
-        except ValueRefused:
-            return None
-        return day.isoformat() if day else None
-
-    connection.create_function("billing_day", 1, day_text, deterministic=True)
-    return connection
 
 
 def _sqlite_day(column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
@@ -496,17 +297,3 @@ def _shifted(day: date, days: int) -> date:
         return day + timedelta(days=days)
     except OverflowError:
         return day
-
-
-def _does_not_fit(kind: pa.DataType) -> str:
-    if pa.types.is_decimal(kind):
-        return f"does not fit: at most {kind.precision - kind.scale} digits before the point and {kind.scale} after it"
-    return f"does not fit the type {kind}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _one(table: CanonicalTable) -> str:
-    return _words(table.name).removesuffix("s")

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from resources.billing.sql import SqlBilling, normalise_url
+from resources.billing.connect import normalise_url
+from resources.billing.sql import SqlBilling
 from resources.billing.tables import Table
 
 NEW_YORK = ZoneInfo("America/New_York")

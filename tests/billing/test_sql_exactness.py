@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resources.billing import BillingError
-from resources.billing.sql import normalise_url
+from resources.billing.connect import normalise_url
 from resources.billing.tables import Table
 
 quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

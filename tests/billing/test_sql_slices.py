@@ -19,7 +19,7 @@ from demo import usage
 from demo.billing_database import fill
 from demo.documents import Billing
 from resources.billing.canonical import TABLES
-from resources.billing.sql import normalise_url
+from resources.billing.connect import normalise_url
 from resources.billing.tables import Table
 
 TENANTS = {"acme": (ACME, usage.acme(Random(1))), "globex": (GLOBEX, usage.globex(Random(1)))}
@@ -313,3 +313,13 @@ def test_a_table_may_be_in_another_schema(new_database: Any) -> None:
     run(url, "CREATE SCHEMA ar", CREATE.replace("invoices", "ar.invoices"))
     run(url, insert(id="1").replace("invoices", "ar.invoices"))
     assert [row["id"] for row in rows(url, settings=Settings({"invoices": Table("ar.invoices")}))] == ["1"]
+
+
+def test_documents_are_located_by_id_in_whatever_month_they_are(any_database: str) -> None:
+    billing = TENANTS["globex"][1]
+    fill(any_database, "globex", billing)
+    located = source(any_database, GLOBEX)
+    wanted = {bill.id: bill.issued_on for bill in billing.invoices}
+    assert located.locate("invoices", [*wanted, "no such bill"]) == wanted
+    assert located.locate("invoices", []) == {}
+    located.close()

@@ -16,10 +16,10 @@ import pytest
 
 from demo import usage
 from demo.books import fill_books, make_books
-from demo.defects import Booking, Books, customer_eid
 from demo.invoice_file import read_invoice_file
 from demo.keys import ensure_keys
 from demo.netsuite_account import Account, BooksError, Login
+from demo.planted import Booking, Books, customer_eid
 
 REAL = Path("/work/shared/data/online-retail-2010-12.csv")
 GLOBEX = usage.globex(Random(11))

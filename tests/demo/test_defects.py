@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from demo import usage
 from demo.books import make_books
-from demo.defects import DEFECTS, Books, Record, customer_eid, document_eid, plant
+from demo.defects import plant
 from demo.documents import Billing, Document
 from demo.invoice_file import read_invoice_file
+from demo.planted import DEFECTS, Books, Record, customer_eid, document_eid
 
 REAL = Path("/work/shared/data/online-retail-2010-12.csv")
 MONTH = {"acme": "2026-10", "globex": "2026-10", "retail": "2010-12"}
