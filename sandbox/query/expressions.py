@@ -137,6 +137,8 @@ class Expressions:
 
     def _beside(self, value: Value, other: Value) -> str:
         if other.kind == "date":
+            if value.numeric:
+                raise unsupported()
             if value.literal is not None:
                 return quoted(self._account_date(value.literal))
             if value.kind in ("text", "any"):
