@@ -126,7 +126,12 @@ def test_where_narrows_the_rows(asked: Asks, working_file: TenantWarehouse) -> N
 
 def test_or_in_where_cannot_reach_other_months(asked: Asks, working_file: TenantWarehouse) -> None:
     working_file.connection.execute("UPDATE billing.invoices SET number = NULL")
-    assert asked("number: {not_null: {where: \"currency = 'EUR' OR currency = 'USD'\"}}").failing == 2
+    assert asked("number: {not_null: {where: \"currency = 'USD' OR currency = 'EUR'\"}}").failing == 2
+
+
+def test_nought_is_not_negative(asked: Asks, working_file: TenantWarehouse) -> None:
+    working_file.connection.execute("UPDATE billing.invoices SET total = 0")
+    assert asked("total: not_negative").passed
 
 
 def test_a_relationship_looks_in_the_same_month_unless_told_otherwise(

@@ -181,6 +181,23 @@ def test_an_asset_has_one_step_for_its_checks(write: Callable[..., Path]) -> Non
     ]
 
 
+def test_a_check_waits_for_the_asset_that_it_compares_with(write: Callable[..., Path]) -> None:
+    compares = """
+      - name: number
+        tests: [relationships: {to: billing.customers, field: id}]
+"""
+    text = (YAML % "false").replace(
+        "  - name: billing.invoice_lines", f"{compares}  - name: billing.invoice_lines"
+    )
+    waits = {
+        spec.name: [dep.asset_key.to_user_string() for dep in spec.additional_deps]
+        for made in build_checks(write(text))
+        for spec in made.check_specs
+    }
+    assert waits["invoices_number_relationships"] == ["billing_customers"]
+    assert waits["invoice_lines_invoice_id_relationships"] == []
+
+
 def test_checks_are_defined_without_heavy_imports_and_without_warnings() -> None:
     code = (
         "import sys, warnings\n"
