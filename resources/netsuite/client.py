@@ -33,7 +33,7 @@ T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
 _SUITEQL_PATH: Final = "/services/rest/query/v1/suiteql"
 _WARNING_HEADERS: Final = ("X-NetSuite-Warning", "X-NetSuite-PropertyValidation")
-_JSON: Final = msgspec.json.Decoder(float_hook=Decimal)
+_RECORD: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _DIGITS: Final = re.compile(r"-?[0-9]+")
 _LARGE_BODY: Final = 64 * 1024
 """Bytes from which a write is given the long time-out: some two hundred lines."""
@@ -45,6 +45,18 @@ _NOTHING_SENT: Final = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+class _Found(msgspec.Struct):
+    items: list[_Identified]
+
+
+_IDENTIFIED: Final = msgspec.json.Decoder(_Identified)
+_FOUND: Final = msgspec.json.Decoder(_Found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +154,8 @@ class NetSuite:
         parts = ["expandSubResources=true"] if expand else []
         if fields:
             parts.append(f"fields={quote(','.join(fields), safe=',')}")
-        return await self._read_json(
-            record_path(record, ref), "&".join(parts), self._attempt(f"Read {name}", name)
+        return await self._read(
+            record_path(record, ref), "&".join(parts), self._attempt(f"Read {name}", name), _RECORD.decode
         )
 
     async def find_by_external_id(self, record: str, external_id: str) -> str | None:
@@ -156,12 +168,13 @@ class NetSuite:
             return await self._find_by_query(record, external_id)
         name = f"{record} {ref}"
         try:
-            found = await self._read_json(
-                record_path(record, ref), "", self._attempt(f"Look up {name}", name), needs=("id",)
-            )
+            return (
+                await self._read(
+                    record_path(record, ref), "", self._attempt(f"Look up {name}", name), _IDENTIFIED.decode
+                )
+            ).id
         except NotFound:
             return None
-        return str(found["id"])
 
     async def _find_by_query(self, record: str, external_id: str) -> str | None:
         """Look an external id up by ``q``, for characters that an ``eid:`` address does not take."""
@@ -172,15 +185,12 @@ class NetSuite:
             )
         condition = f'externalId IS "{external_id}"'
         query = f"q={quote(condition, safe='')}"
-        found = await self._read_json(
-            record_path(record), query, self._attempt(f"Look up {name}", name), needs=("items",)
-        )
+        attempt = self._attempt(f"Look up {name}", name)
         matches = []
-        for item in found["items"]:
+        for item in (await self._read(record_path(record), query, attempt, _FOUND.decode)).items:
             # The operator may ignore case; the record itself tells.
-            content = await self.get(record, str(item["id"]), fields=("externalId",))
-            if content.get("externalId") == external_id:
-                matches.append(str(item["id"]))
+            if (await self.get(record, item.id, fields=("externalId",))).get("externalId") == external_id:
+                matches.append(item.id)
         if len(matches) > 1:
             raise Rejected(
                 Failure(
@@ -305,17 +315,9 @@ class NetSuite:
             loopback=self.hosts.is_loopback,
         )
 
-    async def _read_json(
-        self, path: str, query: str, attempt: Attempt, *, needs: Sequence[str] = ()
-    ) -> dict[str, Any]:
-        """The JSON object at ``path``, which must have the members that ``needs`` names."""
+    async def _read(self, path: str, query: str, attempt: Attempt, decode: Callable[[bytes], T]) -> T:
         return await self._exchange(
-            "GET",
-            self.hosts.url(path, query),
-            None,
-            {},
-            attempt,
-            lambda answer: _json_object(answer.content, needs),
+            "GET", self.hosts.url(path, query), None, {}, attempt, lambda answer: decode(answer.content)
         )
 
     async def _exchange(
@@ -373,13 +375,6 @@ async def _sent(http: httpx.AsyncClient, request: httpx.Request, attempt: Attemp
         raise errors.no_answer(attempt, f"{type(error).__name__}: {error}") from error
     _LOG.debug("%s %s -> %d (%s)", request.method, request.url.path, answer.status_code, attempt.title)
     return Answer(answer.status_code, answer.headers, answer.content)
-
-
-def _json_object(content: bytes, needs: Sequence[str]) -> dict[str, Any]:
-    found = _JSON.decode(content)
-    if not isinstance(found, dict) or any(name not in found for name in needs):
-        raise msgspec.ValidationError("not the object asked for")
-    return found
 
 
 def _written(attempt: Attempt, answer: Answer) -> Answer:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +22,8 @@ from fake_account import (
     invalid_login,
     too_many,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import (
@@ -168,6 +172,14 @@ def test_warnings_come_along() -> None:
         headers=[("location", "/x/1"), ("X-NetSuite-Warning", "a"), ("X-NetSuite-PropertyValidation", "b")],
     )
     assert use(FakeAccount([answer]), lambda ns: ns.send(UPSERT)).warnings == ("a", "b")
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(100, 120.0), (70_000, 900.0)])
+def test_a_write_of_very_many_lines_is_given_more_time(size: int, seconds: float) -> None:
+    account = FakeAccount([done()])
+    use(account, lambda ns: ns.send(upsert_request("invoice", "inv-7", {"memo": "x" * size})))
+    assert account.requests[0].extensions["timeout"]["read"] == seconds
+    assert account.requests[0].extensions["timeout"]["connect"] == 10.0
 
 
 # When it is sent again
@@ -358,3 +370,55 @@ def test_two_records_with_one_external_id_are_a_persons_matter() -> None:
 def test_an_external_id_that_cannot_be_quoted_is_refused() -> None:
     with pytest.raises(ValueError, match="quote"):
         use(FakeAccount([done()]), lambda ns: ns.find_by_external_id("customer", 'A"B'))
+
+
+# Whatever comes
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "items",
+                    "id",
+                    "count",
+                    "hasMore",
+                    "offset",
+                    "totalResults",
+                    "links",
+                    "externalId",
+                    "access_token",
+                    "expires_in",
+                ]
+            ),
+            children,
+            max_size=6,
+        )
+    ),
+    max_leaves=15,
+)
+WORK: list[Callable[[NetSuite], Any]] = [
+    lambda ns: ns.get("invoice", "7"),
+    lambda ns: ns.find_by_external_id("invoice", "inv-7"),
+    lambda ns: ns.find_by_external_id("invoice", "A|B"),
+    lambda ns: ns.suiteql_rows("SELECT id FROM t"),
+    lambda ns: ns.send(UPSERT),
+]
+
+
+@given(
+    content=st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()),
+    status=st.sampled_from([200, 200, 200, 201, 204, 206, 301, 400, 404, 500]),
+    work=st.sampled_from(WORK),
+    at_sign_in=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_answered_the_caller_gets_a_result_or_an_error_of_the_family(
+    content: bytes, status: int, work: Callable[[NetSuite], Any], at_sign_in: bool
+) -> None:
+    odd = httpx.Response(status, content=content, headers={"content-type": "application/json"})
+    account = FakeAccount([odd], tokens=[odd] if at_sign_in else [])
+    with suppress(NetSuiteError):
+        use(account, work, governor=governor(attempts=2))
