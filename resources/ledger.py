@@ -10,6 +10,7 @@ SQLite runs in WAL mode with full synchronisation, so an intent that was committ
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
 EventKind = Literal[
     "intended", "answered", "rejected", "in_doubt", "adopted", "not_found", "verified", "mismatch"
@@ -27,6 +28,13 @@ EventKind = Literal[
 
 #: An intent is open until one of these is its latest event: until then its outcome is not known.
 CLOSING: frozenset[str] = frozenset({"answered", "rejected", "adopted", "not_found"})
+
+#: How long a statement waits for another writer of a SQLite file, and a connection for a server.
+BUSY_SECONDS = 60.0
+CONNECT_SECONDS = 10
+
+#: Names the transaction in which a PostgreSQL ledger's tables are made, so that runs which start together queue.
+_MAKING_TABLES = 7_205_759_403
 
 metadata = sa.MetaData()
 
@@ -215,14 +223,10 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        try:
-            metadata.create_all(self._engine)
-        except OperationalError as error:
-            shown = self._engine.url.render_as_string(hide_password=True)
-            raise LedgerError(
-                f"the ledger at {shown} cannot be opened: {error.orig}. Set RECON_LEDGER to a database that is"
-                " running and that this user may write to."
-            ) from None
+        with self._transaction() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
+            metadata.create_all(connection)
 
     def close(self) -> None:
         """Release the connections."""
@@ -230,13 +234,23 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            yield connection
+        """All or nothing. Raises `LedgerError` when the database cannot be used; the statement is not repeated."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            words = error.orig if isinstance(error, DBAPIError) else error
+            raise LedgerError(
+                f"the ledger at {_shown(self._engine.url)} cannot be used: {' '.join(str(words).split())}."
+                " Set RECON_LEDGER to a database that is running and that this user may write to."
+            ) from None
 
     # Plans and approvals
 
     def record_plan(self, plan: Plan) -> None:
-        """Note that a plan was made. Making the same plan again changes nothing but why it waits."""
+        """Note that a plan was made. The same plan made again becomes the latest, with why it waits now."""
         with self._transaction() as connection:
             known = connection.execute(
                 sa.select(plans.c.plan_id).where(plans.c.plan_id == plan.plan_id)
@@ -247,7 +261,7 @@ class Ledger:
                 connection.execute(
                     plans.update()
                     .where(plans.c.plan_id == plan.plan_id)
-                    .values(held_because=plan.held_because)
+                    .values(made_at=plan.made_at, held_because=plan.held_because)
                 )
 
     def plan(self, plan_id: str) -> Plan | None:
@@ -272,13 +286,7 @@ class Ledger:
     def approve(self, approval: Approval) -> None:
         """Record an approval; a plan that the ledger does not know cannot be approved."""
         with self._transaction() as connection:
-            known = connection.execute(
-                sa.select(plans.c.plan_id).where(plans.c.plan_id == approval.plan_id)
-            ).first()
-            if known is None:
-                raise LedgerError(
-                    f"there is no plan {approval.plan_id[:12]} to approve; list them with `recon plan`."
-                )
+            _require_plan(connection, approval.plan_id)
             connection.execute(approvals.insert().values(vars(approval)))
 
     def approval(self, plan_id: str) -> Approval | None:
@@ -302,10 +310,13 @@ class Ledger:
 
         Raises `LedgerError` when another write to one of the records is still open.
         """
-        made: list[Intent] = []
+        made: dict[int, Intent] = {}
+        # Always in the same order, so that two that overlap wait for each other once and not crosswise.
+        ordered = sorted(enumerate(new), key=lambda numbered: (numbered[1].record, numbered[1].target))
         try:
             with self._transaction() as connection:
-                for intent in new:
+                _require_plan(connection, plan_id)
+                for position, intent in ordered:
                     attempt = connection.execute(
                         sa.select(sa.func.coalesce(sa.func.max(intents.c.attempt), 0) + 1).where(
                             intents.c.tenant == tenant, intents.c.operation_key == intent.operation_key
@@ -323,14 +334,14 @@ class Ledger:
                     key = connection.execute(intents.insert().values(row)).inserted_primary_key
                     assert key is not None
                     connection.execute(events.insert().values(intent_id=key[0], at=now, kind="intended"))
-                    made.append(Intent(id=key[0], **row))
+                    made[position] = Intent(id=key[0], **row)
         except IntegrityError as error:
             raise LedgerError(
                 f"{tenant}: another write to one of the records of this plan is still open, so nothing was sent."
                 " Either another run is applying now, or one was interrupted: the next run settles what is in doubt"
-                f" first. ({error.orig})"
+                f" first. ({' '.join(str(error.orig).split())})"
             ) from None
-        return made
+        return [made[position] for position in range(len(new))]
 
     def record(self, new: Sequence[Event], now: datetime) -> None:
         """Add to the intents' stories; an event of a closing kind closes its intent."""
@@ -407,16 +418,49 @@ class Ledger:
 _answered = events.alias("answered")
 
 
+def _require_plan(connection: Connection, plan_id: str) -> None:
+    known = connection.execute(sa.select(plans.c.plan_id).where(plans.c.plan_id == plan_id)).first()
+    if known is None:
+        raise LedgerError(
+            f"the ledger knows no plan {plan_id[:12]}; make the plan first, or list them: recon plan."
+        )
+
+
+def _shown(url: sa.URL) -> str:
+    """The URL without its password, which may also stand among its options."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def _engine(url: str) -> Engine:
-    parsed = sa.engine.make_url(url)
-    if parsed.drivername in ("postgres", "postgresql"):
-        # SQLAlchemy 2.1 reads the bare name as psycopg 3; the project installs psycopg2.
-        parsed = parsed.set(drivername="postgresql+psycopg2")
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 60})
+    try:
+        parsed = sa.engine.make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            # SQLAlchemy 2.1 reads the bare name as psycopg 3; the project installs psycopg2.
+            parsed = parsed.set(drivername="postgresql+psycopg2")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        options = {"connect_timeout": CONNECT_SECONDS} if parsed.get_backend_name() == "postgresql" else {}
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=options)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        # The URL is not repeated: what cannot be read may hold a password.
+        why = f": {error}" if isinstance(error, NoSuchModuleError | ModuleNotFoundError) else ""
+        raise LedgerError(
+            f"the ledger's URL cannot be used{why}. Set RECON_LEDGER to sqlite:///path/to/ledger.sqlite or"
+            " postgresql://user:password@host:5432/name (which needs the extra 'postgres' installed)."
+        ) from None
+
+
+def _sqlite(url: sa.URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger at {_shown(url)} cannot be used: the folder {folder} cannot be made ({error.strerror})."
+                " Set RECON_LEDGER to a file that this user may write."
+            ) from None
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")
     def _durable(connection: Any, _: Any) -> None:
