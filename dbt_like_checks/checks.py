@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 
 from dbt_like_checks.declared import Model, read_folder
-from dbt_like_checks.questions import Answer, Question, ask
+from dbt_like_checks.questions import Answer, Question, ask_all
 from netsuite_assets.partitions import scope, tenant_months
 
 FOLDER = Path(__file__).parent
@@ -47,7 +47,7 @@ def _checks_of(asset: str, models: Sequence[Model]) -> dg.AssetChecksDefinition:
     def asks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         here = scope(context)
         with context.resources.warehouse.get().open(here.tenant) as database:
-            answers = [ask(question, database, here.period) for question in questions]
+            answers = ask_all(questions, database, here.period)
         yield from map(result, answers)
 
     return asks

@@ -5,8 +5,8 @@ Not here: what can be claimed (`claims.py`), the YAML (`declared.py`), Dagster (
 use this without Dagster:
 
     with warehouse.open("acme") as database:
-        for question in read_folder(Path("dbt_like_checks")).questions:
-            print(ask(question, database, "2026-10").sentence())
+        for answer in ask_all(read_folder(Path("dbt_like_checks")).questions, database, "2026-10"):
+            print(answer.sentence())
 
 DuckDB is imported when a question is asked.
 """
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, Literal, Protocol
 
 from dbt_like_checks.claims import Claim, ColumnClaim, Relationships, Sql, literal, quote
@@ -138,10 +139,7 @@ class Answer:
         """The first failing rows as a Markdown table; numbers to the right, with thousands separators."""
         if not self.rows:
             return "None."
-        numeric = [
-            all(isinstance(row[place], int | Decimal) or row[place] is None for row in self.rows)
-            for place in range(len(self.headings))
-        ]
+        numeric = [any(_is_number(row[place]) for row in self.rows) for place in range(len(self.headings))]
         lines = [
             _line([_escaped(heading) for heading in self.headings]),
             _line(["--:" if right else ":--" for right in numeric]),
@@ -184,6 +182,20 @@ def ask(question: Question, database: Database, period: str) -> Answer:
     )
 
 
+def ask_all(questions: Iterable[Question], database: Database, period: str) -> list[Answer]:
+    """The answers to several questions, in order; each table's columns are looked up once."""
+    remembering = _Remembering(database)
+    return [ask(question, remembering, period) for question in questions]
+
+
+class _Remembering:
+    """A database whose tables do not change while it is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self.sql = database.sql
+        self.columns = cache(database.columns)
+
+
 def _unaskable(
     question: Question, period: str, found: Mapping[str, str], compared: Mapping[str, str]
 ) -> Answer | None:
@@ -220,6 +232,10 @@ def _relation(alias: str, table: str, conditions: list[str]) -> str:
     name = ".".join(quote(part) for part in table.split("."))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"{alias} AS (SELECT * FROM {name}{where})"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def _line(cells: list[str]) -> str:

@@ -11,7 +11,7 @@ from check_tools import MONTH
 from dbt_like_checks import checks
 from dbt_like_checks.claims import AcceptedValues
 from dbt_like_checks.declared import Declared, read_folder
-from dbt_like_checks.questions import ask
+from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
 from netsuite_assets.extract.netsuite import PERIODS, REFERENCE
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
@@ -51,7 +51,7 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
 def test_every_question_fits_the_tables_that_the_stages_make(
     project: Declared, every_table: TenantWarehouse
 ) -> None:
-    answers = [ask(question, every_table, MONTH) for question in project.questions]
+    answers = ask_all(project.questions, every_table, MONTH)
     assert {answer.question.name: answer.problem for answer in answers if answer.problem} == {}
     empty = {answer.question.name for answer in answers if not answer.passed}
     assert empty == {"reference_not_empty", "periods_not_empty"}

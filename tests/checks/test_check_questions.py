@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dbt_like_checks.claims import NotNull, literal, quote
 from dbt_like_checks.declared import Declared
-from dbt_like_checks.questions import Answer, Question, Table, ask
+from dbt_like_checks.questions import Answer, Question, Table, ask, ask_all
 from resources.warehouse import TenantWarehouse
 
 # The test, a statement that breaks it, and the first rows that are then shown.
@@ -198,6 +198,38 @@ def test_failing_rows_read_as_a_markdown_table(asked: Asks, working_file: Tenant
         r"| A\|\<b\>1\</b\> \* | -1,234,567.50 |",
     ]
     assert answer.sentence() == "1 breaks this: The `total` of each invoice is zero or more."
+
+
+def test_columns_without_a_number_stand_to_the_left(asked: Asks, working_file: TenantWarehouse) -> None:
+    working_file.connection.execute("UPDATE billing.invoices SET currency = NULL WHERE id = '1'")
+    assert asked("currency: not_null").markdown().splitlines()[1:] == ["| :-- | :-- |", "| A-1 | – |"]
+
+
+def test_several_questions_are_answered_in_order_with_one_look_at_each_table(
+    declared: Callable[[str], Declared], working_file: TenantWarehouse
+) -> None:
+    looked: list[str] = []
+
+    class Counting:
+        sql = staticmethod(working_file.sql)
+
+        def columns(self, table: str) -> dict[str, str]:
+            looked.append(table)
+            return working_file.columns(table)
+
+    checks = declared(
+        """
+        models:
+          - name: billing.invoices
+            asset: billing_invoices
+            tests: [not_empty]
+            columns: [{name: currency, tests: [not_null, unique]}, {name: id, tests: [unique]}]
+        """
+    )
+    answers = ask_all(checks.questions, Counting(), "2026-11")
+    assert [answer.question.name for answer in answers] == [question.name for question in checks.questions]
+    assert all(answer.passed for answer in answers)
+    assert looked == ["billing.invoices"]
 
 
 def test_an_absent_table_fails_and_says_what_to_do(
