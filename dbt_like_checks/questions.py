@@ -133,7 +133,7 @@ class Answer:
             return f"Nothing to ask: {self.note}. (The claim: {claim})"
         if self.passed:
             return claim
-        return f"{self.failing:,} {'breaks' if self.failing == 1 else 'break'} this: {claim}"
+        return f"{self.failing:,} {'row breaks' if self.failing == 1 else 'rows break'} this: {claim}"
 
     def markdown(self) -> str:
         """The first failing rows as a Markdown table; numbers to the right, with thousands separators."""

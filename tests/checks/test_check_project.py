@@ -114,7 +114,7 @@ def test_rows_of_work_are_counted_and_shown(project: Declared, every_table: Tena
         )
         answer = ask(question, every_table, MONTH)
         every_table.connection.execute("DELETE FROM reconciliation.exceptions")
-    assert answer.sentence() == "1 breaks this: Nothing in the month waits for a person."
+    assert answer.sentence() == "1 row breaks this: Nothing in the month waits for a person."
     assert answer.rows == (("invoice", "INV-7", "Ada Ltd", "It names no customer."),)
 
 

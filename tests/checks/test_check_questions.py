@@ -184,7 +184,10 @@ def test_ten_rows_are_shown_and_all_are_counted(asked: Asks, working_file: Tenan
     assert (answer.failing, len(answer.rows)) == (1500, 10)
     assert answer.rows[0] == ("B-100", "eur")
     assert answer.markdown().endswith("… and 1,490 more.")
-    assert answer.sentence() == "1,500 break this: The `currency` of each invoice has the form `^[A-Z]{3}$`."
+    assert (
+        answer.sentence()
+        == "1,500 rows break this: The `currency` of each invoice has the form `^[A-Z]{3}$`."
+    )
 
 
 def test_failing_rows_read_as_a_markdown_table(asked: Asks, working_file: TenantWarehouse) -> None:
@@ -197,7 +200,7 @@ def test_failing_rows_read_as_a_markdown_table(asked: Asks, working_file: Tenant
         "| :-- | --: |",
         r"| A\|\<b\>1\</b\> \* | -1,234,567.50 |",
     ]
-    assert answer.sentence() == "1 breaks this: The `total` of each invoice is zero or more."
+    assert answer.sentence() == "1 row breaks this: The `total` of each invoice is zero or more."
 
 
 def test_columns_without_a_number_stand_to_the_left(asked: Asks, working_file: TenantWarehouse) -> None:

@@ -119,7 +119,9 @@ def test_a_failing_check_shows_its_sentence_count_rows_and_query(run: Run) -> No
     check = evaluations(result)["invoices_currency_matches"]
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.WARN
-    assert check.description == ("1 breaks this: The `currency` of each invoice has the form `^[A-Z]{3}$`.")
+    assert check.description == (
+        "1 row breaks this: The `currency` of each invoice has the form `^[A-Z]{3}$`."
+    )
     assert check.metadata["failing rows"].value == 1
     assert check.metadata["first failing rows"].value == "| number | currency |\n| :-- | :-- |\n| A-1 | eur |"
     assert "regexp_matches" in str(check.metadata["query"].value)
