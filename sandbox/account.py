@@ -36,9 +36,9 @@ class Account:
         self.audit = LoginAudit()
         self.oauth2 = OAuth2(profile, clock, self.audit, signing_key)
         self._tba = TokenBasedAuthentication(profile, clock, self.audit)
-        context = Context(profile, self.database, self._masters, clock, schema.build(profile))
-        self._records = RecordService(context)
-        self._queries = QueryService(context)
+        self.context = Context(profile, self.database, self._masters, clock, schema.build(profile))
+        self._records = RecordService(self.context)
+        self._queries = QueryService(self.context)
         self.slots = Slots(profile.concurrency_limit)
         self.latency = profile.latency_ms / 1000
         """Seconds that every request takes at least."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sandbox.account import Account
 from sandbox.auth.certificates import CertificateError, load_pem
 from sandbox.faults import Fault
+from sandbox.fill import Order, fill
 from sandbox.wire import JSON, Json, Request, Response, decode, encode
 
 
@@ -96,6 +97,8 @@ def _route(account: Account, request: Request) -> Json:
         return _add_certificate(account, _NewCertificate.model_validate(decode(request.body)))
     if route == ("POST", "tokens/revoke"):
         return {"revoked": account.oauth2.revoke_tokens()}
+    if route == ("POST", "fill"):
+        return _stats(account) | {"filled": fill(account.context, Order.model_validate(decode(request.body)))}
     if route == ("POST", "reset"):
         account.reset()
         return _stats(account)

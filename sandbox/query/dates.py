@@ -20,7 +20,7 @@ class FormatError(ValueError):
 
 
 def parse_stored(text: str) -> datetime:
-    return datetime.strptime(text[:19] if len(text) > 10 else f"{text} 00:00:00", _STORED)  # noqa: DTZ007 account time
+    return datetime.fromisoformat(text)
 
 
 def stored(moment: datetime) -> str:

@@ -67,16 +67,16 @@ class Context:
     def custom_cells(self, table: str, doc: Doc) -> dict[str, object]:
         """The cells of a table's custom columns."""
         cells: dict[str, object] = {}
-        for name, column in self.database.tables[table].columns.items():
-            if name.startswith(("custbody_", "custcol_", "custentity_", "cseg_")):
-                value = doc.get(name)
+        for column in self.database.tables[table].custom:
+            value = doc.get(column.name)
+            if value is not None:
                 if isinstance(value, list):
                     value = ", ".join(str(one) for one in value)
-                elif column.type == "date" and value is not None:
+                elif column.type == "date":
                     value = f"{value} 00:00:00"
-                elif column.type == "id" and value is not None:
+                elif column.type == "id":
                     value = int(value)
-                cells[name] = value
+            cells[column.name] = value
         return cells
 
 

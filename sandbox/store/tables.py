@@ -36,6 +36,12 @@ class Table:
     key: str | None = "id"
     indexes: tuple[str, ...] = ()
 
+    custom: tuple[Column, ...] = ()
+    """The columns of the account's own fields and segments; they are among `columns` too."""
+
+    def with_custom(self, column: Column) -> Table:
+        return replace(self, columns={**self.columns, column.name: column}, custom=(*self.custom, column))
+
     @property
     def physical(self) -> str:
         return f"q_{self.name}"
@@ -259,12 +265,12 @@ def build(profile: Profile) -> dict[str, Table]:
     for field in profile.custom_fields:
         for name in _tables_of(field):
             column = Column(field.script_id, FIELD_COLUMN_TYPES[field.type], field.choices)
-            tables[name] = replace(tables[name], columns={**tables[name].columns, column.name: column})
+            tables[name] = tables[name].with_custom(column)
     for segment in profile.custom_segments:
         column = Column(segment.script_id, "id", segment.record_type)
         for name, applies in (("transaction", segment.body), ("transactionline", segment.lines)):
             if applies:
-                tables[name] = replace(tables[name], columns={**tables[name].columns, column.name: column})
+                tables[name] = tables[name].with_custom(column)
         filter_column = f"; text: {segment.script_id}_filterby_subsidiary" if profile.oneworld else ""
         record_type = segment.record_type
         tables[record_type] = _table(record_type, None, _CHOICES.format(record_type) + filter_column)

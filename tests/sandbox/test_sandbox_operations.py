@@ -281,3 +281,23 @@ def test_unknown_admin_paths_are_named(oneworld: Api) -> None:
 def test_the_login_audit_trail_tells_successes_too(oneworld: Api) -> None:
     entry = oneworld.admin("GET", "logins?status=success")["items"][-1]
     assert (entry["method"], entry["integration"], entry["role"]) == ("oauth2", "Billing Integration", "1042")
+
+
+def test_fill_makes_the_same_records_from_the_same_seed(fresh: Fresh) -> None:
+    _, api = fresh()
+    order = {"customers": 4, "invoices": 30, "lines": 2, "credit_memos": 6, "seed": 5}
+    query = "SELECT externalid, foreigntotal, trandate, status FROM transaction ORDER BY externalid"
+
+    def run() -> list[dict[str, str]]:
+        api.admin("POST", "reset")
+        stats = api.admin("POST", "fill", order)
+        assert stats["filled"] == {"customers": 4, "invoices": 30, "credit_memos": 6}
+        assert (stats["records"]["invoice"], stats["records"]["creditMemo"]) == (30, 6)
+        return api.rows(query)
+
+    first = run()
+    assert run() == first
+    assert api.rows("SELECT SUM(debit) - SUM(credit) AS nothing FROM transactionaccountingline") == [
+        {"nothing": "0"}
+    ]
+    assert api.rows("SELECT COUNT(*) AS n FROM NextTransactionLineLink") == [{"n": "6"}]

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sandbox_tools import PROFILES, ROOT, Api, Server, start
 
 from sandbox.cli import main
+from sandbox.switches import Switches
 
 
 @pytest.fixture
@@ -187,3 +188,10 @@ def test_a_state_file_that_is_something_else_is_named(run: Run, tmp_path: Path) 
     )
     result = run("--profile", str(PROFILES / "single.yaml"), "--state", str(tmp_path / "state.db"))
     assert_refused(result, "state-tstdrv7654321.db", "cannot be used")
+
+
+@pytest.mark.parametrize("name", Switches.model_fields)
+def test_every_switch_is_in_the_documentation(name: str) -> None:
+    default = Switches.model_fields[name].default
+    shown = str(default).lower() if isinstance(default, bool) else str(default)
+    assert f"| `{name}` | `{shown}` |" in (ROOT / "docs" / "sandbox.md").read_text()

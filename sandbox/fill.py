@@ -1,0 +1,157 @@
+"""Fills an account from a seed: customers, invoices with lines, credit memos applied to some of them.
+
+Records go through the record service's own rules, so that what is filled could have been written over HTTP.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox.profile import Role
+from sandbox.record.context import Context
+from sandbox.record.customers import Customers
+from sandbox.record.documents import Documents
+from sandbox.record.kinds import CREDIT_MEMO, INVOICE
+from sandbox.record.values import Body, Values
+
+_STEP = 5_000
+"""Records in one database transaction."""
+_FILLER = Role(id="0", name="Filler", administrator=True)
+_NAMES = (
+    "Amber",
+    "Birch",
+    "Cobalt",
+    "Delta",
+    "Ember",
+    "Fjord",
+    "Granite",
+    "Harbor",
+    "Indigo",
+    "Juniper",
+    "Kestrel",
+)
+_KINDS = (
+    "Analytics",
+    "Energy",
+    "Foods",
+    "Labs",
+    "Logistics",
+    "Media",
+    "Mobility",
+    "Robotics",
+    "Systems",
+    "Telecom",
+)
+
+
+class Order(BaseModel):
+    """How much of what; the same order and seed give the same records."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customers: int = Field(100, ge=1)
+    invoices: int = Field(1_000, ge=0)
+    lines: int = Field(3, ge=1)
+    credit_memos: int = Field(0, ge=0)
+    first: date = date(2026, 9, 1)
+    last: date = date(2026, 10, 31)
+    seed: int = 1
+
+
+def fill(context: Context, order: Order) -> dict[str, int]:
+    """Make the records; returns how many of each. External ids are `fill-<seed>-<kind>-<number>`."""
+    return _Filler(context, order).run()
+
+
+class _Filler:
+    def __init__(self, context: Context, order: Order) -> None:
+        self._context, self._order = context, order
+        self._random = random.Random(order.seed)
+        self._customers = Customers(context)
+        self._invoices = Documents(context, INVOICE)
+        self._memos = Documents(context, CREDIT_MEMO)
+
+    def run(self) -> dict[str, int]:
+        order = self._order
+        customers = self._each(order.customers, self._customer)
+        targets: list[tuple[int, str, Decimal]] = []
+        self._each(order.invoices, lambda n: targets.append(self._invoice(n, customers)))
+        for start in range(0, order.credit_memos, _STEP):
+            with self._context.database.transaction():
+                for number in range(start, min(start + _STEP, order.credit_memos)):
+                    self._memo(number, customers, targets)
+        return {"customers": order.customers, "invoices": order.invoices, "credit_memos": order.credit_memos}
+
+    def _each(self, count: int, make: Any) -> list[Any]:
+        made: list[Any] = []
+        for start in range(0, count, _STEP):
+            with self._context.database.transaction():
+                made += [make(number) for number in range(start, min(start + _STEP, count))]
+        return made
+
+    def _external(self, kind: str, number: int) -> str:
+        return f"fill-{self._order.seed}-{kind}-{number}"
+
+    def _day(self) -> str:
+        span = (self._order.last - self._order.first).days
+        return (self._order.first + timedelta(days=self._random.randint(0, span))).isoformat()
+
+    def _customer(self, number: int) -> str:
+        name = f"{self._random.choice(_NAMES)} {self._random.choice(_KINDS)} {number}"
+        values: Values = {"companyName": name, "externalId": self._external("customer", number)}
+        if self._context.profile.oneworld:
+            values["subsidiary"] = self._random.choice(self._context.profile.subsidiaries).id
+        return str(self._customers.create(Body(values)))
+
+    def _lines(self, subsidiary: str | None, count: int) -> list[Values]:
+        masters = self._context.masters
+        usable = [
+            item.id
+            for item in masters.items.values()
+            if not item.inactive
+            and item.type != "discountItem"
+            and masters.valid_for("item", item.id, subsidiary)
+        ]
+        return [
+            {
+                "item": self._random.choice(usable),
+                "quantity": Decimal(self._random.randint(1, 5_000)),
+                "rate": Decimal(self._random.randint(1, 400)) / 100,
+            }
+            for _ in range(count)
+        ]
+
+    def _subsidiary(self, customer: str) -> str | None:
+        found = self._context.database.get("entity", int(customer))
+        return found[1].get("subsidiary") if found is not None else None
+
+    def _invoice(self, number: int, customers: list[str]) -> tuple[int, str, Decimal]:
+        customer = self._random.choice(customers)
+        values: Values = {
+            "entity": customer,
+            "tranDate": self._day(),
+            "externalId": self._external("invoice", number),
+            "memo": f"Usage {number}",
+        }
+        lines = self._lines(self._subsidiary(customer), self._order.lines)
+        identifier = self._invoices.create(Body(values, {"item": lines}), _FILLER)
+        return identifier, customer, sum((line["quantity"] * line["rate"] for line in lines), Decimal(0))
+
+    def _memo(self, number: int, customers: list[str], invoices: list[tuple[int, str, Decimal]]) -> None:
+        values: Values = {"tranDate": self._day(), "externalId": self._external("creditmemo", number)}
+        sublists: dict[str, list[Values] | None] = {}
+        if invoices:
+            target, customer, total = invoices.pop(self._random.randrange(len(invoices)))
+            amount = (total / self._random.randint(2, 10)).quantize(Decimal("0.01"))
+            sublists["apply"] = [{"doc": str(target), "apply": True, "amount": amount}]
+        else:
+            customer, amount = self._random.choice(customers), Decimal(self._random.randint(1, 10_000)) / 100
+        lines = self._lines(self._subsidiary(customer), 1)
+        sublists["item"] = [{"item": lines[0]["item"], "amount": max(amount, Decimal("0.01"))}]
+        values["entity"] = customer
+        self._memos.create(Body(values, sublists), _FILLER)
