@@ -35,9 +35,11 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv, once: about a minute"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 .venv/installed-test: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing what the tests need into .venv, once: about a minute"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch .venv/installed $@
