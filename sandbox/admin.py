@@ -98,7 +98,8 @@ def _route(account: Account, request: Request) -> Json:
     if route == ("POST", "tokens/revoke"):
         return {"revoked": account.oauth2.revoke_tokens()}
     if route == ("POST", "fill"):
-        return _stats(account) | {"filled": fill(account.context, Order.model_validate(decode(request.body)))}
+        filled = fill(account.context, Order.model_validate(decode(request.body)))
+        return _stats(account) | {"filled": filled}
     if route == ("POST", "reset"):
         account.reset()
         return _stats(account)

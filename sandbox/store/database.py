@@ -49,9 +49,12 @@ class Database:
             )
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=NORMAL")
-            self.connection.executescript(_SCHEMA)
+            self.connection.execute("BEGIN")
+            for statement in _SCHEMA.split(";\n"):
+                self.connection.execute(statement)
             self._check_version()
             self._make_tables()
+            self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StateError(f"{path or 'memory'}: cannot be used as sandbox state: {error}") from error
         self._sequences: dict[str, int] = dict(self.connection.execute("SELECT name, value FROM sequence"))
