@@ -139,7 +139,7 @@ def test_one_sign_in_serves_clients_in_several_threads() -> None:
         gate.wait()
         asyncio.run(run())
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -71,7 +71,7 @@ def test_one_budget_for_clients_in_several_threads_and_event_loops() -> None:
     async def run() -> None:
         await asyncio.gather(*(governed.run(account.request) for _ in range(25)))
 
-    threads = [threading.Thread(target=lambda: asyncio.run(run())) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: asyncio.run(run()), daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
