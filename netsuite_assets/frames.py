@@ -47,6 +47,7 @@ EXCEPTION_CODES = {
     "period_closed": "The accounting period does not take postings",
     "not_approved": "A correction waits for approval",
     "rejected": "NetSuite refused a correction",
+    "not_sent": "A correction could not be sent",
     "in_doubt": "It is not known whether a correction arrived",
     "changed_since_planned": "The record changed after the plan was made",
     "not_verified": "A correction was answered well but NetSuite shows otherwise",

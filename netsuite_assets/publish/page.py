@@ -120,7 +120,7 @@ _STATES = {
     "in_doubt": "sent, outcome unknown: the next run looks them up first",
     "stale": "not sent: changed in NetSuite since the plan",
     "held": "not sent: held by policy",
-    "waiting": "not sent: their customer is missing",
+    "waiting": "not sent: they wait for the next run",
 }
 
 

@@ -26,7 +26,7 @@ from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.plan import Planned, PlanRefused, label_of, load_plan, request_of
 from resources.ledger import Event, Intent, Ledger, NewIntent
 from resources.netsuite.client import NetSuite
-from resources.netsuite.errors import NetSuiteError, NotFound
+from resources.netsuite.errors import NetSuiteError, NotFound, RateLimited, SignInFailed, Unreachable
 from resources.netsuite.writes import WriteRequest
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse
@@ -36,6 +36,8 @@ Clock = Callable[[], datetime]
 Progress = Callable[[int, int], None]
 
 _LOG = logging.getLogger(__name__)
+#: Failures of the account, not of the record: NetSuite did nothing, and the same write goes out in the next run.
+_NOTHING_DONE = (RateLimited, SignInFailed, Unreachable)
 _CARRIED = (
     "period",
     "plan_id",
@@ -299,6 +301,13 @@ class _Run:
             )
             self._end(row, "adopted", "already gone", None)
             return
+        if isinstance(error, _NOTHING_DONE):
+            self._ledger.record(
+                [Event(intent.id, "not_found", error.status, detail=f"nothing was done: {error}")],
+                self._clock(),
+            )
+            self._end(row, "waiting", str(error), error.what_to_do or _PLAN_AGAIN)
+            return
         in_doubt = error.in_doubt
         self._ledger.record(
             [
@@ -364,7 +373,7 @@ _CODES = {
     "in_doubt": "in_doubt",
     "stale": "changed_since_planned",
     "held": "period_closed",
-    "waiting": "rejected",
+    "waiting": "not_sent",
 }
 
 

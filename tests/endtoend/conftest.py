@@ -1,0 +1,76 @@
+"""Prepared folders for the end-to-end tests, made once for all workers and copied for each test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from endtoend_tools import World, run, tenant, world
+from filelock import FileLock
+
+Prepare = Callable[[Path], None]
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Prepare], Path]:
+    """The folder of this name; the first worker that asks for it has it made, the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def folder(name: str, prepare: Prepare) -> Path:
+        target = shared / f"prepared-{name}"
+        with FileLock(shared / f"prepared-{name}.lock"):
+            if not target.exists():
+                building = shared / f"prepared-{name}.building"
+                shutil.rmtree(building, ignore_errors=True)
+                building.mkdir()
+                prepare(building)
+                building.rename(target)
+        return target
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def filled(prepared: Callable[[str, Prepare], Path]) -> Path:
+    """Both usage tenants' billing and NetSuite, filled; nothing has run yet."""
+
+    def prepare(folder: Path) -> None:
+        with world(folder) as opened:
+            for name in ("acme", "globex"):
+                opened.stage.fill_billing(tenant(name))
+                opened.stage.fill_netsuite(tenant(name), opened.sandbox, lambda done, total: None)
+
+    return prepared("filled", prepare)
+
+
+@pytest.fixture(scope="session")
+def planned(filled: Path, prepared: Callable[[str, Prepare], Path]) -> Path:
+    """The same after globex was reconciled: its plan is made, approved by policy, and not yet sent."""
+
+    def prepare(folder: Path) -> None:
+        shutil.copytree(filled, folder, dirs_exist_ok=True)
+        with world(folder):
+            run("reconcile", "globex", "2026-10")
+
+    return prepared("planned", prepare)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[[Path], AbstractContextManager[World]]:
+    """Opens a copy of a prepared folder, with a sandbox of its own."""
+
+    def open_copy(folder: Path) -> AbstractContextManager[World]:
+        return world(shutil.copytree(folder, tmp_path / "here"))
+
+    return open_copy
+
+
+@pytest.fixture
+def globex(planned: Path, opened: Callable[[Path], AbstractContextManager[World]]) -> Iterator[World]:
+    """Globex with a plan that was approved and not yet sent."""
+    with opened(planned) as here:
+        yield here
