@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-from netsuite_assets.partitions import months, tenant_months
-
 #: Compares and plans; writes nothing to NetSuite.
 reconcile = dg.define_asset_job(
     "reconcile",
     selection=dg.AssetSelection.groups("billing", "netsuite", "reconciliation")
     | dg.AssetSelection.assets("correction_plan", "published_mart"),
-    partitions_def=tenant_months,
     description="Compare billing with NetSuite for a tenant and month and plan the repair. Nothing is written to NetSuite.",
 )
 
@@ -20,7 +17,6 @@ write_back = dg.define_asset_job(
     "write_back",
     selection=dg.AssetSelection.groups("billing", "netsuite", "reconciliation", "write_back")
     | dg.AssetSelection.assets("published_mart"),
-    partitions_def=tenant_months,
     description="Compare, plan, apply the plan to NetSuite as far as policy and approval allow, and verify it.",
 )
 
@@ -28,6 +24,5 @@ write_back = dg.define_asset_job(
 close = dg.define_asset_job(
     "close",
     selection=dg.AssetSelection.assets("month_close"),
-    partitions_def=months,
     description="Show a month across all tenants, from what is published.",
 )
