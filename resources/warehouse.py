@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS meta.slices (
     landed_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (table_name, period))
 """
 
+#: Types that DuckDB lists under another name than they are written with.
+_NAMES = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+
 #: The period under which a table that has none (customers, reference data) is recorded.
 WHOLE = "all"
 
@@ -135,7 +138,8 @@ class TenantWarehouse:
         schema, name = table.split(".")
         target = f"{quote(schema)}.{quote(name)}"
         present = self.columns(table)
-        kept = {column for column, kind in present.items() if columns.get(column) == kind}
+        wanted = {column: _NAMES.get(kind, kind) for column, kind in columns.items()}
+        kept = {column for column, kind in present.items() if wanted.get(column) == kind}
         if present and len(kept) < len(columns) and schema in SCHEMAS:
             self.connection.execute("DELETE FROM meta.slices WHERE table_name = ?", [table])
         if not kept:

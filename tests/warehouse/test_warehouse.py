@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netsuite_assets import frames
+from netsuite_assets.publish.mart import SLICES
+from netsuite_assets.tables import COLUMN_TYPES
 from resources.warehouse import IncompleteSlice, TenantWarehouse, Warehouse, WarehouseError, duckdb_type
 
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
@@ -211,6 +213,17 @@ def test_slices_that_lack_a_new_column_no_longer_count_as_landed(held: TenantWar
     assert held.slice("billing.bills", "2026-10") is None
     with pytest.raises(IncompleteSlice, match=r"billing\.bills \(2026-09\)"):
         held.require_slices({"billing.bills": "2026-09"})
+
+
+def test_a_table_that_has_its_columns_is_left_alone(held: TenantWarehouse) -> None:
+    """Whatever their type: a column that is made anew would lose what other months hold in it."""
+    kinds = {*map(duckdb_type, EXACT.types), *COLUMN_TYPES.values(), *SLICES.values(), "BOOLEAN", "INTEGER"}
+    columns = {f"{number} {kind}": kind for number, kind in enumerate(sorted(kinds))} | {"period": "VARCHAR"}
+    held.ensure_table("billing.bills", columns)
+    held.sql("INSERT INTO meta.slices VALUES ('billing.bills', '2026-10', 0, 0, 0, '', '', ?)", [NOW])
+    held.ensure_table("billing.bills", columns)
+    assert list(held.columns("billing.bills"))[1:] == list(columns)[:-1]
+    assert held.slice("billing.bills", "2026-10") is not None
 
 
 def test_slices_keep_counting_when_a_column_goes(held: TenantWarehouse) -> None:
