@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox import system
 from sandbox.auth.audit import LoginAudit
 from sandbox.auth.oauth2 import KEYS_PATH, TOKEN_PATH, OAuth2, SigningKey
 from sandbox.auth.roles import Session
@@ -59,6 +60,8 @@ class Account:
             return self._records.handle(request, session)
         if path.startswith(QUERY_ROOT + "/"):
             return self._queries.handle(request, session)
+        if path.startswith(system.ROOT + "/"):
+            return system.answer(request, session, self.slots, self.clock)
         raise invalid_url(path)
 
     def _authorization(self, request: Request) -> Response:

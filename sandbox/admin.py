@@ -77,7 +77,10 @@ def _route(account: Account, request: Request) -> Json:
         return _stats(account)
     if route == ("GET", "requests"):
         writes = query.get("writes", "").lower() == "true"
-        return {"items": account.log.entries(writes_only=writes, after=int(query.get("after", "0")))}
+        after = query.get("after", "0")
+        if not after.isdigit():
+            raise _Problem(400, f"after={after} is no number")
+        return {"items": account.log.entries(writes_only=writes, after=int(after))}
     if route == ("GET", "logins"):
         return {"items": account.audit.entries(query.get("status"))}
     if route == ("GET", "faults"):

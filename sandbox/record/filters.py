@@ -108,17 +108,12 @@ class _Parser:
 
     def _field(self, name: str) -> Field:
         field = self._type.fields.get(name.lower())
-        if field is None or self._column_name(field) is None:
+        if field is None or _column_of(self._context, self._type, field) is None:
             raise self.invalid(f"Field '{name}' cannot be used in the query parameter 'q'.")
         return field
 
-    def _column_name(self, field: Field) -> str | None:
-        table = self._context.database.tables.get(self._type.table)
-        name = _COLUMN_OF.get(field.name, field.name.lower())
-        return name if table is not None and name in table.columns else None
-
     def _column(self, field: Field) -> str:
-        return f't."{self._column_name(field)}"'
+        return f't."{_column_of(self._context, self._type, field)}"'
 
     def _condition(self, field: Field, operator: str) -> Condition:
         if operator == "EMPTY":
@@ -199,6 +194,20 @@ class _Parser:
         if self._take() != "]":
             raise self.invalid("A closing square bracket is missing.")
         return values
+
+
+def _column_of(context: Context, record_type: RecordType, field: Field) -> str | None:
+    """The column that a field is filtered by; None: it cannot be."""
+    table = context.database.tables.get(record_type.table)
+    name = _COLUMN_OF.get(field.name, field.name.lower())
+    return name if table is not None and name in table.columns else None
+
+
+def filterable(context: Context, record_type: RecordType) -> list[str]:
+    """The fields that `q` takes, as `x-ns-filterable` lists them."""
+    return sorted(
+        f.name for f in record_type.fields.values() if _column_of(context, record_type, f) is not None
+    )
 
 
 def condition(context: Context, record_type: RecordType, text: str) -> Condition:

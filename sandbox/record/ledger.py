@@ -83,6 +83,8 @@ def _header(context: Context, doc: Doc, kind: Kind) -> dict[str, Json]:
         "foreignpaymentamountused": doc["amountPaid"] if credit else None,
         "foreignpaymentamountunused": doc["amountRemaining"] if credit else None,
     }
+    if context.profile.oneworld:
+        row["subsidiary"] = int(doc["subsidiary"])
     row.update(context.custom_cells("transaction", doc))
     return row
 

@@ -91,6 +91,7 @@ def load(database: Database, masters: Masters) -> None:
             if table in database.tables:
                 database.insert(table, row)
         for kind, title, letters in _STATUSES:
+            database.set_name("trantype", kind, title)
             for letter, text in letters.items():
                 database.set_name("status", f"{kind}:{letter}", f"{title} : {text}")
         _load_catalogue(database, masters.profile)

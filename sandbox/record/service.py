@@ -15,7 +15,7 @@ from sandbox.errors import (
     unknown_record_type,
     wrong_transaction_type,
 )
-from sandbox.record import collection
+from sandbox.record import collection, metadata
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
@@ -41,9 +41,14 @@ class RecordService:
         """Answer any request under the record service's root; raises `Refusal`."""
         if not allows(session.role, REST, "full"):
             raise role_lacks_permission()
+        if request.prefers("respond-async"):
+            text = "This sandbox does not run requests asynchronously: send the request without Prefer: respond-async."
+            raise Refusal(400, "INVALID_HEADER", text, pointer=("o:errorHeader", "Prefer"))
         parts = [part for part in request.path[len(ROOT) :].split("/") if part]
         if not parts:
             raise invalid_url(request.path)
+        if parts[0].lower() == "metadata-catalog":
+            return metadata.answer(self._context, request, session, parts[1:])
         record_type = self._context.types.get(parts[0].lower())
         if record_type is None:
             raise unknown_record_type(parts[0], f"{ROOT}/{parts[0]}")

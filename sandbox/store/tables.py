@@ -71,9 +71,9 @@ _TABLES = (
         "Find Transaction",
         """id: id entity>entity postingperiod>accountingPeriod currency>currency terms>term createdby>entity
              lastmodifiedby>entity nextapprover>entity customform department>department class>classification
-             location>location billingaddress shippingaddress sourcetransaction>transaction reversal tosubsidiary
+             location>location subsidiary>subsidiary billingaddress shippingaddress sourcetransaction>transaction reversal tosubsidiary
              nexus employee>entity;
-           text: type recordtype tranid transactionnumber trandisplayname externalid status>status approvalstatus
+           text: type>trantype recordtype tranid transactionnumber trandisplayname externalid status>status approvalstatus
              billingstatus memo message email otherrefnum source journaltype abbrevtype customtype number
              paymentmethod typebaseddocumentnumber;
            number: exchangerate foreigntotal foreignamountpaid foreignamountunpaid foreignpaymentamountused
@@ -259,7 +259,15 @@ def build(profile: Profile) -> dict[str, Table]:
     if not profile.oneworld:
         tables["subsidiary"] = replace(tables["subsidiary"], columns={})
         del tables["subsidiary"], tables["customersubsidiaryrelationship"]
-        for name in ("transactionline", "customer", "account", "department", "classification", "location"):
+        for name in (
+            "transaction",
+            "transactionline",
+            "customer",
+            "account",
+            "department",
+            "classification",
+            "location",
+        ):
             columns = {k: c for k, c in tables[name].columns.items() if k != "subsidiary"}
             tables[name] = replace(tables[name], columns=columns)
     for field in profile.custom_fields:

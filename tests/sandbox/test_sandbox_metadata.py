@@ -1,0 +1,123 @@
+"""The metadata catalog and the system service."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox_tools import Api, Refused
+
+SCHEMA = {"Accept": "application/schema+json"}
+SWAGGER = {"Accept": "application/swagger+json"}
+
+
+def schema(api: Api, record_type: str) -> Any:
+    answer = api.send("GET", f"metadata-catalog/{record_type}", headers=SCHEMA)
+    assert answer.headers["content-type"] == "application/schema+json"
+    return answer.json()
+
+
+def test_the_list_names_every_type_with_its_links(oneworld: Api) -> None:
+    items = {item["name"]: item for item in oneworld.get("metadata-catalog")["items"]}
+    assert {
+        "customer",
+        "invoice",
+        "creditMemo",
+        "term",
+        "customrecord_cseg_product",
+        "customlist_region",
+    } <= items.keys()
+    here = f"{oneworld.rest}/record/v1"
+    assert items["customer"]["links"] == [
+        {"rel": "canonical", "href": f"{here}/metadata-catalog/customer", "mediaType": "application/json"},
+        {
+            "rel": "alternate",
+            "href": f"{here}/metadata-catalog/customer",
+            "mediaType": "application/swagger+json",
+        },
+        {
+            "rel": "alternate",
+            "href": f"{here}/metadata-catalog/customer",
+            "mediaType": "application/schema+json",
+        },
+        {"rel": "describes", "href": f"{here}/customer"},
+    ]
+
+
+def test_a_schema_describes_standard_and_custom_fields(oneworld: Api) -> None:
+    found = schema(oneworld, "customer")
+    properties = found["properties"]
+    assert found["$schema"] == "https://json-schema.org/draft-06/hyper-schema#"
+    assert properties["companyName"] == {"title": "Company Name", "type": "string", "nullable": True}
+    assert properties["creditLimit"]["format"] == "double"
+    assert properties["lastModifiedDate"]["format"] == "date-time"
+    assert properties["subsidiary"] == {"$ref": "/services/rest/record/v1/metadata-catalog/subsidiary"}
+    assert properties["custentity_billing_id"]["x-ns-custom-field"] is True
+    assert properties["emailPreference"]["properties"]["id"]["enum"] == ["PDF", "HTML", "DEFAULT"]
+    assert {"companyName", "email", "externalId", "id", "custentity_billing_id"} <= set(
+        found["x-ns-filterable"]
+    )
+    assert "altPhone" not in found["x-ns-filterable"]
+
+
+def test_lines_are_described_too(oneworld: Api) -> None:
+    line = schema(oneworld, "invoice")["properties"]["item"]["properties"]["items"]["items"]["properties"]
+    assert line["custcol_service_start"] == {
+        "title": "Service Start",
+        "type": "string",
+        "format": "date",
+        "nullable": True,
+        "x-ns-custom-field": True,
+    }
+    assert line["line"]["format"] == "int64"
+
+
+def test_each_account_has_its_own_schema(single: Api) -> None:
+    assert "subsidiary" not in schema(single, "invoice")["properties"]
+    assert "custbody_plan" in schema(single, "invoice")["properties"]
+    assert single.refused("GET", "metadata-catalog/subsidiary").code == "NONEXISTENT_ID"
+
+
+def test_every_writable_standard_field_is_taken(oneworld: Api) -> None:
+    """The schema is what the record service checks names against."""
+    strict = {"X-NetSuite-PropertyNameValidation": "Error"}
+    names = schema(oneworld, "customer")["properties"]
+    body: dict[str, Any] = dict.fromkeys(names) | {"companyName": "All names", "subsidiary": {"id": "1"}}
+    assert oneworld.send("POST", "customer", body, headers=strict).status_code == 204
+
+
+def test_openapi_holds_what_is_selected(oneworld: Api) -> None:
+    answer = oneworld.send("GET", "metadata-catalog?select=customer,invoice", headers=SWAGGER)
+    assert answer.headers["content-type"] == "application/swagger+json"
+    found = answer.json()
+    assert found["openapi"].startswith("3.0")
+    assert set(found["paths"]) == {"/customer", "/customer/{id}", "/invoice", "/invoice/{id}"}
+    assert found["components"]["schemas"]["invoice"]["properties"]["entity"] == {
+        "$ref": "#/components/schemas/customer"
+    }
+    assert found["components"]["schemas"]["term"] == {"type": "object"}
+
+
+def test_a_role_sees_only_its_types(auditor: Api) -> None:
+    names = {item["name"] for item in auditor.get("metadata-catalog")["items"]}
+    assert "invoice" in names
+    assert "customer" not in names
+    assert auditor.refused("GET", "metadata-catalog/customer").status == 404
+
+
+def test_governance_limits_are_for_administrators(oneworld: Api) -> None:
+    refused = Refused.of(oneworld.request("GET", "system/v1/governanceLimits"))
+    assert refused.detail == "Your current role does not have permission to perform this action."
+
+
+def test_server_time(oneworld: Api) -> None:
+    found = datetime.fromisoformat(oneworld.request("GET", "system/v1/serverTime").json()["serverTime"])
+    assert abs((datetime.now(UTC) - found).total_seconds()) < 60
+
+
+def test_asynchronous_requests_are_refused_and_never_run(oneworld: Api) -> None:
+    before = oneworld.admin("GET", "stats")["records"]
+    headers = {"Prefer": "respond-async"}
+    refused = oneworld.refused("POST", "customer", {"companyName": "x", "subsidiary": "1"}, headers=headers)
+    assert (refused.status, refused.error["o:errorHeader"]) == (400, "Prefer")
+    assert oneworld.admin("GET", "stats")["records"] == before
