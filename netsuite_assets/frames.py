@@ -45,6 +45,7 @@ EXCEPTION_CODES = {
     "only_in_netsuite": "NetSuite holds a document that billing does not",
     "duplicate": "NetSuite holds the same document more than once",
     "period_closed": "The accounting period does not take postings",
+    "not_linked": "NetSuite seems to hold it already, without billing's external id",
     "not_approved": "A correction waits for approval",
     "rejected": "NetSuite refused a correction",
     "not_sent": "A correction could not be sent",

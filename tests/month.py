@@ -39,6 +39,10 @@ LISTS = [
 ]  # fmt: skip
 
 
+#: NetSuite's internal ids follow these, in the order of the external ids.
+_FIRST_IDS = {"customer": 100, "invoice": 5000, "creditMemo": 8000}
+
+
 @dataclass(frozen=True)
 class TenantRules:
     """A tenant's file and its compiled mapping."""
@@ -193,7 +197,8 @@ class Month:
             self.sql(f"DELETE FROM netsuite.{tables.name}")
             self.sql(
                 f"""INSERT INTO netsuite.{tables.name} BY NAME
-                SELECT period, 'ns-' || external_id AS internal_id, external_id, 'T-' || number AS number, name,
+                SELECT period, ({_FIRST_IDS[record]} + row_number() OVER (ORDER BY external_id))::VARCHAR AS internal_id,
+                    external_id, 'T-' || number AS number, name,
                     'A' AS status, currency, total, {dated} AS dated_in, 'then' AS last_modified{columns}
                 FROM expected.{tables.name} WHERE problem IS NULL"""
             )
@@ -202,9 +207,8 @@ class Month:
                 self.sql(f"DELETE FROM netsuite.{tables.lines}")
                 self.sql(
                     f"""INSERT INTO netsuite.{tables.lines} BY NAME
-                    SELECT l.period, 'ns-' || l.external_id AS internal_id, l.source_id AS line_key, l.line_no{columns}
-                    FROM expected.{tables.lines} l JOIN expected.{tables.name} e USING (external_id)
-                    WHERE e.problem IS NULL"""
+                    SELECT l.period, n.internal_id, l.source_id AS line_key, l.line_no{columns}
+                    FROM expected.{tables.lines} l JOIN netsuite.{tables.name} n USING (external_id)"""
                 )
         self.prove()
         return self
@@ -240,14 +244,20 @@ class Month:
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.held.sql(statement, parameters)
 
+    def internal_id(self, external_id: str) -> str:
+        """NetSuite's own id of a record."""
+        name = self._tables(external_id).name
+        found = self.held.value(f"SELECT internal_id FROM netsuite.{name} WHERE external_id = ?", [external_id])
+        return str(found)
+
     # Defects: what NetSuite holds otherwise
 
     def remove(self, external_id: str) -> None:
         """NetSuite does not hold the record."""
-        tables = self._tables(external_id)
-        if tables.lines is not None:
-            self.sql(f"DELETE FROM netsuite.{tables.lines} WHERE internal_id = ?", [f"ns-{external_id}"])
-        self.sql(f"DELETE FROM netsuite.{tables.name} WHERE internal_id = ?", [f"ns-{external_id}"])
+        tables, owner = self._tables(external_id), self.internal_id(external_id)
+        for name in (tables.name, tables.lines):
+            if name is not None:
+                self.sql(f"DELETE FROM netsuite.{name} WHERE internal_id = ?", [owner])
 
     def change(self, original: str, **values: Any) -> None:
         """NetSuite's record has other values."""
@@ -255,7 +265,7 @@ class Month:
 
     def change_line(self, external_id: str, number: int, **values: Any) -> None:
         """One line has other values; the total follows the amounts, as NetSuite's does."""
-        where, at = "internal_id = ? AND line_no = ?", [f"ns-{external_id}", number]
+        where, at = "internal_id = ? AND line_no = ?", [self.internal_id(external_id), number]
         before = self._line_total(external_id)
         self._update(str(self._tables(external_id).lines), where, at, values)
         self._follow(external_id, before)
@@ -265,7 +275,7 @@ class Month:
         before = self._line_total(external_id)
         self.sql(
             f"DELETE FROM netsuite.{self._tables(external_id).lines} WHERE internal_id = ? AND line_no = ?",
-            [f"ns-{external_id}", number],
+            [self.internal_id(external_id), number],
         )
         self._follow(external_id, before)
 
@@ -273,7 +283,7 @@ class Month:
         """A line more, like line number `like` but for these values; the total follows."""
         lines = self._tables(external_id).lines
         before = self._line_total(external_id)
-        owner = f"ns-{external_id}"
+        owner = self.internal_id(external_id)
         last = self.held.value(f"SELECT max(line_no) FROM netsuite.{lines} WHERE internal_id = ?", [owner])
         number = int(last) + 1
         self.sql(
@@ -336,7 +346,7 @@ class Month:
         lines = self._tables(external_id).lines
         total = self.held.value(
             f"SELECT coalesce(sum(amount), 0)::DECIMAL(18,4) FROM netsuite.{lines} WHERE internal_id = ?",
-            [f"ns-{external_id}"],
+            [self.internal_id(external_id)],
         )
         assert isinstance(total, Decimal)
         return total

@@ -18,6 +18,9 @@ from resources.netsuite.records import DECIMAL_KINDS
 from resources.tenants import ToleranceSettings
 from resources.warehouse import TenantWarehouse, literal, quote
 
+#: How a second copy's `expected` begins; the external id of the document that it repeats follows.
+ONCE_AS = "once, as "
+
 #: Header fields whose difference has a name of its own.
 _SPECIAL_KINDS = {"entity": "wrong_customer"}
 
@@ -142,16 +145,20 @@ def _only_in_netsuite(
 ) -> str:
     """Documents of the month without a counterpart: another month's, a second copy, or unknown to billing."""
     names = {field.name for field in mapping.fields}
-    by_number = "false"
+    by_number, unnumbered = "false", "true"
     if number_field in names:
         field = quote(str(number_field))
         by_number = f"(t.{field} = a.{field}) IS TRUE"
+        unnumbered = f"nullif(trim(a.{field}), '') IS NULL"
     same = " AND ".join(
         f"t.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}"
         for name in ("entity", "tranDate")
         if name in names
     )
-    by_content = f"(t.total = a.total AND t.currency = a.currency AND {same})" if same else "false"
+    # A document with a number of its own is another document, however alike.
+    by_content = (
+        f"({unnumbered} AND t.total = a.total AND t.currency = a.currency AND {same})" if same else "false"
+    )
     expected = f"(SELECT * FROM expected.{tables.name} WHERE period = {literal(period)} AND problem IS NULL)"
     # Documents may be alike in all but their number, so the number counts first.
     first = f"ORDER BY {by_number} DESC, t.external_id"
@@ -165,7 +172,7 @@ def _only_in_netsuite(
              WHEN twin.external_id IS NOT NULL THEN 'duplicate' ELSE 'only_in_netsuite' END,
         NULL, NULL,
         CASE WHEN w.issued_on IS NOT NULL THEN strftime(w.issued_on, '%Y-%m') WHEN twin.external_id IS NOT NULL
-             THEN 'once, as ' || twin.external_id END,
+             THEN {literal(ONCE_AS)} || twin.external_id END,
         {_money("a.total", "a.currency")}, abs(coalesce(a.total, 0)), -coalesce(a.total, 0), a.currency, 'billing',
         CASE WHEN w.issued_on IS NOT NULL
              THEN 'NetSuite dates it in this month; billing issued it on ' || w.issued_on::VARCHAR

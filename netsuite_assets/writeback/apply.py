@@ -207,7 +207,7 @@ class _Run:
             if row["held"] is None:
                 candidates.append(row)
             else:
-                self._end(row, "held", row["held"], _HELD)
+                self._end(row, "held", row["held"], None)
         if not candidates:
             return []
         closed = await closed_months(self._netsuite, self._period, self._period)
@@ -381,6 +381,8 @@ def exceptions_of(period: str, outcomes: pd.DataFrame) -> pd.DataFrame:
     """The exceptions that outcomes leave for a person: all that was not written, or not found again afterwards."""
     rows = []
     for row in frames.records(outcomes):
+        if row["state"] == "held" and row["next_step"] is None:
+            continue  # held since the plan was made: the plan's own exception says why
         if row["state"] in ("written", "adopted"):
             if row["verified"] is not False:
                 continue

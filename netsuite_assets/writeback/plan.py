@@ -24,6 +24,7 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.engine import required_slices
 from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.holds import Hold, find_holds
 from resources.ledger import Approval, Ledger, Plan
 from resources.netsuite.writes import WriteRequest, delete_request, eid, update_request, upsert_request
 from resources.tenants import Tenant
@@ -40,6 +41,11 @@ _REPAIRED_BY_UPDATE = frozenset(
 _LINE_KINDS = frozenset({"line_missing", "line_extra", "line_changed", "total"})
 
 AUTOMATIC = "policy"
+
+#: What of an operation decides, beside its bytes and its wave, whether and to what it is sent.
+_DECIDING = (
+    "operation_key", "record", "action", "external_id", "internal_id", "base_modified", "waits_for", "held"
+)  # fmt: skip
 
 
 class PlanRefused(Exception):
@@ -86,6 +92,11 @@ def make_plan(
     """
     inputs = inputs_hash(warehouse, mapping, period)
     operations = _operations(warehouse, tenant, mapping, period)
+    holds = find_holds(warehouse, tenant, mapping, period, operations)
+    _refuse_closed(tenant, period, holds)
+    for operation in operations:
+        hold = holds.get(operation["operation_key"])
+        operation["held"] = hold.reason if hold is not None else None
     plan_id = plan_hash(tenant.name, period, mapping.hash, inputs, operations)
     for operation in operations:
         operation["plan_id"] = plan_id
@@ -113,7 +124,7 @@ def make_plan(
     with warehouse.transaction():
         frames.replace(warehouse, frames.PLAN, period, table)
         frames.replace_exceptions(
-            warehouse, period, ("plan",), _exceptions(tenant, period, operations, plan, approval)
+            warehouse, period, ("plan",), _exceptions(tenant, period, operations, holds, plan, approval)
         )
     return Planned(plan, table, approval)
 
@@ -158,13 +169,14 @@ def plan_hash(
     tenant: str, period: str, mapping_hash: str, inputs: str, operations: Sequence[Mapping[str, Any]]
 ) -> str:
     """The plan's identity: its inputs and each operation with its bytes and whether it is held, in order."""
-    return _sha256(
-        [tenant, period, mapping_hash, inputs]
-        + [
-            f"{row['operation_key']} {row['wave']} {request_hash(_request(row))} {_text(row['held']) or ''}"
-            for row in operations
+    parts = [tenant, period, mapping_hash, inputs]
+    for row in operations:
+        parts += [
+            str(row["wave"]),
+            request_hash(_request(row)),
+            *(_text(row[name]) or "" for name in _DECIDING),
         ]
-    )
+    return _sha256(parts)
 
 
 def request_hash(request: WriteRequest) -> str:
@@ -213,7 +225,6 @@ def _operations(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
 ) -> list[dict[str, Any]]:
     targets = _targets(frames.read(warehouse, frames.DIFFERENCES, period))
-    closed = _closed_periods(warehouse)
     operations: list[dict[str, Any]] = []
     for record, rules in mapping.records.items():
         of_record = [target for target in targets if target.record == record]
@@ -226,7 +237,7 @@ def _operations(
                 continue
             header = expected.get(target.external_id or "")
             request = _build(target, action, rules, header, lines.get(target.external_id or "", []))
-            modified, dated_in, _ = base.get(target.internal_id or "", (None, None, None))
+            modified = base.get(target.internal_id or "")
             row: dict[str, Any] = {
                 "period": period,
                 "wave": REMOVALS if action == "delete" else _WAVES[record],
@@ -246,7 +257,7 @@ def _operations(
                 "query": request.query,
                 "body": request.body.decode(),
                 "body_hash": request_hash(request),
-                "held": _held(tenant, record, period, dated_in, closed),
+                "held": None,
             }
             row["operation_key"] = _sha256(
                 [tenant.name, record, action, row["external_id"] or "", row["internal_id"] or "",
@@ -254,7 +265,6 @@ def _operations(
             )  # fmt: skip
             operations.append(row)
     operations.sort(key=lambda row: (row["wave"], row["external_id"] or "", row["internal_id"] or ""))
-    _hold_children(operations)
     for sequence, row in enumerate(operations, start=1):
         row["sequence"] = sequence
     return operations
@@ -327,41 +337,7 @@ def _shown_changes(target: _Target, action: str) -> str:
     return " ".join(dict.fromkeys(target.changes))
 
 
-def _held(
-    tenant: Tenant, record: str, period: str, dated_in: str | None, closed: Mapping[str, str]
-) -> str | None:
-    """Why an operation on a document may not be sent: its month, now or before, takes no postings."""
-    if record == "customer":
-        return None
-    for month in dict.fromkeys((period, dated_in or period)):
-        if month in closed:
-            reason = f"the accounting period {month} is {closed[month]} in NetSuite"
-            if tenant.writeback.closed_period == "fail":
-                raise PlanRefused(
-                    f"{tenant.name}, {period}: no plan was made, because {reason} and the tenant's file says"
-                    " writeback.closed_period: fail. Open the period, or set it to hold."
-                )
-            return f"period_closed: {reason}"
-    return None
-
-
-def _hold_children(operations: Sequence[dict[str, Any]]) -> None:
-    held = {row["external_id"]: row for row in operations if row["record"] == "customer" and row["held"]}
-    for row in operations:
-        parent = held.get(row["waits_for"])
-        if row["held"] is None and parent is not None:
-            row["held"] = f"its customer {row['waits_for']} is held: {parent['held']}"
-
-
 # Reading the warehouse
-
-
-def _closed_periods(warehouse: TenantWarehouse) -> dict[str, str]:
-    rows = warehouse.sql(
-        "SELECT strftime(start_date, '%Y-%m'), CASE WHEN closed THEN 'closed' ELSE 'locked for receivables' END"
-        " FROM netsuite.periods WHERE closed OR ar_locked OR all_locked"
-    )
-    return dict(rows)
 
 
 def _rows_by_external_id(
@@ -399,17 +375,14 @@ def _expected_rows(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _bases(
-    warehouse: TenantWarehouse, record: str, period: str
-) -> dict[str, tuple[str | None, str | None, str | None]]:
-    """Last change and month of every record as it was compared, by internal id."""
+def _bases(warehouse: TenantWarehouse, record: str, period: str) -> dict[str, str | None]:
+    """When each record was last changed as it was compared, by internal id."""
     tables = TABLES[record]
-    where, dated = ("", "NULL") if tables.lines is None else (" WHERE period = ?", "dated_in")
+    where = "" if tables.lines is None else " WHERE period = ?"
     rows = warehouse.sql(
-        f"SELECT internal_id, last_modified, {dated}, external_id FROM netsuite.{tables.name}{where}",
-        [period] if where else [],
+        f"SELECT internal_id, last_modified FROM netsuite.{tables.name}{where}", [period] if where else []
     )
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return dict(rows)
 
 
 # Policy
@@ -443,7 +416,9 @@ def _needs_a_person(
         for record in mapping.records
     )  # fmt: skip
     breaker = policy.circuit_breaker
-    if records and Decimal(len(sent)) / records > breaker.share:
+    if sent and not records:
+        reasons.append(f"it touches {len(sent):,} records where billing has none")
+    elif records and Decimal(len(sent)) / records > breaker.share:
         reasons.append(
             f"it touches {len(sent):,} of {records:,} records, more than the circuit breaker's share of {breaker.share:%}"
         )
@@ -464,28 +439,35 @@ def _by_currency(operations: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
     return dict(amounts)
 
 
+def _refuse_closed(tenant: Tenant, period: str, holds: Mapping[str, Hold]) -> None:
+    """Make no plan at all where the tenant would rather have none than one with held operations."""
+    closed = [hold.reason for hold in holds.values() if hold.code == "period_closed"]
+    if closed and tenant.writeback.closed_period == "fail":
+        raise PlanRefused(
+            f"{tenant.name}, {period}: no plan was made, because {closed[0]} and the tenant's file says"
+            " writeback.closed_period: fail. Open the period, or set it to hold."
+        )
+
+
 def _exceptions(
     tenant: Tenant,
     period: str,
     operations: Sequence[Mapping[str, Any]],
+    holds: Mapping[str, Hold],
     plan: Plan,
     approval: Approval | None,
 ) -> pd.DataFrame:
     rows = []
     waiting = tenant.writeback.mode == "apply" and approval is None and plan.operations > 0
     for operation in operations:
-        held = operation["held"]
-        if held is None and not waiting:
-            continue
-        if held is None:
+        hold = holds.get(operation["operation_key"])
+        if hold is not None:
+            code, reason, next_step = hold.code, f"Its correction is held: {hold.reason}.", hold.next_step
+        elif waiting:
             code, reason = "not_approved", f"Its correction waits for approval: {plan.held_because}."
             next_step = f"Read the plan and run: recon approve {tenant.name} {period} --by NAME --note WHY"
         else:
-            code, reason = (
-                "period_closed",
-                f"Its correction is held: {str(held).removeprefix('period_closed: ')}.",
-            )
-            next_step = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods) and run again."
+            continue
         rows.append(
             {
                 "period": period,

@@ -177,6 +177,12 @@ def _explains(month: Month, documents: list[Document]) -> None:
         keys.append(book(str(number), *lines, **about))
         book(f"old{number}", *lines, issued_on=SEPTEMBER, **about)
     month.land()
+    names = dict(
+        month.sql(
+            "SELECT internal_id, external_id FROM netsuite.invoices"
+            " UNION ALL SELECT internal_id, external_id FROM netsuite.credit_memos"
+        )
+    )
 
     touched: set[str] = set()
     for key, document in zip(keys, documents, strict=True):
@@ -189,15 +195,13 @@ def _explains(month: Month, documents: list[Document]) -> None:
 
     found = month.reconcile()
     found.assert_adds_up()
-    reported = {_about(row["external_id"], row["internal_id"]) for row in found.differences}
+    reported = {
+        names.get(row["internal_id"]) or (row["internal_id"] or row["external_id"]).removeprefix("copy of ")
+        for row in found.differences
+    }
     assert reported == touched, found.told
     held_back = {key for key, document in zip(keys, documents, strict=True) if document.customer is None}
     assert {row["external_id"] for row in found.exceptions if row["stage"] == "mapping"} == held_back
-
-
-def _about(external_id: str | None, internal_id: str | None) -> str:
-    """The document that a difference is about, by the name that it was planted under."""
-    return (internal_id or external_id or "").removeprefix("copy of ").removeprefix("ns-")
 
 
 def _with_every_defect() -> list[Document]:
