@@ -202,6 +202,42 @@ def test_a_401_renews_once_and_the_request_succeeds() -> None:
     assert [r.headers["authorization"] for r in account.requests] == ["Bearer token-1", "Bearer token-2"]
 
 
+def test_requests_refused_together_renew_the_token_once() -> None:
+    def by_token(request: httpx.Request) -> httpx.Response:
+        return invalid_login() if request.headers["authorization"] == "Bearer token-1" else ANSWER
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.001 * len(account.requests))
+        return by_token(request)
+
+    account = FakeAccount([slowly])
+
+    async def run() -> None:
+        async with connect(account, governor=governor(20)) as ns:
+            await asyncio.gather(*(ns.get("invoice", "7") for _ in range(12)))
+
+    asyncio.run(run())
+    assert len(account.assertions) == 2
+
+
+def test_credentials_that_are_refused_are_tried_once_for_all_who_wait() -> None:
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        await asyncio.sleep(0.01)
+        return httpx.Response(400, json={"error": "invalid_grant"})
+
+    asked: list[httpx.Request] = []
+
+    async def run() -> list[str | BaseException]:
+        auth = credentials()
+        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as http:
+            waiting = (auth.authorization("GET", "x", http) for _ in range(10))
+            return await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert {type(answer) for answer in asyncio.run(run())} == {SignInFailed}
+    assert len(asked) == 1
+
+
 def test_a_second_401_stops_and_points_to_the_audit_trail() -> None:
     account = FakeAccount([invalid_login()])
 

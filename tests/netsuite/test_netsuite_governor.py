@@ -172,6 +172,38 @@ def test_the_pauses_are_drawn_from_a_doubling_range_that_ends_at_the_longest() -
     assert [round(pause) for pause in pauses] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+def test_slow_rejections_use_up_the_patience_too() -> None:
+    clock, tries = Clock(0.0), 0
+
+    async def slowly_rejected() -> None:
+        nonlocal tries
+        tries += 1
+        clock.now += 10
+        raise RateLimited(Failure("x", status=429))
+
+    governed = Governor(clock=clock, sleep=no_sleep, draw=lambda: 0.0, backoff=Backoff(patience=25))
+    with pytest.raises(RateLimited):
+        asyncio.run(governed.run(slowly_rejected))
+    assert tries == 3
+
+
+def test_who_was_rejected_goes_before_those_who_have_not_tried() -> None:
+    governed, order, tried = Governor(1, 0, sleep=no_sleep), [], set()
+
+    async def request(name: str) -> None:
+        await asyncio.sleep(0)
+        if name == "a" and name not in tried:
+            tried.add(name)
+            raise RateLimited(Failure("x", status=429))
+        order.append(name)
+
+    async def run() -> None:
+        await asyncio.gather(*(governed.run(lambda name=name: request(name)) for name in "abcd"))
+
+    asyncio.run(run())
+    assert order == ["b", "a", "c", "d"]
+
+
 def test_a_cancelled_wait_gives_its_place_to_the_next() -> None:
     governed, account = Governor(1, 0), Account(9, seconds=0.02)
 
