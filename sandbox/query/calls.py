@@ -98,8 +98,7 @@ def _aggregate(x: Expressions, name: str, arguments: list[exp.Expr]) -> Value:
     operand = number(operand)
     if name == "SUM" and operand.kind != "number":
         return Value(f"sum({distinct}{operand.sql})", "int", aggregate=True)
-    # SQLite adds doubles with compensation: rounding to ten places gives the sum of the decimals.
-    return Value(f"round({name.lower()}({distinct}{operand.sql}), 10)", "number", aggregate=True)
+    return Value(f"ns_{name.lower()}({distinct}{operand.sql})", "number", aggregate=True)
 
 
 def window(x: Expressions, node: exp.Window) -> Value:
@@ -128,12 +127,7 @@ def window(x: Expressions, node: exp.Window) -> Value:
     if node.args.get("order") is not None:
         parts.append("ORDER BY " + ", ".join(ordered(x, o) for o in node.args["order"].expressions))
     over = f" OVER ({' '.join(parts)})"
-    sql = (
-        inner.sql.removesuffix(", 10)") + over + ", 10)"
-        if inner.sql.startswith("round(")
-        else inner.sql + over
-    )
-    return Value(sql, inner.kind, inner.ref)
+    return Value(inner.sql + over, inner.kind, inner.ref)
 
 
 def ordered(x: Expressions, node: exp.Ordered) -> str:

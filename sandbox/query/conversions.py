@@ -36,11 +36,6 @@ def numeric_literal(literal: str) -> str:
     return plain
 
 
-def settled(sql: str) -> str:
-    """Arithmetic on doubles, brought back to the decimal that Oracle's NUMBER would hold: it prints and compares so."""
-    return f"round({sql}, 10)"
-
-
 def printed(translator: Translator, value: Value) -> str:
     """A value as text."""
     if value.kind == "date":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sandbox.query import calls, dates
-from sandbox.query.conversions import merged, number, numeric_literal, printed, quoted, settled
+from sandbox.query.conversions import merged, number, numeric_literal, printed, quoted
 from sandbox.query.dialect import unsupported
 from sandbox.query.scope import Scope, Value
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _LONGEST_LIST = 1000
 ROWNUM = "rownum"
 _SIGNS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+_EXACT = {"+": "ns_add", "-": "ns_subtract", "*": "ns_multiply"}
+"""Decimal arithmetic: on doubles 1234567.91 - 1234567.9 is not 0.01."""
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _CASTS = {"INT": "int", "BIGINT": "int", "DECIMAL": "number", "DOUBLE": "number", "FLOAT": "number"}
 _TEXT_CASTS = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR", "TEXT")
@@ -98,13 +100,10 @@ class Expressions:
             return _date_arithmetic(left, right, sign)
         left, right = number(left), number(right)
         whole = left.kind != "number" and right.kind != "number"
-        sql = f"({left.sql} {sign} {right.sql})"
         aggregate = left.aggregate or right.aggregate
-        return (
-            Value(sql, "int", aggregate=aggregate)
-            if whole
-            else Value(settled(sql), "number", aggregate=aggregate)
-        )
+        if whole:
+            return Value(f"({left.sql} {sign} {right.sql})", "int", aggregate=aggregate)
+        return Value(f"{_EXACT[sign]}({left.sql}, {right.sql})", "number", aggregate=aggregate)
 
     def _divide(self, node: exp.Div) -> Value:
         left, right = number(self.value(node.this)), number(self.value(node.expression))

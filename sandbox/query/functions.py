@@ -138,7 +138,43 @@ def _regexp_like(value: Cell, pattern: str, flags: str = "") -> int:
     return int(re.search(pattern, str(text(value)), re.IGNORECASE if "i" in flags else 0) is not None)
 
 
+def _exact(value: float) -> Decimal:
+    """The decimal that a stored double stands for: its shortest spelling."""
+    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
+
+
+class _Sum:
+    """SUM and AVG over decimals, as an aggregate and over a window: no rounding creeps in with the rows."""
+
+    def __init__(self) -> None:
+        self._total, self._count = Decimal(0), 0
+
+    def step(self, value: float | None) -> None:
+        if value is not None:
+            self._total += _exact(value)
+            self._count += 1
+
+    def inverse(self, value: float | None) -> None:
+        if value is not None:
+            self._total -= _exact(value)
+            self._count -= 1
+
+    def value(self) -> float | None:
+        return float(self._total) if self._count else None
+
+    def finalize(self) -> float | None:
+        return self.value()
+
+
+class _Average(_Sum):
+    def value(self) -> float | None:
+        return float(self._total / self._count) if self._count else None
+
+
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Cell]]] = {
+    "ns_add": (2, lambda a, b: float(_exact(a) + _exact(b))),
+    "ns_subtract": (2, lambda a, b: float(_exact(a) - _exact(b))),
+    "ns_multiply": (2, lambda a, b: float(_exact(a) * _exact(b))),
     "ns_to_char": (-1, _to_char),
     "ns_to_date": (2, lambda value, model: dates.to_date(str(value), model)),
     "ns_round": (-1, _round),
@@ -176,5 +212,7 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Cell]]] = {
 def register(connection: sqlite3.Connection) -> None:
     for name, (arity, function) in _FUNCTIONS.items():
         connection.create_function(name, arity, _strict(function), deterministic=True)
+    connection.create_window_function("ns_sum", 1, _Sum)
+    connection.create_window_function("ns_avg", 1, _Average)
     # Text of any value; unlike the others it takes NULL, which joins as nothing.
     connection.create_function("ns_text", 1, text, deterministic=True)

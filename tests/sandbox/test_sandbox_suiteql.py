@@ -127,6 +127,8 @@ DUAL: list[tuple[str, str | None]] = [
     ("7 / 2", "3.5"),
     ("0.1 + 0.2", "0.3"),
     ("1.10 - 1", "0.1"),
+    ("98765432109.92 - 98765432109.91", "0.01"),
+    ("-0.29 * 3", "-0.87"),
     ("-5", "-5"),
     ("1320.00", "1320"),
     ("100 * 1.08", "108"),
@@ -257,6 +259,14 @@ QUERIES: list[tuple[str, list[dict[str, str]]]] = [
     (
         "SELECT accttype, COUNT(*) AS n FROM account GROUP BY accttype HAVING COUNT(*) > 1 ORDER BY accttype",
         [{"accttype": "Income", "n": "4"}],
+    ),
+    (
+        "SELECT SUM(x) AS s, AVG(x) AS a FROM (SELECT 9999999.99 AS x FROM accountingperiod UNION ALL SELECT -0.01 FROM dual)",
+        [{"a": "9953917.04069124", "s": "2159999997.83"}],
+    ),
+    (
+        "SELECT id, SUM(exchangerate) OVER (ORDER BY id) AS s FROM currency ORDER BY id",
+        [{"id": "1", "s": "1"}, {"id": "2", "s": "2.08"}, {"id": "3", "s": "3.35"}],
     ),
     ("SELECT DISTINCT isinactive FROM term", [{"isinactive": "F"}]),
     (
