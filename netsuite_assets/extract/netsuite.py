@@ -227,7 +227,7 @@ async def extract_documents(
             f"netsuite.{tables.lines}",
             period,
             f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no
-                {"".join(_landed(field) for field in line_fields)}
+                {"".join(_landed_line(field) for field in line_fields)}
             FROM lines_in r""",
             key=("line_key",),
             expected_rows=lines,
@@ -250,6 +250,8 @@ async def _stage_lines(
         "line_key": _Column(items.row_key, pa.string()),
         "transaction_id": _Column(items.owner, pa.string()),
         "line_no": _Column("tl.linesequencenumber", pa.int64()),
+        "line_amount": _Column(items.fields["amount"].suiteql, pa.decimal128(18, 4)),
+        "line_rate": _Column(items.fields["rate"].suiteql, pa.decimal128(28, 12)),
         **_mapped(fields),
     }
     in_month = f"{items.where} AND {_dated_in('t.trandate', period)}"
@@ -403,6 +405,17 @@ def _landed(field: MappedField) -> str:
             f" WHERE c.internal_id = {value})"
         )
     return f", {value} AS {quote(field.name)}"
+
+
+def _landed_line(field: MappedField) -> str:
+    """The landed column of a line. Accounts print a quantity as it was entered or with the ledger's sign: the sign
+    is taken from amount and rate, which are certain.
+    """
+    if field.kind != "quantity":
+        return _landed(field)
+    value = f"abs(r.{_alias(field)})"
+    signs_differ = "(coalesce(r.line_amount, 0) < 0) <> (coalesce(r.line_rate, 0) < 0)"
+    return f", CASE WHEN {signs_differ} THEN -{value} ELSE {value} END AS {quote(field.name)}"
 
 
 _SYMBOL = "(SELECT max(x.name) FROM netsuite.reference x WHERE x.list = 'currency' AND x.internal_id = r.currency_id)"
