@@ -5,7 +5,9 @@ Imports stand inside the fixtures, so that tests which use none of them start at
 
 from __future__ import annotations
 
+import copy
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from month import Month, TenantRules
+    from month import Landed, Month, TenantRules
 
     from resources.warehouse import Warehouse
 
@@ -78,13 +80,33 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path / "warehouse", lock_seconds=5)
 
 
+@pytest.fixture(scope="session")
+def landed(tmp_path_factory: pytest.TempPathFactory, acme: TenantRules) -> Landed:
+    """A landed month of acme to plant defects in: made once, copied for each test."""
+    from month import Landed, Month, october_books
+
+    from resources.warehouse import Warehouse
+
+    warehouse = Warehouse(tmp_path_factory.mktemp("landed"))
+    with warehouse.open("acme") as held:
+        month = Month(held, acme, "2026-10")
+        october_books(month)
+        month.land()
+    return Landed(warehouse.path("acme"), month.books)
+
+
 @pytest.fixture
-def acme_month(warehouse: Warehouse, acme: TenantRules) -> Iterator[Month]:
-    """October 2026 of acme, with no documents yet."""
+def october(landed: Landed, acme: TenantRules, warehouse: Warehouse) -> Iterator[Month]:
+    """October 2026 of acme; NetSuite holds exactly what `month.october_books` make of it."""
     from month import Month
 
+    path = warehouse.path("acme")
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(landed.path, path)
     with warehouse.open("acme") as held:
-        yield Month(held, acme, "2026-10")
+        month = Month(held, acme, "2026-10")
+        month.books = copy.deepcopy(landed.books)
+        yield month
 
 
 @pytest.fixture

@@ -247,7 +247,9 @@ class Month:
     def internal_id(self, external_id: str) -> str:
         """NetSuite's own id of a record."""
         name = self._tables(external_id).name
-        found = self.held.value(f"SELECT internal_id FROM netsuite.{name} WHERE external_id = ?", [external_id])
+        found = self.held.value(
+            f"SELECT internal_id FROM netsuite.{name} WHERE external_id = ?", [external_id]
+        )
         return str(found)
 
     # Defects: what NetSuite holds otherwise
@@ -357,6 +359,35 @@ class Month:
             f"UPDATE netsuite.{self._tables(external_id).name} SET total = total + ? WHERE external_id = ?",
             [moved, external_id],
         )
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A working file in which both sides agree, and the books behind it."""
+
+    path: Path
+    books: Books
+
+
+def october_books(month: Month) -> None:
+    """Bills in dollars and euros, a credit note, a bill without a customer, and a bill of September."""
+    month.customer("c1", "Nordwind Ltd")
+    month.customer("c2", "Café Zürich 株式会社", currency="EUR", legal_entity="eu")
+    month.invoice(
+        "plain",
+        line("100.00", "API calls"),
+        line("50.50", "Seats", product_id="seats", quantity=Decimal(5), unit_amount=Decimal("10.10")),
+        line("0.37", "Storage"),
+        memo="October usage",
+    )
+    month.invoice("same", line("10.00"), line("10.00"), line("10.00"), memo="")
+    month.invoice(
+        "euro", line("80.00", "Nutzung – Größe Ω"), customer_id="c2", currency="EUR", legal_entity="eu"
+    )
+    month.invoice("euro2", line("20.00"), customer_id="c2", currency="EUR", legal_entity="eu")
+    month.invoice("nobody", line("36.04"), customer_id=None)
+    month.invoice("september", line("7.00"), issued_on=date(2026, 9, 30))
+    month.credit_note("back", line("12.00", "Goodwill"))
 
 
 class Found:

@@ -499,3 +499,23 @@ def test_a_difference_goes_away_with_its_cause(october: Month, defect: Callable[
     october.land()
     assert october.reconcile().differences == []
     assert frames.read(october.held, frames.DIFFERENCES, "2026-10").empty
+
+
+# Another tenant's rules
+
+
+def test_products_that_are_booked_to_one_item_keep_their_lines_apart(retail_month: Month) -> None:
+    retail_month.customer("17850", currency="GBP")
+    key = retail_month.invoice(
+        "536365",
+        line("15.30", "WHITE HANGING HEART", product_id="85123A"),
+        line("20.34", "WHITE METAL LANTERN", product_id="71053"),
+        customer_id="17850",
+        currency="GBP",
+    )
+    retail_month.land()
+    assert retail_month.reconcile().differences == []
+    retail_month.remove_line(key, 1)
+    row = retail_month.reconcile().only("line_missing")
+    assert row["reason"] == "NetSuite lacks the line: Merchandise, WHITE HANGING HEART, GBP 15.30."
+    assert row["line"] == "1"
