@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from endtoend_tools import World, run, tenant, world
+from endtoend_tools import World, recon, run, tenant, world
 from filelock import FileLock
 
 Prepare = Callable[[Path], None]
@@ -74,3 +74,16 @@ def globex(planned: Path, opened: Callable[[Path], AbstractContextManager[World]
     """Globex with a plan that was approved and not yet sent."""
     with opened(planned) as here:
         yield here
+
+
+@pytest.fixture(scope="session")
+def demo_ran(prepared: Callable[[str, Prepare], Path]) -> Path:
+    """A folder in which somebody typed `recon demo`; `demo.out` and `demo.err` are what it printed. Not to be changed."""
+
+    def prepare(folder: Path) -> None:
+        done = recon("demo", folder=folder, environ={})
+        (folder / "demo.out").write_text(done.stdout, encoding="utf-8")
+        (folder / "demo.err").write_text(done.stderr, encoding="utf-8")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return prepared("demo", prepare)

@@ -1,0 +1,138 @@
+"""`recon demo` as a person types it: one page a tenant, every planted defect found and mended, nothing else touched."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from endtoend_planted import assert_found_exactly
+from endtoend_tools import World, assert_holds_exactly, books, query, run, tenant
+
+from demo.documents import Document, Facts
+
+Opened = Callable[[Path], AbstractContextManager[World]]
+TENANTS = ("acme", "globex")
+
+
+def page(folder: Path, name: str) -> str:
+    """What was printed about one tenant."""
+    printed = (folder / "demo.out").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"╭─ {name} · October 2026 .*?╰─", printed, flags=re.DOTALL)
+    return re.sub(r"[│ ]+", " ", found)
+
+
+def of_month(documents: tuple[Document, ...], currency: str) -> list[Document]:
+    return [each for each in documents if each.in_month("2026-10") and each.currency == currency]
+
+
+def shown(documents: list[Document]) -> str:
+    facts = Facts.of(documents)
+    return f"{facts.documents:,} · {facts.total:,.2f}" if documents else "–"
+
+
+@pytest.mark.parametrize(("name", "currencies"), [("acme", ("EUR", "USD")), ("globex", ("USD",))])
+def test_the_page_says_what_billed_what_netsuite_had_what_differed_what_was_written_and_what_is_left(
+    demo_ran: Path, name: str, currencies: tuple[str, ...]
+) -> None:
+    text, billing = page(demo_ran, name), tenant(name).billing
+    booked = {"invoice": [], "creditMemo": []}  # type: dict[str, list[Document]]
+    for booking in books(name).bookings:
+        booked[booking.record].append(booking.document)
+    for label, record, documents in (
+        ("Invoices", "invoice", billing.invoices),
+        ("Credit memos", "creditMemo", billing.credit_notes),
+    ):
+        for currency in currencies:
+            billed = of_month(documents, currency)
+            held_back = [each for each in billed if each.customer_id is None]
+            mapped = [each for each in billed if each.customer_id is not None]
+            had = of_month(tuple(booked[record]), currency)
+            row = f"{label}, {currency} {shown(billed)} {shown(held_back)} {shown(had)} {shown(mapped)} "
+            assert row in text, row
+
+    planted = Counter(each.kind for each in books(name).planted)
+    missing = sum(1 for each in books(name).planted if (each.kind, each.record) == ("missing", "invoice"))
+    assert f"{missing} invoices missing in NetSuite" in text
+    assert f"{planted['duplicate']} invoices in NetSuite twice" in text
+    writes = len({each.external_id or each.what for each in books(name).planted})
+    assert f"{writes} writes; {writes} read back from NetSuite and found as intended." in text
+    orphans = [each for each in billing.invoices if each.in_month("2026-10") and each.customer_id is None]
+    assert (
+        f"{len(orphans)} invoices, USD {Facts.of(orphans).total:,.2f}: the billing document names no customer"
+        in text
+    )
+    assert all(each.number in text for each in orphans)
+    assert "NetSuite holds what billing billed, to the cent, but for what is held back" in text
+
+
+def test_it_prints_where_the_published_file_is_and_three_queries_and_nothing_odd(demo_ran: Path) -> None:
+    printed = (demo_ran / "demo.out").read_text(encoding="utf-8")
+    assert "The published file: .demo/warehouse/published.duckdb" in printed
+    assert len(re.findall(r'^  \.venv/bin/recon query "SELECT .*"$', printed, flags=re.MULTILINE)) == 3
+    said = printed + (demo_ran / "demo.err").read_text(encoding="utf-8")
+    assert not re.search(r"Warning|Traceback|Error", said), said
+
+
+@pytest.mark.parametrize("name", TENANTS)
+def test_every_planted_defect_is_found_and_nothing_else(demo_ran: Path, name: str) -> None:
+    published = demo_ran / ".demo" / "warehouse" / "published.duckdb"
+    assert_found_exactly(published, name, "2026-10", tenant(name).billing, books(name).planted)
+
+
+@pytest.mark.parametrize("name", TENANTS)
+def test_every_difference_of_totals_is_explained_to_the_cent(demo_ran: Path, name: str) -> None:
+    published = demo_ran / ".demo" / "warehouse" / "published.duckdb"
+    rows = query(
+        published,
+        "SELECT t.billed_total - t.held_back_total - t.netsuite_total, t.difference, t.explained, t.unexplained,"
+        " (SELECT coalesce(sum(delta), 0) FROM differences d WHERE d.tenant = t.tenant AND d.period = t.period"
+        "  AND d.record = t.record AND d.currency = t.currency)"
+        " FROM totals t WHERE t.tenant = ?",
+        name,
+    )
+    assert rows
+    for gap, difference, explained, unexplained, deltas in rows:
+        assert gap == difference == explained == deltas
+        assert unexplained == Decimal(0)
+
+
+def test_afterwards_netsuite_holds_the_truth_and_a_second_run_writes_nothing(
+    demo_ran: Path, opened: Opened
+) -> None:
+    with opened(demo_ran) as here:
+        before = here.ledger.intents()
+        assert len(before) == sum(
+            len({each.external_id or each.what for each in books(name).planted}) for name in TENANTS
+        )
+        for name in TENANTS:
+            assert not here.stage.fill_billing(tenant(name)).changed
+            here.stage.fill_netsuite(tenant(name), here.sandbox, lambda done, total: None)
+            run("write_back", name, "2026-10")
+            netsuite = here.view(name)
+            assert any("suiteql" in entry["path"] for entry in netsuite.log())
+            assert netsuite.log(writes=True) == []
+            assert_holds_exactly(netsuite, name, tenant(name).billing)
+        assert here.ledger.intents() == before
+        assert here.ledger.open() == []
+        here.ledger.assert_consistent()
+        assert here.query("SELECT * FROM differences") == []
+        assert here.query("SELECT * FROM plan") == []
+        assert here.query("SELECT * FROM exceptions WHERE code <> 'no_customer'") == []
+
+
+@pytest.mark.soak
+def test_the_command_itself_a_second_time(demo_ran: Path, opened: Opened) -> None:
+    with opened(demo_ran) as here:
+        before = here.ledger.intents()
+    from endtoend_tools import recon
+
+    again = recon("demo", folder=here.folder, environ={})
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("Nothing: NetSuite holds what billing billed.") == len(TENANTS)
+    assert again.stdout.count("Nothing was sent.") == len(TENANTS)
+    assert here.ledger.intents() == before
