@@ -51,6 +51,7 @@ DOCUMENTS: Mapping[str, str] = {
     "currency": "VARCHAR",
     "billed_total": "DECIMAL(18,4)",
     "netsuite_total": "DECIMAL(18,4)",
+    "netsuite_currency": "VARCHAR",
     "netsuite_internal_id": "VARCHAR",
     "netsuite_number": "VARCHAR",
     "netsuite_status": "VARCHAR",
@@ -111,7 +112,7 @@ def publish(warehouse: Warehouse, working: TenantWarehouse, ledger: Ledger) -> P
         building.with_name(f"{building.name}.wal").unlink(missing_ok=True)
         if target.exists():
             shutil.copyfile(target, building)
-        with _attached(working, building):
+        with _attached(working, building, target):
             rows = _replace_tenant(working, ledger)
         building.replace(target)
     return Published(target, rows)
@@ -135,13 +136,13 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _attached(working: TenantWarehouse, path: Path) -> Iterator[None]:
+def _attached(working: TenantWarehouse, path: Path, target: Path) -> Iterator[None]:
     run = working.connection.execute
     try:
         run(f"ATTACH {literal(str(path))} AS mart (STORAGE_VERSION {literal(STORAGE_VERSION)})")
     except duckdb.Error as error:
         raise WarehouseError(
-            f"the published file cannot be read: {error}. Delete it; each tenant's next run publishes its part anew."
+            f"the published file {target} cannot be read: {error}. Delete it; each tenant's next run publishes its part anew."
         ) from error
     try:
         yield
@@ -204,7 +205,7 @@ def _documents(record: str) -> str:
     SELECT coalesce(e.period, a.period) AS period, {literal(record)} AS record,
         coalesce(e.external_id, a.external_id) AS external_id, e.number, coalesce(e.name, a.name) AS customer,
         coalesce(e.currency, a.currency) AS currency, e.total AS billed_total, a.total AS netsuite_total,
-        a.internal_id AS netsuite_internal_id, a.number AS netsuite_number, a.status AS netsuite_status, a.dated_in AS netsuite_month, e.problem
+        a.currency AS netsuite_currency, a.internal_id AS netsuite_internal_id, a.number AS netsuite_number, a.status AS netsuite_status, a.dated_in AS netsuite_month, e.problem
     FROM expected.{name} e FULL JOIN netsuite.{name} a ON a.external_id = e.external_id AND a.period = e.period"""
 
 

@@ -74,7 +74,8 @@ def _differences(summary: TenantSummary) -> Iterator[RenderableType]:
         table.add_row(
             f"{part.number:,}",
             f"{label}{'s' if part.number != 1 else ''} {_DIFFER[part.kind]}",
-            f"{part.example_of}: {part.example}" if part.example_of else part.example,
+            # As text: what people typed in square brackets is no markup.
+            Text(f"{part.example_of}: {part.example}" if part.example_of else part.example),
         )
     yield Padding(table, (0, 0, 0, 2))
 
@@ -157,7 +158,10 @@ def _verdict(summary: TenantSummary) -> RenderableType:
         for name, totals in summary.totals.items()
         if totals.billed - totals.held_back != totals.netsuite_now
     }
-    return Text(f"\nNetSuite still differs from billing by {moneys(differing)}.", style="yellow")
+    by = f"by {moneys(differing)}" if differing else "which cancel each other in the totals"
+    return Text(
+        f"\nNetSuite still differs from billing in {count(summary.amiss, 'document')}, {by}.", style="yellow"
+    )
 
 
 def _indented(text: str, by: int = 2) -> RenderableType:

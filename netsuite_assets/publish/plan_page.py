@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from netsuite_assets import frames
 from netsuite_assets.tables import TABLES
@@ -27,11 +28,11 @@ def print_plan(console: Console, held: TenantWarehouse, ledger: Ledger, period: 
         table.add_row(
             row["action"],
             TABLES[row["record"]].label,
-            row["number"] or "",
-            row["name"] or "",
+            Text(row["number"] or ""),
+            Text(row["name"] or ""),
             money(row["amount"], row["currency"]) if row["record"] != "customer" else "",
-            row["changes"],
-            row["held"] or "",
+            Text(row["changes"]),
+            Text(row["held"] or ""),
         )
     console.print(
         f"Plan {plan.plan_id[:12]} of {plan.tenant} for {plan.period}, made {plan.made_at:%Y-%m-%d %H:%M} UTC"

@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from netsuite_assets.tell import count
 from resources.warehouse import WarehouseError
@@ -26,8 +27,9 @@ def print_query(console: Console, published: Path, sql: str) -> None:
             rows = result.fetchmany(_ROWS + 1)
         except duckdb.Error as error:
             raise WarehouseError(f"DuckDB refuses the query: {error}") from None
-    table = Table(*names, box=box.SIMPLE_HEAD)
+    # As text throughout: what people typed in square brackets is no markup.
+    table = Table(*(Column(Text(name)) for name in names), box=box.SIMPLE_HEAD)
     for row in rows[:_ROWS]:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console.print(table)
     console.print(count(min(len(rows), _ROWS), "row") + (" and more" if len(rows) > _ROWS else ""))

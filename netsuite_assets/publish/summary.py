@@ -57,7 +57,10 @@ class KindOfDifference:
 
 @dataclass(frozen=True)
 class TenantSummary:
-    """A tenant's month: totals, what differed, what was written, what needs a person."""
+    """A tenant's month: totals, what differed, what was written, what needs a person.
+
+    `amiss` is how many documents NetSuite does not hold now in the month, amount and currency that billing says.
+    """
 
     tenant: str
     period: str
@@ -67,6 +70,7 @@ class TenantSummary:
     written: Mapping[tuple[str, str], int]
     verified: int
     planned: int
+    amiss: int
     exceptions: list[dict[str, Any]]
     totals: Mapping[str, CurrencyTotals] = field(default_factory=dict)
 
@@ -77,12 +81,15 @@ class TenantSummary:
 
     @property
     def agrees(self) -> bool:
-        """Whether NetSuite now holds exactly what billing billed, but for what is held back."""
-        return all(totals.netsuite_now == totals.billed - totals.held_back for totals in self.totals.values())
+        """Whether NetSuite now holds exactly what billing billed, document by document, but for what is held back."""
+        return self.amiss == 0
 
 
 def read_summaries(published: Path, period: str, tenants: list[str] | None = None) -> list[TenantSummary]:
-    """The summaries of a month, by tenant. Raises `WarehouseError` when nothing was published yet."""
+    """The summaries of a month, by tenant; of those that were published, or of the ones named.
+
+    Raises `WarehouseError` when nothing was published yet, or nothing of a tenant that is named.
+    """
     if not published.exists():
         raise WarehouseError(
             f"nothing is published yet: there is no {published}. Materialize published_mart for a tenant first."
@@ -102,7 +109,7 @@ def read_summaries(published: Path, period: str, tenants: list[str] | None = Non
 
 _RECORDS = """
 WITH now AS (
-    SELECT record, currency, count(*) AS documents, sum(netsuite_total) AS total
+    SELECT record, netsuite_currency AS currency, count(*) AS documents, sum(netsuite_total) AS total
     FROM documents
     WHERE tenant = $tenant AND period = $period AND netsuite_month = $period
     GROUP BY ALL
@@ -115,9 +122,24 @@ WHERE t.tenant = $tenant AND t.period = $period
 ORDER BY t.record DESC, t.currency
 """
 
+_AMISS = """
+SELECT count(*)
+FROM documents
+WHERE tenant = $tenant AND period = $period AND CASE
+    WHEN problem IS NOT NULL THEN netsuite_month = $period
+    ELSE netsuite_month IS DISTINCT FROM $period OR billed_total IS DISTINCT FROM netsuite_total
+        OR currency IS DISTINCT FROM netsuite_currency END
+"""
+
 
 def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) -> TenantSummary:
     where = {"tenant": tenant, "period": period}
+    landed = "SELECT 1 FROM slices WHERE tenant = $tenant AND period = $period LIMIT 1"
+    if not connection.execute(landed, where).fetchall():
+        raise WarehouseError(
+            f"nothing is published yet of {tenant} for {period}. Materialize published_mart of that month first."
+        )
+    amiss = connection.execute(_AMISS, where).fetchall()
     records, totals = [], defaultdict[str, CurrencyTotals](CurrencyTotals)
     for row in connection.execute(_RECORDS, where).fetchall():
         part = RecordTotals(*row[:10])
@@ -163,6 +185,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         {(action, record): count for action, record, count in written},
         sum(verified for _, _, verified in outcomes),
         planned[0][0],
+        amiss[0][0],
         [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()],
         dict(totals),
     )

@@ -1,0 +1,42 @@
+"""Publishing a month from its working file into the file that analysts open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from month import Month
+
+from netsuite_assets.publish.mart import Published, publish
+from resources.ledger import Ledger
+from resources.warehouse import Warehouse
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def published(warehouse: Warehouse, ledger: Ledger) -> Callable[[Month], Published]:
+    """Publishes a month as it is now."""
+
+    def now(month: Month) -> Published:
+        return publish(warehouse, month.held, ledger)
+
+    return now
+
+
+@pytest.fixture
+def ask(warehouse: Warehouse) -> Callable[[str], list[tuple[object, ...]]]:
+    """Asks the published file as an analyst does: opened anew, read-only."""
+
+    def answer(query: str) -> list[tuple[object, ...]]:
+        with duckdb.connect(str(warehouse.published_path), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    return answer
