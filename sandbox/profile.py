@@ -10,13 +10,12 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
+from sandbox import profile_access
+from sandbox.profile_access import Features, Integration, User
+from sandbox.profile_types import STRICT, Id
 from sandbox.switches import Switches
-
-
-def _identifier(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _decimal(value: object) -> object:
@@ -24,7 +23,6 @@ def _decimal(value: object) -> object:
     return str(value) if isinstance(value, float) else value
 
 
-Id = Annotated[str, BeforeValidator(_identifier)]
 Rate = Annotated[Decimal, BeforeValidator(_decimal)]
 ScriptId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
@@ -40,7 +38,7 @@ DATE_FORMATS = {
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class Subsidiary(Section):
@@ -162,45 +160,9 @@ class Role(Section):
     id: Id
     name: str
     administrator: bool = False
+    inactive: bool = False
     permissions: dict[str, PermissionLevel] = {}
     """Permission name as NetSuite's role screen shows it, e.g. `Invoice: full`."""
-
-
-class Certificate(Section):
-    id: str
-    public_key_file: str | None = None
-    public_key: str | None = None
-    valid_until: date | None = None
-    revoked: bool = False
-
-    @model_validator(mode="after")
-    def _one_key(self) -> Certificate:
-        if (self.public_key_file is None) == (self.public_key is None):
-            raise ValueError("a certificate has exactly one of public_key_file and public_key")
-        return self
-
-
-class Token(Section):
-    """A token of token-based authentication (OAuth 1.0a), of one integration."""
-
-    id: str
-    secret: str
-    role: Id | None = None
-    entity: Id | None = None
-
-
-class Integration(Section):
-    client_id: str
-    """Also the consumer key of token-based authentication."""
-    client_secret: str | None = None
-    name: str
-    scopes: list[Literal["rest_webservices", "restlets", "suite_analytics"]] = ["rest_webservices"]
-    role: Id
-    entity: Id = "317"
-    blocked: bool = False
-    client_credentials: bool = True
-    certificates: list[Certificate] = []
-    tokens: list[Token] = []
 
 
 class Numbering(Section):
@@ -233,7 +195,11 @@ class Profile(Section):
     custom_segments: list[CustomSegment] = []
     custom_fields: list[CustomField] = []
     roles: list[Role] = Field(min_length=1)
+    users: list[User] = []
     integrations: list[Integration] = []
+    features: Features = Features()
+    auto_consent: bool = False
+    """The OAuth 2.0 consent page answers Allow by itself, for the first user and role that can."""
     numbering: Numbering = Numbering()
     receivables_account: Id
     switches: Switches = Switches()
@@ -298,10 +264,7 @@ class Profile(Section):
                 and field.choices not in lists
             ):
                 problems.append(f"custom field {field.script_id}: list {field.choices} is not declared")
-        for integration in self.integrations:
-            for role in [integration.role, *(t.role for t in integration.tokens)]:
-                if role is not None and role not in roles:
-                    problems.append(f"integration {integration.name}: role {role} is not declared")
+        problems += profile_access.problems(self.integrations, self.users, roles)
         for group, ids in self._identified().items():
             repeated = {i for i in ids if ids.count(i) > 1}
             problems += [f"{group}: id {i} is used more than once" for i in sorted(repeated)]
@@ -318,8 +281,10 @@ class Profile(Section):
             "classes",
             "locations",
             "roles",
+            "users",
         )
         found = {group: [entry.id for entry in getattr(self, group)] for group in groups}
+        found["integrations"] = [integration.client_id for integration in self.integrations]
         found["custom_fields"] = [field.script_id for field in self.custom_fields]
         return found
 

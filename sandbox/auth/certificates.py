@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from sandbox.profile import Certificate
+from sandbox.profile_access import Certificate
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
 ALGORITHMS = ("PS256", "PS384", "PS512", "ES256", "ES384", "ES512")

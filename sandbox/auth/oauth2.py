@@ -21,7 +21,8 @@ from sandbox.auth.certificates import ALGORITHMS, LoadedCertificate, load_declar
 from sandbox.auth.roles import OAUTH2_LOGIN, Session, allows
 from sandbox.clock import Clock
 from sandbox.errors import Refusal, invalid_login
-from sandbox.profile import Integration, Profile
+from sandbox.profile import Profile
+from sandbox.profile_access import Integration
 from sandbox.wire import JSON, Json, Request, Response, encode
 
 TOKEN_PATH = "/services/rest/auth/oauth2/v1/token"

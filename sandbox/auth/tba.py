@@ -15,7 +15,8 @@ from sandbox.auth.audit import Login, LoginAudit
 from sandbox.auth.roles import TBA_LOGIN, Session, allows
 from sandbox.clock import Clock
 from sandbox.errors import invalid_login
-from sandbox.profile import Integration, Profile, Token
+from sandbox.profile import Profile
+from sandbox.profile_access import Integration, Token
 from sandbox.wire import Request
 
 _WINDOW = 300

@@ -1,0 +1,17 @@
+"""The types that every part of a profile is built from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict
+
+
+def _identifier(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_identifier)]
+"""An id, which may stand as a bare number in the file."""
+STRICT = ConfigDict(extra="forbid", frozen=True)
+"""Unknown keys are mistakes."""
