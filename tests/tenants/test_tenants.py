@@ -56,7 +56,8 @@ def test_a_tenant_without_the_optional_keys_writes_nothing(tmp_path: Path) -> No
 def test_scalars_mean_what_they_look_like(tmp_path: Path) -> None:
     """YAML 1.2, not 1.1: Norway is no truth, 010 is no octal number, 1.10 is exact, a month is no arithmetic."""
     text = WHOLE.replace(
-        "{from: name}", "{from: country, map: {NO: 010, yes: 1.10, on: off, 12:30: 1_000, '7': 7, t: true, T: True}}"
+        "{from: name}",
+        "{from: country, map: {NO: 010, yes: 1.10, on: off, 12:30: 1_000, '7': 7, t: true, T: True}}",
     ).replace("records:", "reconcile: {tolerance: {amount: 0.10}}\nrecords:")
     tenant = folder(tmp_path, acme=text).load("acme")
     assert tenant.records["customer"].fields["companyName"].map == {
