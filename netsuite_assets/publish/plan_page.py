@@ -10,6 +10,7 @@ from rich.text import Text
 from netsuite_assets import frames
 from netsuite_assets.tables import TABLES
 from netsuite_assets.tell import count, money
+from netsuite_assets.writeback.plan import standing
 from resources.ledger import Ledger, LedgerError
 from resources.warehouse import TenantWarehouse
 
@@ -22,7 +23,7 @@ def print_plan(console: Console, held: TenantWarehouse, ledger: Ledger, period: 
         raise LedgerError(
             f"{held.tenant} has no plan for {period}. Run: recon reconcile {held.tenant} {period}"
         )
-    approval = ledger.approval(plan.plan_id)
+    approval = standing(ledger.approval(plan.plan_id), plan.held_because)
     table = Table("do", "record", "number", "customer", "amount", "what changes", "held", box=box.SIMPLE_HEAD)
     for row in frames.records(frames.read(held, frames.PLAN, period).sort_values("sequence")):
         table.add_row(

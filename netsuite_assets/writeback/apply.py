@@ -131,7 +131,7 @@ def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
         raise PlanRefused(
             f"{tenant.name}, {period}: the plan of {planned.plan.operations:,} operations"
             f" ({planned.plan.amounts or 'no amounts'}) waits for a named person's approval:"
-            f" {planned.plan.held_because}. Nothing was sent."
+            f" {planned.plan.held_because or 'it was made while no writing was allowed'}. Nothing was sent."
             f" Read it and run: recon approve {tenant.name} {period} --by NAME --note WHY"
         )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -117,7 +117,7 @@ def make_plan(
     )
     ledger.record_mapping(tenant.name, mapping.hash, tenant.effective, now)
     ledger.record_plan(plan)
-    approval = ledger.approval(plan_id)
+    approval = standing(ledger.approval(plan_id), held_because)
     if approval is None and held_because is None and sent and tenant.writeback.mode == "apply":
         approval = Approval(plan_id, AUTOMATIC, True, "within the tenant's automatic limits", now)
         ledger.approve(approval)
@@ -154,7 +154,15 @@ def load_plan(
             " (billing, NetSuite or the mapping was read again). Nothing was sent."
             " Run the reconciliation again and apply its plan."
         )
-    return Planned(plan, operations, ledger.approval(plan.plan_id))
+    sent = [row for row in rows if row["held"] is None]
+    held_because = _needs_a_person(warehouse, tenant, mapping, period, sent, _by_currency(sent))
+    approval = standing(ledger.approval(plan.plan_id), held_because)
+    return Planned(replace(plan, held_because=held_because), operations, approval)
+
+
+def standing(approval: Approval | None, held_because: str | None) -> Approval | None:
+    """The approval as far as it counts today: one that the policy gave lapses with limits that no longer give it."""
+    return None if approval is not None and approval.automatic and held_because is not None else approval
 
 
 def inputs_hash(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> str:
