@@ -12,6 +12,7 @@ from sandbox.account import Account
 from sandbox.auth.certificates import CertificateError, load_pem
 from sandbox.faults import Fault
 from sandbox.fill import Order, fill
+from sandbox.record import periods
 from sandbox.wire import JSON, Json, Request, Response, decode, encode
 
 
@@ -30,6 +31,16 @@ class _NewCertificate(BaseModel):
     id: str
     pem: str
     valid_until: date | None = None
+
+
+class _PeriodChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    month: str = Field(pattern=r"^\d{4}-\d{2}$")
+    closed: bool | None = None
+    all_locked: bool | None = None
+    ar_locked: bool | None = None
+    allow_non_gl_changes: bool | None = None
 
 
 class _Problem(Exception):
@@ -100,6 +111,8 @@ def _route(account: Account, request: Request) -> Json:
         return _add_certificate(account, _NewCertificate.model_validate(decode(request.body)))
     if route == ("POST", "tokens/revoke"):
         return {"revoked": account.oauth2.revoke_tokens()}
+    if route == ("POST", "periods"):
+        return _change_period(account, _PeriodChange.model_validate(decode(request.body)))
     if route == ("POST", "fill"):
         filled = fill(account.context, Order.model_validate(decode(request.body)))
         return _stats(account) | {"filled": filled}
@@ -140,6 +153,18 @@ def _govern(account: Account, wanted: _Governance) -> Json:
     if wanted.latency_ms is not None:
         account.latency = wanted.latency_ms / 1000
     return _stats(account)
+
+
+def _change_period(account: Account, wanted: _PeriodChange) -> Json:
+    names = {"closed": "closed", "all_locked": "allLocked", "ar_locked": "arLocked"}
+    names["allow_non_gl_changes"] = "allowNonGLChanges"
+    flags = {
+        names[name]: value for name, value in wanted.model_dump(exclude={"month"}, exclude_none=True).items()
+    }
+    found = periods.change(account.context, wanted.month, flags)
+    if found is None:
+        raise _Problem(404, f"account {account.profile.account} has no accounting period {wanted.month}")
+    return {name: found[name] for name in ("id", "periodName", *names.values())}
 
 
 def _add_certificate(account: Account, new: _NewCertificate) -> Json:

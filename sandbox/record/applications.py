@@ -90,7 +90,7 @@ def _take(
         used = sum((value for key, value in wanted.items() if key != target), Decimal(0))
         amount = min(room, credit["total"] - used)
     amount = lines.rounded(amount, context.masters.currencies[credit["currency"]].precision)
-    if amount < 0 or amount > room:
+    if amount < 0:
         raise user_error(context.profile.switches.over_application_text)
     wanted[target] = amount
 

@@ -44,6 +44,28 @@ def check_open(context: Context, period: str, role: Role, *, gl_impact: bool = T
     raise _closed(context)
 
 
+def change(context: Context, month: str, flags: dict[str, bool]) -> Doc | None:
+    """Set flags such as `closed` of the period that begins in a month (`YYYY-MM`), as a person does in the UI.
+
+    Returns the period, or None when the account has no such month.
+    """
+    row = context.database.connection.execute(
+        "SELECT id FROM q_accountingperiod WHERE startdate = ?", (f"{month}-01 00:00:00",)
+    ).fetchone()
+    if row is None:
+        return None
+    with context.database.transaction():
+        doc = _period(context, str(row[0]))
+        doc.update(flags)
+        context.database.put("accountingPeriod", row[0], "accountingPeriod", doc)
+        for name, value in flags.items():
+            context.database.connection.execute(
+                f'UPDATE q_accountingperiod SET "{name.lower()}" = ? WHERE id = ?',
+                ("T" if value else "F", row[0]),
+            )
+    return doc
+
+
 def _period(context: Context, period: str) -> Doc:
     found = context.database.get("accountingPeriod", int(period))
     if found is None:

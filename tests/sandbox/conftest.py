@@ -29,6 +29,7 @@ def server(public_pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Three accounts: the two shipped ones, and the single company with every switch turned over."""
     turned = yaml.safe_load((PROFILES / "single.yaml").read_text())
     turned["account"] = "TSTDRV9999999"
+    turned["roles"][0]["permissions"]["Override Period Restrictions"] = "full"
     turned["switches"] = {
         "expires_in": "number",
         "token_type": "Bearer",

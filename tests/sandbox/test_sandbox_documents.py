@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -237,6 +238,9 @@ def test_numbers_follow_each_other_and_can_be_overridden(oneworld: Api, turned: 
     customer = oneworld.customer()
     first, second = (oneworld.get(f"invoice/{oneworld.invoice(customer)}")["tranId"] for _ in range(2))
     assert int(second[3:]) == int(first[3:]) + 1
+    oneworld.refused("POST", "invoice", {"entity": customer, "item": {"items": [{"item": "417"}]}})
+    third = oneworld.get(f"invoice/{oneworld.invoice(customer)}")["tranId"]
+    assert int(third[3:]) == int(second[3:]) + 1
     own = oneworld.invoice(customer, tranId="MY-1")
     assert oneworld.get(f"invoice/{own}")["tranId"] == "MY-1"
     kept = turned.invoice(turned.customer(), tranId="MY-1")
@@ -274,6 +278,44 @@ def test_an_invoice_cannot_be_moved_into_or_edited_in_a_closed_period(oneworld: 
     assert oneworld.refused("PATCH", f"invoice/{invoice}", {"tranDate": "2026-07-31"}).detail == CLOSED
     oneworld.write("PATCH", f"invoice/{invoice}", {"tranDate": "2026-11-01"})
     assert oneworld.get(f"invoice/{invoice}")["postingPeriod"]["refName"] == "Nov 2026"
+
+
+def test_a_role_may_override_a_lock_but_not_a_close(turned: Api) -> None:
+    customer = turned.customer()
+    turned.invoice(customer, tranDate="2026-08-15")
+    body = {"entity": customer, "tranDate": "2026-07-15", "item": {"items": [{"item": "25", "amount": 1}]}}
+    assert turned.refused("POST", "invoice", body).detail.endswith("The period is closed.")
+
+
+@pytest.fixture
+def september(oneworld: Api) -> Iterator[Api]:
+    yield oneworld
+    flags = {"closed": False, "ar_locked": False, "allow_non_gl_changes": False}
+    oneworld.admin("POST", "periods", {"month": "2026-09"} | flags)
+
+
+@pytest.mark.parametrize("flag", ["closed", "ar_locked", "all_locked"])
+def test_a_month_that_is_closed_keeps_its_documents_as_they_are(september: Api, flag: str) -> None:
+    customer = september.customer()
+    invoice = september.invoice(customer, "10", tranDate="2026-09-10")
+    september.admin("POST", "periods", {"month": "2026-09", flag: True})
+    for body in ({"memo": "x"}, {"item": {"items": [{"line": 1, "amount": 5}]}}, {"tranDate": "2026-10-01"}):
+        assert september.refused("PATCH", f"invoice/{invoice}", body).detail == CLOSED
+    assert september.refused("DELETE", f"invoice/{invoice}").detail == CLOSED
+    shown = "allLocked" if flag == "all_locked" else "arLocked" if flag == "ar_locked" else flag
+    assert september.get("accountingPeriod/301")[shown] is True
+    assert september.rows(f"SELECT {shown} FROM accountingperiod WHERE id = 301") == [{shown.lower(): "T"}]
+    # A credit of a later month may still pay it.
+    september.credit_memo(customer, "4", apply={"items": [{"doc": invoice}]})
+    assert september.get(f"invoice/{invoice}")["amountRemaining"] == Decimal(6)
+    september.admin("POST", "periods", {"month": "2026-09", flag: False})
+
+
+def test_a_closed_month_may_allow_changes_that_do_not_touch_the_ledger(september: Api) -> None:
+    invoice = september.invoice(september.customer(), "10", tranDate="2026-09-10")
+    september.admin("POST", "periods", {"month": "2026-09", "closed": True, "allow_non_gl_changes": True})
+    september.write("PATCH", f"invoice/{invoice}", {"memo": "x", "custbody_subscription_ref": "sub_2"})
+    assert september.refused("PATCH", f"invoice/{invoice}", {"exchangeRate": 2}).detail == CLOSED
 
 
 # Credit memos and their applications
