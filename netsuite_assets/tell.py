@@ -16,8 +16,13 @@ _PLACES = {
 
 
 def money(amount: Decimal, currency: str | None) -> str:
-    """An amount with its currency's places and thousands separators: `EUR 1,234.50`."""
-    places = _PLACES.get(currency or "", 2)
+    """An amount with its currency's places and thousands separators: `EUR 1,234.50`.
+
+    An amount that has more places is shown with all of them: nothing is rounded for show.
+    """
+    exponent = amount.normalize().as_tuple().exponent
+    own = -exponent if isinstance(exponent, int) else 0
+    places = max(_PLACES.get(currency or "", 2), own)
     return f"{currency} {amount:,.{places}f}" if currency else f"{amount:,.{places}f}"
 
 
