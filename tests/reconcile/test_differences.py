@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from month import Month, line
+from month import Month, line, load_rules
 
 from netsuite_assets import frames
 from resources.warehouse import IncompleteSlice
@@ -519,3 +521,21 @@ def test_products_that_are_booked_to_one_item_keep_their_lines_apart(retail_mont
     row = retail_month.reconcile().only("line_missing")
     assert row["reason"] == "NetSuite lacks the line: Merchandise, WHITE HANGING HEART, GBP 15.30."
     assert row["line"] == "1"
+
+
+def test_a_record_that_two_bills_lay_claim_to_is_counted_once(
+    october: Month, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Where external ids are made of numbers and billing repeats a number, neither bill can be mapped."""
+    shutil.copytree(pytestconfig.rootpath / "tenants", tmp_path / "tenants")
+    defaults = tmp_path / "tenants" / "_defaults.yaml"
+    text = defaults.read_text(encoding="utf-8").replace('"inv-{id}"', '"inv-{number}"')
+    defaults.write_text(text, encoding="utf-8")
+    october.rules = load_rules(tmp_path / "tenants", "acme")
+    october.land()
+    october.invoice("again", line("1.00"), number="N-plain")
+    october.map_billing()
+    found = october.reconcile()
+    assert found.kinds == [("inv-N-plain", "not_comparable")] * 2
+    assert sorted(row["delta"] for row in found.differences) == [Decimal("-150.87"), 0]
+    found.assert_adds_up()
