@@ -214,9 +214,9 @@ class CircuitBreakerSettings(Settings):
 class WritebackSettings(Settings):
     """What may be written to NetSuite, and what waits for a person."""
 
-    mode: Literal["plan_only", "apply", "shadow"] = "plan_only"
+    mode: Literal["plan_only", "apply"] = "plan_only"
     approve_automatically: ApprovalSettings = ApprovalSettings()
-    closed_period: Literal["hold", "fail", "next_open_period"] = "hold"
+    closed_period: Literal["hold", "fail"] = "hold"
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()

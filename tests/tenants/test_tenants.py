@@ -189,8 +189,8 @@ def test_the_hash_is_of_the_effective_result(tmp_path: Path) -> None:
 def test_a_changed_file_counts_from_the_next_load_on(tmp_path: Path) -> None:
     registry = folder(tmp_path, acme="extends: _all\n" + WHOLE, _all="first_month: 2026-01\n")
     assert registry.load("acme").writeback.mode == "plan_only"
-    folder(tmp_path, _all="writeback: {mode: shadow}\n")
-    assert registry.load("acme").writeback.mode == "shadow"
+    folder(tmp_path, _all="writeback: {mode: apply}\n")
+    assert registry.load("acme").writeback.mode == "apply"
 
 
 def test_five_hundred_tenants_list_and_load_quickly(tmp_path: Path) -> None:
