@@ -240,14 +240,14 @@ def query(path: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def world(
-    folder: Path, *, profiles: Mapping[str, Path] | None = None, names: Sequence[str] = ()
+    folder: Path, *, profiles: Mapping[str, Path] | None = None, first_month: str = "2026-08"
 ) -> Iterator[World]:
     """The sandbox over the folder's state, and the environment of a run; `profiles` replace accounts' own.
 
     The environment is put back at the end.
     """
     stage = Stage(folder / ".demo")
-    accounts = [account for name, account in ACCOUNTS.items() if not names or name in names]
+    accounts = ACCOUNTS.values()
     former = dict(os.environ)
     with running_sandbox(
         [(profiles or {}).get(account.tenant, account.profile) for account in accounts],
@@ -261,7 +261,7 @@ def world(
         log=folder / "sandbox.log",
     ) as sandbox:
         try:
-            stage.set_environment(sandbox, "2026-08")
+            stage.set_environment(sandbox, first_month)
             opened = World(folder, stage, sandbox)
             yield opened
         finally:
