@@ -11,6 +11,7 @@ from sqlglot import exp
 from sandbox.query import calls
 from sandbox.query.dialect import unsupported
 from sandbox.query.expressions import ROWNUM, Expressions
+from sandbox.query.join_order import Joined, KeyOrder, as_written
 from sandbox.query.limits import limit_of, row_limit
 from sandbox.query.scope import Scope, Source, Value
 
@@ -54,6 +55,8 @@ class Select:
         self._expressions = Expressions(translator, self._scope)
         self._equal: list[tuple[Value, Value]] = []
         """The sides of every equality that all rows meet."""
+        self._joined: list[Joined] = []
+        """The sources of a FROM clause without Oracle's join marks."""
 
     def translate(self) -> Translated:
         from sandbox.query.translate import Translated
@@ -103,7 +106,11 @@ class Select:
         conjuncts = [c for c in conjuncts if not _is_marked(c)]
         for conjunct in conjuncts:
             self._note_equality(conjunct)
-        condition = " AND ".join(self._expressions.condition(c) for c in conjuncts)
+        conditions = [self._expressions.condition(c) for c in conjuncts]
+        led = self._led_by_key(conjuncts)
+        if led is not None:
+            sources, conditions = led[0], conditions + led[1]
+        condition = " AND ".join(conditions)
         body = f"{sources} WHERE {condition}" if condition else sources
         shown = any(self._numbers(e) for e in self._node.expressions)
         if row_conditions or shown:
@@ -118,9 +125,22 @@ class Select:
         marked = [c for c in conjuncts if _is_marked(c)]
         if marked:
             return self._oracle_joins(first, sql, joins, marked)
+        self._joined = [Joined(first, sql)]
         for join in joins:
-            sql += self._join(join)
-        return sql
+            self._joined.append(self._join(join))
+        return as_written(self._joined)
+
+    def _led_by_key(self, conjuncts: list[exp.Expr]) -> tuple[str, list[str]] | None:
+        """FROM and further conditions for a page by key, where leading with the key's table is quicker."""
+        order, node = self._node.args.get("order"), self._node
+        if order is None or not self._joined or node.args.get("group") or node.args.get("distinct"):
+            return None
+        term = order.expressions[0].this
+        key = self._scope.find(term.name.lower(), term.table.lower() or None) if _plain(term) else None
+        if key is None or key.source is None or key.column != key.source.key:
+            return None
+        indexes = {alias: self._translator.indexes(source) for alias, source in self._scope.sources.items()}
+        return KeyOrder(self._expressions, self._joined, key, conjuncts, self._equal, indexes).led()
 
     def _source(self, node: exp.Expr) -> tuple[Source, str]:
         if isinstance(node, exp.Table):
@@ -130,7 +150,7 @@ class Select:
             return self._translator.derived(node, self._parent)
         raise unsupported()
 
-    def _join(self, join: exp.Join) -> str:
+    def _join(self, join: exp.Join) -> Joined:
         side, kind = join.side.upper(), join.kind.upper()
         plain = side in ("", "LEFT") and kind in ("", "INNER", "OUTER", "CROSS")
         if join.args.get("using") or join.method or not plain:
@@ -143,10 +163,10 @@ class Select:
         if on is None:
             if side == "LEFT" or kind == "INNER":
                 raise unsupported()
-            return f" CROSS JOIN {sql}"
+            return Joined(source, sql)
         for conjunct in _conjuncts(on):
             self._note_equality(conjunct)
-        return f" {'LEFT JOIN' if side == 'LEFT' else 'JOIN'} {sql} ON {self._expressions.condition(on)}"
+        return Joined(source, sql, side == "LEFT", self._expressions.condition(on))
 
     def _oracle_joins(
         self, first: Source, first_sql: str, joins: list[exp.Join], marked: list[exp.Expr]
@@ -353,6 +373,10 @@ class Select:
 
 def _is_marked(node: exp.Expr) -> bool:
     return any(column.args.get("join_mark") for column in node.find_all(exp.Column))
+
+
+def _plain(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Column) and not node.args.get("join_mark")
 
 
 def _make_nullable(source: Source) -> None:

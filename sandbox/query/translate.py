@@ -143,6 +143,10 @@ class Translator:
             source.columns[name] = replace(value, source=source)
         return source, f'({inner.sql}) AS "{alias}"'
 
+    def indexes(self, source: Source) -> tuple[str, ...]:
+        table = self._tables.get(source.shown.lower())
+        return table.indexes if table is not None else ()
+
     def physical(self, source: Source) -> str:
         return f'"{self._tables[source.shown.lower()].physical}" AS "{source.alias}"'
 
