@@ -222,7 +222,7 @@ class Ledger:
     """The ledger behind a SQLAlchemy URL; made on first use. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = engine(url)
         with self._transaction() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
@@ -431,14 +431,19 @@ def _shown(url: sa.URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def _engine(url: str) -> Engine:
+def engine(url: str, *, durable: bool = True) -> Engine:
+    """The engine for a ledger's URL; raises `LedgerError` when the URL cannot be used.
+
+    Not `durable`: a SQLite file may lose the last commits in a power cut, which makes them cheap. For what is
+    worth nothing after one.
+    """
     try:
         parsed = sa.engine.make_url(url)
         if parsed.drivername in ("postgres", "postgresql"):
             # SQLAlchemy 2.1 reads the bare name as psycopg 3; the project installs psycopg2.
             parsed = parsed.set(drivername="postgresql+psycopg2")
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite(parsed)
+            return _sqlite(parsed, durable)
         options = {"connect_timeout": CONNECT_SECONDS} if parsed.get_backend_name() == "postgresql" else {}
         return sa.create_engine(parsed, pool_pre_ping=True, connect_args=options)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
@@ -450,7 +455,7 @@ def _engine(url: str) -> Engine:
         ) from None
 
 
-def _sqlite(url: sa.URL) -> Engine:
+def _sqlite(url: sa.URL, durable: bool) -> Engine:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).parent
         try:
@@ -460,20 +465,20 @@ def _sqlite(url: sa.URL) -> Engine:
                 f"the ledger at {_shown(url)} cannot be used: the folder {folder} cannot be made ({error.strerror})."
                 " Set RECON_LEDGER to a file that this user may write."
             ) from None
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    made = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
-    @sa.event.listens_for(engine, "connect")
+    @sa.event.listens_for(made, "connect")
     def _durable(connection: Any, _: Any) -> None:
         # Transactions are begun by ourselves, as writers, so that two of them queue instead of deadlocking.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
-    @sa.event.listens_for(engine, "begin")
+    @sa.event.listens_for(made, "begin")
     def _immediate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    return engine
+    return made

@@ -117,6 +117,15 @@ _BY_CODE: Final[Mapping[str, str]] = {
     "IDEMPOTENCY_ERROR": "The same job was submitted before. Read that job's result instead.",
 }
 
+_OVERRUNS: Final = frozenset(
+    {
+        "CONCURRENCY_LIMIT_EXCEEDED",
+        "SSS_REQUEST_LIMIT_EXCEEDED",
+        "WS_CONCUR_SESSION_DISALLWD",
+        "WS_REQUEST_BLOCKED",
+    }
+)
+
 TOKEN_ERRORS: Final[Mapping[str, str]] = {
     "invalid_request": (
         "A parameter of the token request is missing or malformed. Check that the certificate id is the one shown "
@@ -154,9 +163,12 @@ _SIGN_IN: Final = (
 )
 
 
-def for_token_error(code: str, skew_seconds: float | None) -> str:
-    """The next step when the token endpoint answered ``code``; ``skew_seconds`` is our clock less NetSuite's."""
-    text = TOKEN_ERRORS.get(code, "The token endpoint gave a reason that is not documented.")
+def for_token_error(code: str, skew_seconds: float | None, texts: Mapping[str, str] = TOKEN_ERRORS) -> str:
+    """The next step when the token endpoint answered ``code``; ``skew_seconds`` is our clock less NetSuite's.
+
+    ``texts`` are the grant's own: the same code means another thing for an assertion than for a refresh token.
+    """
+    text = texts.get(code, "The token endpoint gave a reason that is not documented.")
     if skew_seconds is not None and abs(skew_seconds) >= 60:
         ahead = "ahead of" if skew_seconds > 0 else "behind"
         text = f"This machine's clock is {abs(skew_seconds):.0f} seconds {ahead} NetSuite's: set it right. {text}"
@@ -169,7 +181,7 @@ def for_answer(
     """The next step for an answer of NetSuite's REST services."""
     if in_doubt:
         return for_silence(in_doubt=True, record=record)
-    if status == 429 or code in ("CONCURRENCY_LIMIT_EXCEEDED", "SSS_REQUEST_LIMIT_EXCEEDED"):
+    if status == 429 or code in _OVERRUNS:
         return (
             "Nothing was done. All integrations of the account share this limit: run later, lower the tenant's "
             "governance.concurrency, or raise the limit (Setup > Integration > Integration Management > "

@@ -188,7 +188,15 @@ class Envelope:
 
 
 _LONGEST_EXCERPT: Final = 300
-_CONCURRENCY_CODES: Final = frozenset({"CONCURRENCY_LIMIT_EXCEEDED", "SSS_REQUEST_LIMIT_EXCEEDED"})
+CONCURRENCY_CODES: Final = frozenset(
+    {
+        "CONCURRENCY_LIMIT_EXCEEDED",
+        "SSS_REQUEST_LIMIT_EXCEEDED",  # a RESTlet's, with status 400
+        "WS_CONCUR_SESSION_DISALLWD",  # the older services', with a status of a refused sign-in
+        "WS_REQUEST_BLOCKED",
+    }
+)
+"""The codes by which NetSuite says that too many requests are in flight, whatever the status."""
 _UNKNOWN_TYPE: Final = re.compile(r"Record type '[^']*' does not exist")
 _HIDDEN_TABLE: Final = re.compile(r"Search error occurred: Record '[^']*' was not found")
 _NO_PERMISSION: Final = re.compile(r"does not have permission|Permission Violation")
@@ -300,7 +308,7 @@ def from_answer(attempt: Attempt, status: int, body: bytes, request_id: str = ""
 
 def _kind(attempt: Attempt, status: int, envelope: Envelope, words: str) -> type[NetSuiteError]:
     codes = {envelope.code, *(detail.code for detail in envelope.details)}
-    if status == 429 or codes & _CONCURRENCY_CODES:
+    if status == 429 or codes & CONCURRENCY_CODES:
         return RateLimited
     if status == 401:
         return SignInFailed

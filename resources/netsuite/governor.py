@@ -1,7 +1,7 @@
 """The account's request quota: how many requests may be in flight, and what to do when NetSuite says "too many".
 
-Here belong the budget of an account, its adaptation to rejections, backoff, retry and the figures of all that.
-What a request is, and which error an answer means, do not (NetSuite REST facts: governance and limits).
+Here belong the budget of an account, its adaptation to rejections, backoff and retry; the figures of all that are added
+up in ``figures``. What a request is, and which error an answer means, do not (NetSuite REST facts: governance and limits).
 
 NetSuite counts the requests in flight of all integrations of an account together, rejects at once what is over
 the limit, and says neither how many are in flight nor when to come back. So we keep under the limit less a
@@ -16,62 +16,37 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_exponential
 
-from resources.netsuite.errors import NetSuiteError, RateLimited
+from resources.netsuite.errors import CONCURRENCY_CODES, NetSuiteError, RateLimited, SignInFailed
+from resources.netsuite.figures import Figures, Meter
+
+__all__ = ["Backoff", "Budget", "Figures", "Governor", "LocalBudget", "Meter"]
 
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
+_METER: Final[ContextVar[tuple[Governor, Meter] | None]] = ContextVar("meter", default=None)
 
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What an account's requests have done since the process began; two snapshots subtract to a run's share.
-
-    Times are in seconds. ``in_flight`` and ``allowed`` are of the moment; ``peak`` is the most ever in flight.
-    """
-
-    requests: int = 0
-    rejections: int = 0
-    retries: int = 0
-    waits: int = 0
-    waited_seconds: float = 0.0
-    backoff_seconds: float = 0.0
-    latency_seconds: float = 0.0
-    longest_seconds: float = 0.0
-    in_flight: int = 0
-    peak: int = 0
-    allowed: int = 0
-
-    def since(self, earlier: Figures) -> Figures:
-        """The counts and sums after ``earlier``; the values of the moment and the maxima stay as they are."""
-        return replace(
-            self,
-            requests=self.requests - earlier.requests,
-            rejections=self.rejections - earlier.rejections,
-            retries=self.retries - earlier.retries,
-            waits=self.waits - earlier.waits,
-            waited_seconds=self.waited_seconds - earlier.waited_seconds,
-            backoff_seconds=self.backoff_seconds - earlier.backoff_seconds,
-            latency_seconds=self.latency_seconds - earlier.latency_seconds,
-        )
+CLIMB_AFTER: Final = 2.0
+"""Seconds without a change after which one more request is allowed."""
 
 
 class Budget(Protocol):
-    """The slots of one account. A budget in a database lets several processes share them.
+    """The slots of one account. A budget in a database (``resources.quota``) lets several processes share them.
 
-    ``poll_seconds`` is how often to ask again for a slot that another process may have freed; ``None`` when
-    every slot is freed in this process. All methods are called under the governor's lock and must not block long.
+    All methods but ``listen`` are called under the governor's lock and must return at once.
     """
 
-    poll_seconds: float | None
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, from any thread, whenever slots came free otherwise than by ``give_back``."""
 
     @property
     def allowed(self) -> int:
@@ -96,14 +71,15 @@ class Budget(Protocol):
 class LocalBudget:
     """A budget for the clients of one process: halves when NetSuite rejects, climbs by one a quiet spell."""
 
-    poll_seconds: float | None = None
-
-    def __init__(self, ceiling: int, *, climb_after: float = 2.0) -> None:
+    def __init__(self, ceiling: int, *, climb_after: float = CLIMB_AFTER) -> None:
         self._ceiling = max(1, ceiling)
         self._allowed = self._ceiling
         self._taken = 0
         self._climb_after = climb_after
         self._changed = float("-inf")
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Nothing: every slot is freed by ``give_back``."""
 
     @property
     def allowed(self) -> int:
@@ -148,12 +124,19 @@ class Backoff:
     A rejection for concurrency is tried again until ``patience`` is spent; time in our own queue does not count,
     so that a long queue never fails a record. Any other passing failure gets ``attempts`` tries. The pause before
     try n+1 is drawn evenly from 0 to ``base``·2ⁿ⁻¹, at most ``longest`` (full jitter).
+
+    An overloaded account has been seen to answer with a refused sign-in. A refusal counts as that, and is tried
+    again ``login_overruns`` times, only when the same credentials worked before in this process and another
+    request was rejected for concurrency at most ``overload`` seconds ago; a code that names concurrency needs no
+    such sign. 0 switches it off. Few tries: five refused sign-ins by token lock a NetSuite user for half an hour.
     """
 
     patience: float = 300.0
     attempts: int = 4
     base: float = 1.0
     longest: float = 60.0
+    login_overruns: int = 1
+    overload: float = 10.0
 
 
 class _FullJitter(wait_exponential):
@@ -192,22 +175,35 @@ class Governor:
         self._draw = draw
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._waiting: deque[Future[None]] = deque()
-        self._figures = Figures()
+        self._waiting: deque[tuple[Future[None], Meter]] = deque()
+        self._total = Meter()
+        self._last_accepted: float | None = None
+        self._last_rejected: float | None = None
+        self._budget.listen(self._freed)
 
     _shared: Final[dict[str, Governor]] = {}
     _shared_lock: Final = threading.Lock()
 
     @classmethod
-    def shared(cls, account: str, limit: int | None = None, reserve: int = 1) -> Governor:
+    def shared(
+        cls,
+        account: str,
+        limit: int | None = None,
+        reserve: int = 1,
+        *,
+        budget: Callable[[int], Budget] = LocalBudget,
+    ) -> Governor:
         """The governor of ``account`` (its ``Hosts.rest_prefix``) in this process, made for 5 if no limit was given.
 
-        The limit that was given last holds for all who share it.
+        The limit that was given last holds for all who share it. ``budget`` makes the account's budget from the
+        number of requests that it may allow, when the governor is made.
         """
         with cls._shared_lock:
             found = cls._shared.get(account)
             if found is None:
-                found = cls._shared[account] = cls(limit or 5, reserve)
+                _check_limit(limit or 5, reserve)
+                made = budget(max(1, (limit or 5) - reserve))
+                found = cls._shared[account] = cls(limit or 5, reserve, budget=made)
             elif limit is not None:
                 found.set_limit(limit, reserve)
         return found
@@ -220,9 +216,31 @@ class Governor:
             self._hand_out()
 
     def figures(self) -> Figures:
-        """A snapshot of what the account's requests have done so far."""
+        """A snapshot of what the account's requests have done so far, in this process."""
+        return self.read(self._total)
+
+    def read(self, meter: Meter) -> Figures:
+        """A snapshot of a meter that ``metered`` gave."""
         with self._lock:
-            return replace(self._figures, allowed=self._budget.allowed)
+            return replace(meter.figures, allowed=self._budget.allowed)
+
+    @contextmanager
+    def metered(self) -> Iterator[Meter]:
+        """Count what is asked within the block, in tasks that it starts as well, apart from all else."""
+        meter = Meter(self._meter())
+        token = _METER.set((self, meter))
+        try:
+            yield meter
+        finally:
+            _METER.reset(token)
+
+    def _meter(self) -> Meter:
+        current = _METER.get()
+        return current[1] if current is not None and current[0] is self else self._total
+
+    def _freed(self) -> None:
+        with self._lock:
+            self._hand_out()
 
     async def run(self, request: Callable[[], Awaitable[T]]) -> T:
         """Run ``request`` in a slot, again while that is safe and may help; its errors come through unchanged.
@@ -230,21 +248,25 @@ class Governor:
         It is run again only after an error that is ``transient``, which means that nothing was done: so a write
         of unknown outcome never is.
         """
-        spent = 0.0
+        spent, overruns, meter = 0.0, 0, self._meter()
 
         def may_retry(error: BaseException) -> bool:
+            if isinstance(error, SignInFailed):
+                return 0 < overruns <= self.backoff.login_overruns
             return isinstance(error, NetSuiteError) and error.transient
 
         def enough(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
             if spent + state.upcoming_sleep > self.backoff.patience:
                 return True
-            return not isinstance(error, RateLimited) and state.attempt_number >= self.backoff.attempts
+            rejected = isinstance(error, RateLimited | SignInFailed)
+            return not rejected and state.attempt_number >= self.backoff.attempts
 
         async def pause(seconds: float) -> None:
             nonlocal spent
             spent += seconds
-            self._count(retries=1, backoff_seconds=seconds)
+            with self._lock:
+                meter.count(retries=1, backoff_seconds=seconds)
             await self._sleep(seconds)
 
         async for attempt in AsyncRetrying(
@@ -256,101 +278,98 @@ class Governor:
         ):
             again = attempt.retry_state.attempt_number > 1
             with attempt:
-                async with self._slot(first=again) as started:
+                async with self._slot(meter, first=again) as started:
                     try:
                         answer = await request()
                     except NetSuiteError as error:
+                        overrun = self._is_overrun(error)
+                        overruns += int(overrun)
                         self._finish(
+                            meter,
                             started,
-                            rejected=isinstance(error, RateLimited),
+                            rejected=overrun or isinstance(error, RateLimited),
                             answered=error.status is not None,
                         )
                         spent += self._clock() - started
-                        if error.transient:
+                        if error.transient or overrun:
                             _LOG.info("%s (try %d)", error, attempt.retry_state.attempt_number)
                         raise
-                    self._finish(started, rejected=False, answered=True)
+                    self._finish(meter, started, rejected=False, answered=True)
+                    self._last_accepted = self._clock()
                     return answer
         raise AssertionError("tenacity ends by an answer or an error")
 
+    def _is_overrun(self, error: NetSuiteError) -> bool:
+        """Whether a refused sign-in is a rejection for concurrency under another name (see ``Backoff``)."""
+        if not isinstance(error, SignInFailed) or self.backoff.login_overruns == 0:
+            return False
+        if error.code in CONCURRENCY_CODES:
+            return True
+        return (
+            self._last_accepted is not None
+            and self._last_rejected is not None
+            and self._clock() - self._last_rejected <= self.backoff.overload
+        )
+
     @asynccontextmanager
-    async def _slot(self, *, first: bool) -> AsyncIterator[float]:
+    async def _slot(self, meter: Meter, *, first: bool) -> AsyncIterator[float]:
         """Hold a slot; gives the time at which it was got. ``first`` goes before those who have not tried yet."""
-        await self._acquire(first)
+        await self._acquire(meter, first)
         try:
             yield self._clock()
         finally:
-            with self._lock:
-                self._budget.give_back()
-                self._figures = replace(self._figures, in_flight=self._figures.in_flight - 1)
-                self._hand_out()
+            self._give_back(meter)
 
-    async def _acquire(self, first: bool) -> None:
+    async def _acquire(self, meter: Meter, first: bool) -> None:
         with self._lock:
             if (first or not self._waiting) and self._budget.take():
-                self._enter()
+                meter.entered()
                 return
             turn: Future[None] = Future()
             # A running future cannot be cancelled from the waiter's side, so a slot handed to it is never lost.
             turn.set_running_or_notify_cancel()
             if first:
-                self._waiting.appendleft(turn)
+                self._waiting.appendleft((turn, meter))
             else:
-                self._waiting.append(turn)
-            self._figures = replace(self._figures, waits=self._figures.waits + 1)
+                self._waiting.append((turn, meter))
+            meter.count(waits=1)
         since = self._clock()
         try:
-            waiter = asyncio.wrap_future(turn)
-            while not (await asyncio.wait({waiter}, timeout=self._budget.poll_seconds))[0]:
-                with self._lock:
-                    self._hand_out()
+            await asyncio.wait({asyncio.wrap_future(turn)})
         except BaseException:
             with self._lock:
-                if turn.done():
-                    self._budget.give_back()
-                    self._figures = replace(self._figures, in_flight=self._figures.in_flight - 1)
-                    self._hand_out()
-                else:
-                    self._waiting.remove(turn)
+                handed = turn.done()
+                if not handed:
+                    self._waiting.remove((turn, meter))
+            if handed:
+                self._give_back(meter)
             raise
-        self._count(waited_seconds=self._clock() - since)
+        with self._lock:
+            meter.count(waited_seconds=self._clock() - since)
+
+    def _give_back(self, meter: Meter) -> None:
+        with self._lock:
+            self._budget.give_back()
+            meter.left()
+            self._hand_out()
 
     def _hand_out(self) -> None:
         """Give free slots to those who wait, the first first. The lock is held."""
         while self._waiting and self._budget.take():
-            self._enter()
-            self._waiting.popleft().set_result(None)
+            turn, meter = self._waiting.popleft()
+            meter.entered()
+            turn.set_result(None)
 
-    def _enter(self) -> None:
-        in_flight = self._figures.in_flight + 1
-        self._figures = replace(self._figures, in_flight=in_flight, peak=max(self._figures.peak, in_flight))
-
-    def _finish(self, started: float, *, rejected: bool, answered: bool) -> None:
+    def _finish(self, meter: Meter, started: float, *, rejected: bool, answered: bool) -> None:
         now = self._clock()
         with self._lock:
             if rejected:
+                self._last_rejected = now
                 self._budget.rejected(started, now)
             elif answered:
                 self._budget.accepted(now)
                 self._hand_out()
-            figures = self._figures
-            self._figures = replace(
-                figures,
-                requests=figures.requests + 1,
-                rejections=figures.rejections + int(rejected),
-                latency_seconds=figures.latency_seconds + (now - started),
-                longest_seconds=max(figures.longest_seconds, now - started),
-            )
-
-    def _count(self, *, retries: int = 0, backoff_seconds: float = 0.0, waited_seconds: float = 0.0) -> None:
-        with self._lock:
-            figures = self._figures
-            self._figures = replace(
-                figures,
-                retries=figures.retries + retries,
-                backoff_seconds=figures.backoff_seconds + backoff_seconds,
-                waited_seconds=figures.waited_seconds + waited_seconds,
-            )
+            meter.finished(now - started, rejected=rejected)
 
 
 def _check_limit(limit: int, reserve: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from fake_account import Clock, FakeAccount, connect, credentials, done, no_slee
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.netsuite.errors import Failure, RateLimited
+from resources.netsuite.errors import Failure, RateLimited, SignInFailed
 from resources.netsuite.governor import Backoff, Governor, LocalBudget
 from resources.netsuite.writes import upsert_request
 
@@ -240,21 +241,23 @@ def test_slots_are_never_lost_nor_doubled_whoever_is_cancelled(seed: int, limit:
     assert governed.figures().in_flight == 0
 
 
-class PolledBudget(LocalBudget):
-    """Stands for a budget in a database: its slots may be freed by another process, which tells nobody."""
-
-    poll_seconds = 0.005
+class BudgetElsewhere(LocalBudget):
+    """Stands for a budget in a database: its slots may be freed by another process."""
 
     def __init__(self) -> None:
         super().__init__(1)
         self.taken_elsewhere = True
+        self.wake: Callable[[], None] | None = None
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
 
     def take(self) -> bool:
         return not self.taken_elsewhere and super().take()
 
 
-def test_a_budget_shared_with_other_processes_is_asked_again() -> None:
-    budget = PolledBudget()
+def test_a_slot_that_another_process_freed_is_handed_out_from_whatever_thread_tells() -> None:
+    budget = BudgetElsewhere()
     governed, account = Governor(budget=budget), Account(9)
 
     async def run() -> str:
@@ -262,9 +265,97 @@ def test_a_budget_shared_with_other_processes_is_asked_again() -> None:
         await asyncio.sleep(0.02)
         assert not task.done()
         budget.taken_elsewhere = False
+        assert budget.wake is not None
+        threading.Thread(target=budget.wake, daemon=True).start()
         return await asyncio.wait_for(task, 2)
 
     assert asyncio.run(run()) == "ok"
+
+
+def test_a_meter_counts_its_own_block_apart_from_all_else() -> None:
+    governed, account = Governor(3, 1), Account(99)
+
+    async def run() -> None:
+        async def others() -> None:
+            await asyncio.gather(*(governed.run(account.request) for _ in range(10)))
+
+        elsewhere = asyncio.create_task(others())
+        with governed.metered() as meter:
+            with governed.metered() as inner:
+                await asyncio.gather(*(governed.run(account.request) for _ in range(4)))
+            await governed.run(account.request)
+        await elsewhere
+        mine = governed.read(meter)
+        assert (mine.requests, governed.read(inner).requests) == (5, 4)
+        assert 1 <= mine.peak <= 2
+        assert mine.in_flight == 0
+        assert mine.waits >= 3
+        assert mine.waited_seconds > 0
+
+    asyncio.run(run())
+    assert governed.figures().requests == 15
+
+
+def refused_sign_in(code: str = "INVALID_LOGIN") -> SignInFailed:
+    return SignInFailed(Failure("x", status=401, code=code))
+
+
+def outcome(*answers: Exception | None, login_overruns: int = 1) -> tuple[str, Governor]:
+    """What becomes of the last request when the account gives these answers one after the other."""
+    governed = Governor(
+        5, 1, sleep=no_sleep, draw=lambda: 0.0, backoff=Backoff(login_overruns=login_overruns)
+    )
+    script = list(answers)
+
+    async def request() -> str:
+        answer = script.pop(0)
+        if answer is not None:
+            raise answer
+        return "ok"
+
+    async def run() -> str:
+        said = ""
+        while script:
+            try:
+                said = await governed.run(request)
+            except SignInFailed:
+                said = "refused"
+        return said
+
+    return asyncio.run(run()), governed
+
+
+TOO_MANY = RateLimited(Failure("x", status=429))
+
+
+def test_a_sign_in_refused_in_the_midst_of_rejections_is_one_of_them() -> None:
+    said, governed = outcome(None, TOO_MANY, None, refused_sign_in(), None)
+    assert said == "ok"
+    assert governed.figures().rejections == 2
+    assert governed.figures().allowed == 1
+
+
+def test_a_sign_in_that_stays_refused_is_told_after_one_more_try() -> None:
+    said, governed = outcome(None, TOO_MANY, None, refused_sign_in(), refused_sign_in())
+    assert said == "refused"
+    assert governed.figures().requests == 5
+
+
+@pytest.mark.parametrize("before", [(), (None,)], ids=["never worked before", "no overload"])
+def test_without_signs_of_overload_a_refused_sign_in_is_final(before: tuple[Exception | None, ...]) -> None:
+    _, governed = outcome(*before, refused_sign_in(), None)
+    assert governed.figures().retries == governed.figures().rejections == 0
+
+
+def test_the_switch_makes_every_refused_sign_in_final() -> None:
+    _, governed = outcome(None, TOO_MANY, None, refused_sign_in(), None, login_overruns=0)
+    assert governed.figures().rejections == 1
+
+
+def test_a_code_that_names_concurrency_is_an_overrun_whatever_its_status() -> None:
+    said, governed = outcome(refused_sign_in("WS_CONCUR_SESSION_DISALLWD"), None)
+    assert said == "ok"
+    assert governed.figures().rejections == 1
 
 
 def test_figures_of_two_moments_subtract_to_a_runs_share() -> None:
