@@ -66,7 +66,7 @@ def run_job(
         elif entry.is_step_failure:
             data = entry.step_failure_data
             told = data.user_failure_data.description if data.user_failure_data else None
-            failures[entry.step_key] = told or (data.error.message if data.error else "no message")
+            failures[entry.step_key] = told or _unforeseen(data.error, run_id)
 
     instance.add_event_listener(run_id, listen)
     result = definitions.resolve_job_def(job).execute_in_process(
@@ -77,7 +77,7 @@ def run_job(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     if not result.success:
-        raise RunFailed("\n".join(f"{step}: {told}" for step, told in failures.items()) or "the run failed")
+        raise RunFailed(_once_each(failures) or "the run failed")
     metadata: dict[str, Mapping[str, Any]] = {}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
@@ -85,3 +85,21 @@ def run_job(
             name: value.value for name, value in materialization.metadata.items()
         }
     return RunResult(run_id, metadata)
+
+
+def _unforeseen(error: Any, run_id: str) -> str:
+    """An error that has no message for people: its own words, below those of Dagster that wrap it."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    words = error.message.strip() if error is not None else "no message"
+    return (
+        f"an error that was not foreseen: {words} (its stack trace is in Dagster's pages, run {run_id[:8]})"
+    )
+
+
+def _once_each(failures: Mapping[str, str]) -> str:
+    """Every message once, with the assets that failed for it."""
+    steps: dict[str, list[str]] = {}
+    for step, told in failures.items():
+        steps.setdefault(told, []).append(step)
+    return "\n".join(f"{', '.join(failed)}: {told}" for told, failed in steps.items())

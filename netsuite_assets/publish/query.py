@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from netsuite_assets.publish.published import opened
 from netsuite_assets.tell import count
 from resources.warehouse import WarehouseError
 
@@ -17,10 +18,11 @@ _ROWS = 200
 
 
 def print_query(console: Console, published: Path, sql: str) -> None:
-    """Print the first rows of a query. Raises `WarehouseError` for a missing file or a query that DuckDB refuses."""
-    if not published.exists():
-        raise WarehouseError(f"nothing is published yet: there is no {published}. Run: recon demo")
-    with duckdb.connect(str(published), read_only=True) as connection:
+    """Print the first rows of a query.
+
+    Raises `WarehouseError` for a missing or broken file, or a query that DuckDB refuses.
+    """
+    with opened(published) as connection:
         try:
             result = connection.execute(sql)
             names = [column[0] for column in result.description or []]

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from netsuite_assets.publish.published import opened
 from resources.warehouse import WarehouseError
 
 
@@ -90,12 +91,7 @@ def read_summaries(published: Path, period: str, tenants: list[str] | None = Non
 
     Raises `WarehouseError` when nothing was published yet, or nothing of a tenant that is named.
     """
-    if not published.exists():
-        raise WarehouseError(
-            f"nothing is published yet: there is no {published}. Materialize published_mart for a tenant first."
-        )
-    connection = duckdb.connect(str(published), read_only=True)
-    try:
+    with opened(published) as connection:
         names = tenants or [
             row[0]
             for row in connection.execute(
@@ -103,8 +99,6 @@ def read_summaries(published: Path, period: str, tenants: list[str] | None = Non
             ).fetchall()
         ]
         return [_summary(connection, name, period) for name in names]
-    finally:
-        connection.close()
 
 
 _RECORDS = """
