@@ -13,6 +13,12 @@ from sandbox.clock import Clock
 from sandbox.errors import invalid_login, invalid_url, method_not_allowed
 from sandbox.faults import Faults
 from sandbox.governance import Slots
+from sandbox.jobs import batch
+from sandbox.jobs.execution import Execution
+from sandbox.jobs.processors import Processors
+from sandbox.jobs.service import ROOT as ASYNC_ROOT
+from sandbox.jobs.service import AsyncService
+from sandbox.jobs.store import JobStore
 from sandbox.profile import Profile
 from sandbox.query.service import ROOT as QUERY_ROOT
 from sandbox.query.service import QueryService
@@ -40,29 +46,58 @@ class Account:
         self.context = Context(profile, self.database, self._masters, clock, schema.build(profile))
         self._records = RecordService(self.context)
         self._queries = QueryService(self.context)
-        self.slots = Slots(profile.concurrency_limit)
+        self.slots = Slots(
+            profile.concurrency_limit,
+            {
+                i.client_id: i.concurrency_limit
+                for i in profile.integrations
+                if i.concurrency_limit is not None
+            },
+        )
+        self.jobs = JobStore(self.database)
+        self.processors = Processors(
+            self.jobs,
+            Execution(self.jobs, clock, lambda: self.context, self._perform),
+            clock,
+            count=profile.async_processors,
+            delay=profile.async_delay_ms / 1000,
+            duration=profile.async_task_ms / 1000,
+        )
+        self._async = AsyncService(self.jobs, self.processors, clock, profile.switches)
         self.latency = profile.latency_ms / 1000
         """Seconds that every request takes at least."""
         self.faults = Faults()
         self.log = RequestLog()
 
-    def takes_slot(self, path: str) -> bool:
-        """Whether a request counts towards the concurrency limit."""
-        return not path.startswith(_AUTH_ROOT)
+    def start(self) -> None:
+        """Go on with the jobs that an earlier run left; call it in the event loop, before any request."""
+        self.processors.resume()
 
-    def handle(self, request: Request) -> Response:
-        """Answer a request of NetSuite's own paths; raises `Refusal`."""
+    def caller(self, request: Request) -> Session | None:
+        """Who sends a request that counts towards the concurrency limit; None where it does not. Raises `Refusal`."""
+        return None if request.path.startswith(_AUTH_ROOT) else self._session(request)
+
+    def handle(self, request: Request, session: Session | None) -> Response:
+        """Answer a request of NetSuite's own paths, whose caller is `session`; raises `Refusal`."""
         path = request.path
-        if path.startswith(_AUTH_ROOT):
+        if session is None:
             return self._authorization(request)
-        session = self._session(request)
         if path.startswith(RECORD_ROOT + "/"):
-            return self._records.handle(request, session)
+            if request.prefers("respond-async"):
+                return self._async.submit(request, session)
+            return self._perform(request, session)
+        if path.startswith(ASYNC_ROOT + "/"):
+            return self._async.read(request, session)
         if path.startswith(QUERY_ROOT + "/"):
             return self._queries.handle(request, session)
         if path.startswith(system.ROOT + "/"):
             return system.answer(request, session, self.slots, self.clock)
         raise invalid_url(path)
+
+    def _perform(self, request: Request, session: Session) -> Response:
+        """A request of the record service, asked for now or the task of a job."""
+        batch.refuse_sync(request, self.profile.switches)
+        return self._records.handle(request, session)
 
     def _authorization(self, request: Request) -> Response:
         if request.path == TOKEN_PATH:
@@ -86,6 +121,8 @@ class Account:
 
     def reset(self) -> None:
         """Forget every record but the profile's, every log entry and every fault."""
+        self.processors.stop()
+        self.jobs.clear()
         self.database.clear()
         masters.load(self.database, self._masters)
         self.forget_log()
@@ -94,8 +131,9 @@ class Account:
     def forget_log(self) -> None:
         self.log.clear()
         self.audit.clear()
-        self.slots.peak = self.slots.rejections = 0
+        self.slots.forget()
 
     def close(self) -> None:
+        self.processors.stop()
         self._queries.close()
         self.database.close()

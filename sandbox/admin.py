@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Annotated
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,7 @@ from sandbox.account import Account
 from sandbox.auth.certificates import CertificateError, load_pem
 from sandbox.faults import Fault
 from sandbox.fill import Order, fill
+from sandbox.governance import allocation_problem
 from sandbox.record import periods
 from sandbox.wire import JSON, Json, Request, Response, decode, encode
 
@@ -22,6 +24,11 @@ class _Governance(BaseModel):
     limit: int | None = Field(None, ge=1)
     foreign: int | None = Field(None, ge=0)
     latency_ms: float | None = Field(None, ge=0)
+    integrations: dict[str, Annotated[int, Field(ge=1)] | None] = {}
+    """Slots of an integration's own, by client id; None takes them away."""
+    async_processors: int | None = Field(None, ge=0)
+    async_delay_ms: float | None = Field(None, ge=0)
+    async_task_ms: float | None = Field(None, ge=0)
 
 
 class _NewCertificate(BaseModel):
@@ -138,7 +145,23 @@ def _stats(account: Account) -> Json:
         "rejections": slots.rejections,
         "concurrency_limit": slots.limit,
         "foreign_load": slots.foreign,
+        "integrations": {
+            client: {
+                "in_flight": use.in_flight,
+                "in_flight_peak": use.peak,
+                "rejections": use.rejections,
+                "concurrency_limit": slots.allocated.get(client),
+            }
+            for client, use in sorted(slots.by_client.items())
+        },
         "latency_ms": account.latency * 1000,
+        "async": {
+            **account.jobs.counts(),
+            "tasks_processing": len(account.processors.running),
+            "processors": account.processors.count,
+            "delay_ms": account.processors.delay * 1000,
+            "task_ms": account.processors.duration * 1000,
+        },
         "faults_pending": len(account.faults.pending()),
         "faults_struck": account.faults.struck,
         "records": account.database.counts(),
@@ -146,12 +169,28 @@ def _stats(account: Account) -> Json:
 
 
 def _govern(account: Account, wanted: _Governance) -> Json:
-    if wanted.limit is not None:
-        account.slots.limit = wanted.limit
+    slots, processors = account.slots, account.processors
+    limit = wanted.limit if wanted.limit is not None else slots.limit
+    own = slots.allocated | wanted.integrations
+    allocated = {client: count for client, count in own.items() if count is not None}
+    if unknown := [client for client in wanted.integrations if not account.oauth2.has_client(client)]:
+        raise _Problem(
+            404, f"client_id {unknown[0]!r} is no integration of account {account.profile.account}"
+        )
+    if problem := allocation_problem(limit, allocated):
+        raise _Problem(400, problem)
+    slots.limit, slots.allocated = limit, allocated
     if wanted.foreign is not None:
-        account.slots.foreign = wanted.foreign
+        slots.foreign = wanted.foreign
     if wanted.latency_ms is not None:
         account.latency = wanted.latency_ms / 1000
+    if wanted.async_delay_ms is not None:
+        processors.delay = wanted.async_delay_ms / 1000
+    if wanted.async_task_ms is not None:
+        processors.duration = wanted.async_task_ms / 1000
+    if wanted.async_processors is not None:
+        processors.count = wanted.async_processors
+        processors.dispatch()
     return _stats(account)
 
 

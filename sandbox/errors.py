@@ -134,6 +134,32 @@ def concurrency_limit() -> Refusal:
     return Refusal(429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked.")
 
 
+def idempotency_conflict(location: str) -> Refusal:
+    """The refusal of a second request with the same idempotency key; `location` is the first one's job."""
+    return _Conflict(location)
+
+
+class _Conflict(Refusal):
+    """Named a conflict, and a 400 all the same."""
+
+    def __init__(self, location: str) -> None:
+        text = (
+            "A request with the same idempotency key is already submitted. "
+            'See the "Location" header for a link to the previously submitted job.'
+        )
+        super().__init__(
+            400,
+            "IDEMPOTENCY_ERROR",
+            text,
+            pointer=("o:errorHeader", "X-NetSuite-Idempotency-Key"),
+            headers=[(b"location", location.encode("latin-1"))],
+        )
+
+    def envelope(self) -> Json:
+        anchor = "https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html#sec10.4.10"
+        return super().envelope() | {"type": anchor, "title": "Conflict"}
+
+
 def unexpected(error_id: str) -> Refusal:
     return Refusal(500, "UNEXPECTED_ERROR", f"An unexpected error occurred. Error ID: {error_id}")
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from sandbox import profile_access
+from sandbox import governance, profile_access
 from sandbox.profile_access import Features, Integration, User
 from sandbox.profile_types import STRICT, Id
 from sandbox.switches import Switches
@@ -179,8 +179,18 @@ class Profile(Section):
     edition: Literal["oneworld", "single"]
     timezone: str = "America/Los_Angeles"
     date_format: str = "MM/DD/YYYY"
-    concurrency_limit: int = Field(5, ge=1)
+    service_tier: governance.Tier = "standard"
+    suitecloud_plus: int = Field(0, ge=0)
+    """SuiteCloud Plus licences."""
+    concurrency_limit: int = Field(ge=1)
+    """Given by the service tier and the licences where it is absent."""
     latency_ms: float = Field(0, ge=0)
+    async_processors: int = Field(1, ge=0)
+    """Asynchronous jobs, or tasks of parallel batches, that are processed at once; 0 holds them."""
+    async_delay_ms: float = Field(100, ge=0)
+    """Between the answer to an asynchronous request and its job's place in the queue."""
+    async_task_ms: float = Field(0, ge=0)
+    """What a task takes before it commits."""
     base_currency: str = "USD"
     currencies: list[Currency] = Field(min_length=1)
     subsidiaries: list[Subsidiary] = []
@@ -203,6 +213,16 @@ class Profile(Section):
     numbering: Numbering = Numbering()
     receivables_account: Id
     switches: Switches = Switches()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_of_tier(cls, values: object) -> object:
+        if not isinstance(values, dict) or "concurrency_limit" in values:
+            return values
+        tier, licences = values.get("service_tier", "standard"), values.get("suitecloud_plus", 0)
+        if tier not in governance.TIERS or not isinstance(licences, int):
+            return values
+        return values | {"concurrency_limit": governance.limit_of(tier, licences)}
 
     @field_validator("timezone")
     @classmethod
@@ -229,6 +249,9 @@ class Profile(Section):
 
     def _reference_problems(self) -> list[str]:
         problems: list[str] = []
+        own = {i.client_id: i.concurrency_limit for i in self.integrations if i.concurrency_limit is not None}
+        if problem := governance.allocation_problem(self.concurrency_limit, own):
+            problems.append(problem)
         currencies = {c.symbol for c in self.currencies}
         subsidiaries = {s.id for s in self.subsidiaries}
         accounts = {a.id for a in self.accounts}

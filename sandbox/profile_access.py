@@ -78,6 +78,8 @@ class Integration(Section):
     role: Id
     entity: Id = "317"
     blocked: bool = False
+    concurrency_limit: int | None = Field(None, ge=1)
+    """Slots of the account's that this integration has for itself; None: it shares the unallocated ones."""
     client_credentials: bool = True
     certificates: list[Certificate] = []
     tokens: list[Token] = []

@@ -7,12 +7,14 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sandbox import admin
 from sandbox.account import Account
+from sandbox.auth.roles import Session
 from sandbox.errors import Refusal, concurrency_limit, invalid_login, unexpected
 from sandbox.faults import Fault
 from sandbox.wire import JSON, Request, Response, encode
@@ -99,52 +101,60 @@ class Application:
         self, account: Account, request: Request, receive: Receive, send: Send, scope: Scope, started: float
     ) -> None:
         fault: Fault | None = None
-        holds_slot = False
+        give_back: Callable[[], None] | None = None
         try:
-            if account.takes_slot(request.path):
-                account.slots.take()
-                holds_slot = True
+            session = account.caller(request)
+            if session is not None:
+                give_back = partial(
+                    account.slots.give_back, session.client_id, account.slots.take(session.client_id)
+                )
             request.body = await _body(receive)
             # A slot is held over one turn of the loop at least, so that requests which arrive together count as such.
             await asyncio.sleep(account.latency)
             fault = account.faults.strike(request.method, request.path, request.body)
-            response = await self._answer(account, request, fault)
+            response = await self._answer(account, request, session, fault)
         except Refusal as refusal:
             response = refusal.response()
         finally:
-            if holds_slot:
-                account.slots.give_back()
+            if give_back is not None:
+                give_back()
         if fault is not None and fault.kind in _CUTTING:
             response = None
         self._write_log(account, request, response, fault, started)
-        if response is None:
-            scope["extensions"][_ABORT]["abort"]()
-        elif fault is not None and fault.kind == "truncate":
-            await self._send_truncated(send, scope, response, request)
-        else:
-            await self._send(send, response, request, account)
+        try:
+            if response is None:
+                scope["extensions"][_ABORT]["abort"]()
+            elif fault is not None and fault.kind == "truncate":
+                await self._send_truncated(send, scope, response, request)
+            else:
+                await self._send(send, response, request, account)
+        finally:
+            for step in request.after_answer:
+                step()
 
-    async def _answer(self, account: Account, request: Request, fault: Fault | None) -> Response | None:
+    async def _answer(
+        self, account: Account, request: Request, session: Session | None, fault: Fault | None
+    ) -> Response | None:
         """The answer, or None for a connection that is cut."""
         if fault is None:
-            return self._safely(account, request)
+            return self._safely(account, request, session)
         if fault.kind == "status":
             return _injected(fault, account)
         if fault.kind == "reset_before_commit":
             return None
         if fault.kind in ("latency", "timeout"):
             await asyncio.sleep(fault.seconds)
-            return self._safely(account, request) if fault.kind == "latency" else None
-        response = self._safely(account, request)
+            return self._safely(account, request, session) if fault.kind == "latency" else None
+        response = self._safely(account, request, session)
         if fault.kind == "error_after_commit":
             return unexpected(_error_id()).response()
         if fault.kind == "timeout_after_commit":
             await asyncio.sleep(fault.seconds)
         return response
 
-    def _safely(self, account: Account, request: Request) -> Response:
+    def _safely(self, account: Account, request: Request, session: Session | None) -> Response:
         try:
-            return account.handle(request)
+            return account.handle(request, session)
         except Refusal:
             raise
         except Exception:
@@ -173,9 +183,7 @@ class Application:
     async def _send(
         self, send: Send, response: Response, request: Request, account: Account | None = None
     ) -> None:
-        if request.warnings and response.status < 300:
-            note = " ".join(request.warnings).encode("latin-1", "replace").replace(b"\n", b" ")
-            response.headers += [(b"x-netsuite-propertyvalidation", note), (b"x-netsuite-warning", note)]
+        response.add_warnings(request)
         compress = account is not None and account.profile.switches.gzip
         headers = response.wire_headers(request.headers.get("accept-encoding", ""), compress)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -199,6 +207,8 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                for account in self._accounts.values():
+                    account.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 for account in self._accounts.values():

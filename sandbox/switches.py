@@ -79,4 +79,41 @@ class Switches(BaseModel):
         "INVALID_HEADER", description="o:errorCode when `Prefer: transient` is missing."
     )
     put_internal_id_status: Literal[400, 405] = Field(405, description="Status of PUT on an internal id.")
+    get_list_missing: Literal["refuse", "leave_out"] = Field(
+        "refuse",
+        description="GET with `ids` of which one names no record: refuse the request, or leave that one out.",
+    )
+    job_location: Literal["absolute", "relative"] = Field(
+        "absolute", description="Form of the Location of an asynchronous request's answer."
+    )
+    task_list: Literal["one_element_each", "one_element"] = Field(
+        "one_element_each",
+        description="A job's task list: one `items` element for each task, or all links in one as in Oracle's sample.",
+    )
+    processing_progress: Literal["processing", "pending"] = Field(
+        "processing", description="`progress` of a task that is being processed, and of its job."
+    )
+    failed_progress: Literal["failed", "succeeded"] = Field(
+        "failed",
+        description="`progress` of a task whose request was refused, and of a job of such tasks alone.",
+    )
+    partly_failed_progress: Literal["succeeded", "failed"] = Field(
+        "succeeded", description="`progress` of a batch's job of which some records were refused."
+    )
+    unfinished_result_status: Literal[400, 404] = Field(
+        404, description="Status of the result of a task that has not ended."
+    )
+    job_retention_seconds: int = Field(
+        0, ge=0, description="Seconds after its end in which a job can be read; 0 keeps it for ever."
+    )
+    idempotency_retention_seconds: int = Field(
+        0, ge=0, description="Seconds in which an idempotency key is remembered; 0 keeps it for ever."
+    )
+    idempotency_key_form: Literal["any", "uuid"] = Field(
+        "any", description="Whether an idempotency key that is no UUID is accepted or refused."
+    )
+    batch_refusal_code: str = Field(
+        "INVALID_REQUEST",
+        description="o:errorCode of a batch without `Prefer: respond-async` or its collection content type.",
+    )
     gzip: bool = Field(True, description="Answers are compressed when the caller accepts it.")

@@ -8,7 +8,7 @@ from sandbox.auth.roles import REST, Session, allows
 from sandbox.clock import Clock
 from sandbox.errors import invalid_url, method_not_allowed, role_lacks_permission
 from sandbox.governance import Slots
-from sandbox.wire import Request, Response, json_response
+from sandbox.wire import Json, Request, Response, json_response
 
 ROOT = "/services/rest/system/v1"
 
@@ -25,10 +25,12 @@ def answer(request: Request, session: Session, slots: Slots, clock: Clock) -> Re
         raise invalid_url(request.path)
     if not session.role.administrator:
         raise role_lacks_permission()
-    return json_response(
-        {
-            "accountConcurrencyLimit": slots.limit,
-            "accountUnallocatedConcurrencyLimit": slots.limit,
-            "integrationLimitType": "accountLimit",
-        }
-    )
+    limits: dict[str, Json] = {
+        "accountConcurrencyLimit": slots.limit,
+        "accountUnallocatedConcurrencyLimit": slots.unallocated,
+    }
+    own = slots.allocated.get(session.client_id)
+    if own is not None:
+        limits["integrationConcurrencyLimit"] = own
+    limits["integrationLimitType"] = "accountLimit" if own is None else "integrationSpecific"
+    return json_response(limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -62,6 +62,8 @@ class Request:
     client: str = "127.0.0.1"
     warnings: list[str] = field(default_factory=list)
     """Notes for the warning headers of the answer."""
+    after_answer: list[Callable[[], None]] = field(default_factory=list)
+    """What happens once the answer is on its way, whether or not it arrives."""
 
     @property
     def base(self) -> str:
@@ -98,6 +100,14 @@ class Request:
     def prefers(self, token: str) -> bool:
         return any(part.strip().lower() == token for part in self.headers.get("prefer", "").split(","))
 
+    def preference(self, name: str) -> str:
+        """The value of a preference such as `batch-processing="parallel"`, in lower case; empty without it."""
+        for part in self.headers.get("prefer", "").split(","):
+            key, _, value = part.partition("=")
+            if key.strip().lower() == name:
+                return value.strip().strip('"').lower()
+        return ""
+
 
 @dataclass(slots=True)
 class Response:
@@ -107,6 +117,12 @@ class Response:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     standing: bool = True
     """Carries the headers of every REST answer."""
+
+    def add_warnings(self, request: Request) -> None:
+        """Put a successful request's notes into the warning headers."""
+        if request.warnings and self.status < 300:
+            note = " ".join(request.warnings).encode("latin-1", "replace").replace(b"\n", b" ")
+            self.headers += [(b"x-netsuite-propertyvalidation", note), (b"x-netsuite-warning", note)]
 
     def wire_headers(self, accept_encoding: str, compress: bool) -> list[tuple[bytes, bytes]]:
         """The headers to send; compresses the body in place when the caller accepts it."""

@@ -15,7 +15,7 @@ from sandbox.errors import (
     unknown_record_type,
     wrong_transaction_type,
 )
-from sandbox.record import collection, metadata
+from sandbox.record import collection, listing, metadata
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
@@ -24,7 +24,7 @@ from sandbox.record.render import Renderer, line_key
 from sandbox.record.schema import RecordType
 from sandbox.record.values import read_body
 from sandbox.store.database import Doc
-from sandbox.wire import COLLECTION, Request, Response, json_response, no_content
+from sandbox.wire import COLLECTION, Json, Request, Response, json_response, no_content
 
 ROOT = "/services/rest/record/v1"
 _EXTERNAL_ID = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -41,9 +41,6 @@ class RecordService:
         """Answer any request under the record service's root; raises `Refusal`."""
         if not allows(session.role, REST, "full"):
             raise role_lacks_permission()
-        if request.prefers("respond-async"):
-            text = "This sandbox does not run requests asynchronously: send the request without Prefer: respond-async."
-            raise Refusal(400, "INVALID_HEADER", text, pointer=("o:errorHeader", "Prefer"))
         parts = [part for part in request.path[len(ROOT) :].split("/") if part]
         if not parts:
             raise invalid_url(request.path)
@@ -75,6 +72,8 @@ class RecordService:
         self, request: Request, session: Session, record_type: RecordType, called: str
     ) -> Response:
         if request.method == "GET":
+            if listing.asked(request):
+                return self._list(request, record_type, called)
             return json_response(collection.page(self._context, request, record_type, called), COLLECTION)
         if request.method != "POST":
             raise method_not_allowed(request.method)
@@ -82,6 +81,17 @@ class RecordService:
         with self._context.database.transaction():
             identifier = self._create(request, session, record_type)
         return no_content(f"{request.records}/{called}/{identifier}")
+
+    def _list(self, request: Request, record_type: RecordType, called: str) -> Response:
+        renderer = Renderer(request, self._context.database)
+
+        def show(identifier: int) -> Json:
+            _, doc = self._found(record_type, str(identifier))
+            if record_type.name in self._documents:
+                doc = self._documents[record_type.name].present(doc)
+            return renderer.record(record_type, doc, called)
+
+        return json_response(listing.page(self._context, request, record_type, called, show), COLLECTION)
 
     def _on_record(
         self, request: Request, session: Session, record_type: RecordType, called: str, key: str

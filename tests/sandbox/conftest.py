@@ -53,6 +53,17 @@ def server(public_pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "suiteql_unstable_pages": False,
         "missing_prefer_code": "INVALID_REQUEST",
         "put_internal_id_status": 400,
+        "get_list_missing": "leave_out",
+        "job_location": "relative",
+        "task_list": "one_element",
+        "processing_progress": "pending",
+        "failed_progress": "succeeded",
+        "partly_failed_progress": "failed",
+        "unfinished_result_status": 400,
+        "job_retention_seconds": 1,
+        "idempotency_retention_seconds": 1,
+        "idempotency_key_form": "uuid",
+        "batch_refusal_code": "UNSUPPORTED",
         "gzip": False,
     }
     turned_file = tmp_path_factory.mktemp("profiles") / "turned.yaml"

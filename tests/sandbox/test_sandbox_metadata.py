@@ -113,11 +113,3 @@ def test_governance_limits_are_for_administrators(oneworld: Api) -> None:
 def test_server_time(oneworld: Api) -> None:
     found = datetime.fromisoformat(oneworld.request("GET", "system/v1/serverTime").json()["serverTime"])
     assert abs((datetime.now(UTC) - found).total_seconds()) < 60
-
-
-def test_asynchronous_requests_are_refused_and_never_run(oneworld: Api) -> None:
-    before = oneworld.admin("GET", "stats")["records"]
-    headers = {"Prefer": "respond-async"}
-    refused = oneworld.refused("POST", "customer", {"companyName": "x", "subsidiary": "1"}, headers=headers)
-    assert (refused.status, refused.error["o:errorHeader"]) == (400, "Prefer")
-    assert oneworld.admin("GET", "stats")["records"] == before
