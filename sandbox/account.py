@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from sandbox import system
-from sandbox.auth.audit import LoginAudit
-from sandbox.auth.oauth2 import KEYS_PATH, TOKEN_PATH, OAuth2, SigningKey
 from sandbox.auth.roles import Session
-from sandbox.auth.tba import TokenBasedAuthentication
+from sandbox.auth.service import Authentication
+from sandbox.auth.tokens import SigningKey
 from sandbox.clock import Clock
-from sandbox.errors import invalid_login, invalid_url, method_not_allowed
+from sandbox.errors import invalid_url
 from sandbox.faults import Faults
 from sandbox.governance import Slots
 from sandbox.jobs import batch
@@ -31,8 +30,6 @@ from sandbox.store import tables
 from sandbox.store.database import Database
 from sandbox.wire import Request, Response
 
-_AUTH_ROOT = "/services/rest/auth/"
-
 
 class Account:
     def __init__(self, profile: Profile, state: Path | None, clock: Clock, signing_key: SigningKey) -> None:
@@ -40,9 +37,7 @@ class Account:
         self.database = Database(profile.label, state, tables.build(profile))
         self._masters = masters.Masters(profile)
         masters.load(self.database, self._masters)
-        self.audit = LoginAudit()
-        self.oauth2 = OAuth2(profile, clock, self.audit, signing_key)
-        self._tba = TokenBasedAuthentication(profile, clock, self.audit)
+        self.auth = Authentication(profile, self.database, clock, signing_key)
         self.context = Context(profile, self.database, self._masters, clock, schema.build(profile))
         self._records = RecordService(self.context)
         self._queries = QueryService(self.context)
@@ -75,13 +70,13 @@ class Account:
 
     def caller(self, request: Request) -> Session | None:
         """Who sends a request that counts towards the concurrency limit; None where it does not. Raises `Refusal`."""
-        return None if request.path.startswith(_AUTH_ROOT) else self._session(request)
+        return None if self.auth.serves(request.path) else self.auth.session(request)
 
     def handle(self, request: Request, session: Session | None) -> Response:
         """Answer a request of NetSuite's own paths, whose caller is `session`; raises `Refusal`."""
         path = request.path
         if session is None:
-            return self._authorization(request)
+            return self.auth.handle(request)
         if path.startswith(RECORD_ROOT + "/"):
             if request.prefers("respond-async"):
                 return self._async.submit(request, session)
@@ -99,38 +94,19 @@ class Account:
         batch.refuse_sync(request, self.profile.switches)
         return self._records.handle(request, session)
 
-    def _authorization(self, request: Request) -> Response:
-        if request.path == TOKEN_PATH:
-            if request.method != "POST":
-                raise method_not_allowed(request.method)
-            return self.oauth2.token(request)
-        if request.path == KEYS_PATH and request.method == "GET":
-            return self.oauth2.keys()
-        raise invalid_url(request.path)
-
-    def _session(self, request: Request) -> Session:
-        authorization = request.headers.get("authorization", "")
-        scheme = authorization.partition(" ")[0].lower()
-        if scheme == "bearer":
-            return self.oauth2.session(request)
-        if scheme == "oauth":
-            return self._tba.session(request)
-        raise invalid_login(
-            f'OAuth realm="{self.profile.account}", error="token_rejected", error_description="Invalid login attempt."'
-        )
-
     def reset(self) -> None:
         """Forget every record but the profile's, every log entry and every fault."""
         self.processors.stop()
         self.jobs.clear()
         self.database.clear()
         masters.load(self.database, self._masters)
+        self.auth.reset()
         self.forget_log()
         self.faults.clear()
 
     def forget_log(self) -> None:
         self.log.clear()
-        self.audit.clear()
+        self.auth.audit.clear()
         self.slots.forget()
 
     def close(self) -> None:

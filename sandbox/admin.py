@@ -50,6 +50,13 @@ class _PeriodChange(BaseModel):
     allow_non_gl_changes: bool | None = None
 
 
+class _State(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    client_id: str
+    blocked: bool
+
+
 class _Problem(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -100,7 +107,7 @@ def _route(account: Account, request: Request) -> Json:
             raise _Problem(400, f"after={after} is no number")
         return {"items": account.log.entries(writes_only=writes, after=int(after))}
     if route == ("GET", "logins"):
-        return {"items": account.audit.entries(query.get("status"))}
+        return {"items": account.auth.audit.entries(query.get("status"))}
     if route == ("GET", "faults"):
         return {"items": account.faults.pending(), "struck": account.faults.struck}
     if route == ("POST", "faults"):
@@ -116,8 +123,19 @@ def _route(account: Account, request: Request) -> Json:
         return _govern(account, _Governance.model_validate(decode(request.body)))
     if route == ("POST", "certificates"):
         return _add_certificate(account, _NewCertificate.model_validate(decode(request.body)))
+    if route == ("POST", "certificates/wipe"):
+        return {"wiped": account.auth.mappings.wipe()}
+    if route == ("POST", "integrations"):
+        return _set_state(account, _State.model_validate(decode(request.body)))
     if route == ("POST", "tokens/revoke"):
-        return {"revoked": account.oauth2.revoke_tokens()}
+        revoked = {"revoked": account.auth.access_tokens.revoke_all()}
+        if request.flag("refresh"):
+            revoked["refresh_tokens_revoked"] = account.auth.refresh_tokens.revoke_all()
+        return revoked
+    if route == ("POST", "tokens/expire"):
+        return {"expired": account.auth.access_tokens.expire_all()}
+    if route == ("POST", "logins/unlock"):
+        return {"unlocked": account.auth.lock.release()}
     if route == ("POST", "periods"):
         return _change_period(account, _PeriodChange.model_validate(decode(request.body)))
     if route == ("POST", "fill"):
@@ -173,10 +191,8 @@ def _govern(account: Account, wanted: _Governance) -> Json:
     limit = wanted.limit if wanted.limit is not None else slots.limit
     own = slots.allocated | wanted.integrations
     allocated = {client: count for client, count in own.items() if count is not None}
-    if unknown := [client for client in wanted.integrations if not account.oauth2.has_client(client)]:
-        raise _Problem(
-            404, f"client_id {unknown[0]!r} is no integration of account {account.profile.account}"
-        )
+    for client_id in wanted.integrations:
+        _check_client(account, client_id)
     if problem := allocation_problem(limit, allocated):
         raise _Problem(400, problem)
     slots.limit, slots.allocated = limit, allocated
@@ -206,17 +222,25 @@ def _change_period(account: Account, wanted: _PeriodChange) -> Json:
     return {name: found[name] for name in ("id", "periodName", *names.values())}
 
 
+def _check_client(account: Account, client_id: str) -> None:
+    if client_id not in account.auth.directory.integrations:
+        raise _Problem(404, f"client_id {client_id!r} is no integration of account {account.profile.account}")
+
+
+def _set_state(account: Account, wanted: _State) -> Json:
+    _check_client(account, wanted.client_id)
+    account.auth.directory.block(wanted.client_id, wanted.blocked)
+    return wanted.model_dump()
+
+
 def _add_certificate(account: Account, new: _NewCertificate) -> Json:
-    if not account.oauth2.has_client(new.client_id):
-        raise _Problem(
-            404, f"client_id {new.client_id!r} is no integration of account {account.profile.account}"
-        )
+    _check_client(account, new.client_id)
     try:
         today = account.clock.now().date()
         certificate = load_pem(new.id, new.pem, valid_until=new.valid_until, today=today)
     except CertificateError as error:
         raise _Problem(400, str(error)) from error
-    account.oauth2.add_certificate(new.client_id, certificate)
+    account.auth.mappings.add(new.client_id, certificate)
     return {
         "id": certificate.id,
         "algorithm": certificate.algorithm,

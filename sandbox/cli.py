@@ -13,7 +13,7 @@ import uvicorn
 
 from sandbox.account import Account
 from sandbox.auth.certificates import CertificateError, load_pem, read_pem
-from sandbox.auth.oauth2 import SigningKey
+from sandbox.auth.tokens import SigningKey
 from sandbox.clock import SystemClock
 from sandbox.profile import Profile
 from sandbox.profile_file import ProfileError, load
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
         for account_id, client_id, certificate_id, pem in certificates:
             account = next(a for a in accounts if a.profile.account == account_id)
             loaded = load_pem(certificate_id, pem, valid_until=None, today=datetime.now(UTC).date())
-            account.oauth2.add_certificate(client_id, loaded)
+            account.auth.mappings.give(client_id, loaded)
     except (ProfileError, StartError, CertificateError, StateError) as error:
         print(f"sandbox: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -112,9 +112,9 @@ def problems(integrations: Iterable[Integration], users: Iterable[User], roles: 
     """References from integrations and users to roles and users that are not declared."""
     people = {user.id for user in users}
     for user in users:
-        for role in user.roles:
-            if role not in roles:
-                yield f"user {user.id} ({user.name}): role {role} is not declared"
+        for held in user.roles:
+            if held not in roles:
+                yield f"user {user.id} ({user.name}): role {held} is not declared"
     for integration in integrations:
         for role in [
             integration.role,

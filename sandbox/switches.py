@@ -18,6 +18,37 @@ class Switches(BaseModel):
         "invalid_grant",
         description="Token endpoint error for an assertion whose signature, kid, aud or time is refused.",
     )
+    bearer_refusal_body: Literal["envelope", "empty"] = Field(
+        "envelope", description="Body of the 401 for a bad or expired access token."
+    )
+    tba_challenge_error: Literal["token_rejected", "reason"] = Field(
+        "token_rejected",
+        description="`error` in WWW-Authenticate for a refused signed request: always the same, or by reason "
+        "(`nonce_used`, `timestamp_refused`, `signature_invalid`, ...).",
+    )
+    tba_refuses_cookies: bool = Field(
+        True, description="A signed request that carries a Cookie header is refused with 401."
+    )
+    lock_after_failures: int = Field(
+        5, ge=0, description="Failed signed requests in a row that lock their user; 0 never locks."
+    )
+    lock_minutes: int = Field(30, ge=1, description="Minutes that a user stays locked.")
+    confidential_pkce: Literal["optional", "required"] = Field(
+        "optional",
+        description="Whether confidential clients must send a `code_challenge` (NetSuite: new ones from 2027.1).",
+    )
+    prompt_none: Literal["allow", "consented"] = Field(
+        "allow",
+        description="`prompt=none` at the authorize page: a code at once, or only where the same user allowed the same "
+        "scopes before (else `error=consent_required`).",
+    )
+    authorization_code_seconds: int = Field(
+        600, ge=1, description="Seconds in which an authorization code must be used."
+    )
+    refresh_reuse: Literal["refuse", "revoke_chain"] = Field(
+        "refuse",
+        description="A one-time refresh token that comes again: refuse it, or revoke every token of its chain too.",
+    )
     missing_permission_status: Literal[400, 403] = Field(
         403, description="Status of a record request whose role lacks the record's permission."
     )

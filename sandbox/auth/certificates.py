@@ -1,9 +1,9 @@
-"""Public keys of integrations: reading them, and the rules on their strength and life."""
+"""Public keys of integrations: reading them, and the rules on their strength and life. Keeping them is `mappings`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -29,8 +29,14 @@ class CertificateError(ValueError):
 class LoadedCertificate:
     id: str
     key: PublicKey
+    pem: str
+    created: date
+    valid_from: date
     valid_until: date
     revoked: bool = False
+    role: str | None = None
+    """None: the integration's, as with `entity`."""
+    entity: str | None = None
 
     @property
     def algorithm(self) -> str:
@@ -45,17 +51,17 @@ class LoadedCertificate:
 def load_pem(
     identifier: str, pem: str, *, valid_until: date | None, today: date, revoked: bool = False
 ) -> LoadedCertificate:
-    """Read a PEM public key or X.509 certificate; raises `CertificateError`."""
+    """Read a PEM public key or X.509 certificate; raises `CertificateError`. `today` is the day it is given."""
     key: object
     try:
         data = pem.encode("ascii")
         if "BEGIN CERTIFICATE" in pem:
             certificate = x509.load_pem_x509_certificate(data)
             key = certificate.public_key()
-            ends = certificate.not_valid_after_utc.date()
+            begins, ends = certificate.not_valid_before_utc.date(), certificate.not_valid_after_utc.date()
         else:
             key = load_pem_public_key(data)
-            ends = today + LONGEST_LIFE
+            begins, ends = today, today + LONGEST_LIFE
     except ValueError as error:
         raise CertificateError(
             f"certificate {identifier}: is not a PEM public key or X.509 certificate"
@@ -74,19 +80,20 @@ def load_pem(
         raise CertificateError(f"certificate {identifier}: the key is neither RSA nor EC")
     # A longer life is cut to two years, as NetSuite does.
     last = min(valid_until or ends, ends, today + LONGEST_LIFE)
-    return LoadedCertificate(identifier, key, last, revoked)
+    return LoadedCertificate(identifier, key, pem, today, begins, last, revoked)
 
 
-def load_declared(certificate: Certificate) -> LoadedCertificate:
+def load_declared(certificate: Certificate, today: date) -> LoadedCertificate:
     """Load a profile's certificate; raises `CertificateError`."""
-    today = datetime.now(UTC).date()
     if certificate.public_key is not None:
         pem = certificate.public_key
     else:
         pem = read_pem(Path(str(certificate.public_key_file)), certificate.id)
-    return load_pem(
+    loaded = load_pem(
         certificate.id, pem, valid_until=certificate.valid_until, today=today, revoked=certificate.revoked
     )
+    loaded.role, loaded.entity = certificate.role, certificate.entity
+    return loaded
 
 
 def read_pem(path: Path, identifier: str) -> str:

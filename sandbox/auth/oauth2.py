@@ -1,321 +1,266 @@
-"""OAuth 2.0 client credentials: the token endpoint, the keys endpoint and bearer tokens.
+"""OAuth 2.0's token and revoke endpoints: which grant is asked for, by which client, and the answer.
 
-Follows NetSuite's "OAuth 2.0 client credentials (M2M)". Which error code a bad assertion gets is not documented: a
-switch says it, and the login audit trail holds the true reason.
+Follows NetSuite's "OAuth 2.0 client credentials" and "OAuth 2.0 authorization code (+ refresh)". Refusals tell the
+wire only a code; the login audit trail has the reason.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
+import hmac
 import uuid
-from datetime import UTC, date
-from typing import NoReturn
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.types import Options
-
-from sandbox.auth.audit import Login, LoginAudit
-from sandbox.auth.certificates import ALGORITHMS, LoadedCertificate, load_declared
-from sandbox.auth.roles import OAUTH2_LOGIN, Session, allows
+from sandbox.auth.assertions import Assertions
+from sandbox.auth.audit import LoginAudit
+from sandbox.auth.directory import Directory
+from sandbox.auth.refresh import Codes, RefreshToken, RefreshTokens
+from sandbox.auth.refusal import Refused
+from sandbox.auth.roles import OAUTH2_LOGIN
+from sandbox.auth.tokens import LIFE, AccessTokens, Grant
 from sandbox.clock import Clock
-from sandbox.errors import Refusal, invalid_login
-from sandbox.profile import Profile
 from sandbox.profile_access import Integration
 from sandbox.wire import JSON, Json, Request, Response, encode
 
-TOKEN_PATH = "/services/rest/auth/oauth2/v1/token"
-KEYS_PATH = "/services/rest/auth/oauth2/v1/keys"
-_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_LIFE = 3600
-_SKEW = 300
-_KEPT_TOKENS = 10_000
-
-
-class _Refused(Exception):
-    """A token request that is refused: the wire's code and the audit trail's reason."""
-
-    def __init__(self, error: str, detail: str, explanation: str) -> None:
-        super().__init__(explanation)
-        self.error, self.detail, self.explanation = error, detail, explanation
-
-
-class SigningKey:
-    """The key that signs access tokens; one a process, made when first needed."""
-
-    def __init__(self) -> None:
-        self._key: rsa.RSAPrivateKey | None = None
-
-    @property
-    def private(self) -> rsa.RSAPrivateKey:
-        if self._key is None:
-            self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        return self._key
+ROOT = "/services/rest/auth/oauth2/v1"
+TOKEN_PATH = f"{ROOT}/token"
+REVOKE_PATH = f"{ROOT}/revoke"
+KEYS_PATH = f"{ROOT}/keys"
+_VERIFIER = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
 
 
 class OAuth2:
-    """One account's OAuth 2.0 service."""
+    """One account's token and revoke endpoints."""
 
-    def __init__(self, profile: Profile, clock: Clock, audit: LoginAudit, signing_key: SigningKey) -> None:
-        self._profile, self._clock, self._audit, self._signing_key = profile, clock, audit, signing_key
-        self._integrations = {integration.client_id: integration for integration in profile.integrations}
-        self._roles = {role.id: role for role in profile.roles}
-        self._certificates: dict[str, dict[str, LoadedCertificate]] = {
-            integration.client_id: {c.id: load_declared(c) for c in integration.certificates}
-            for integration in profile.integrations
-        }
-        self._sessions: dict[str, Session] = {}
-        self._kid = f"c.{profile.account}.{clock.now():%Y-%m-%d_%H-%M-%S}"
-
-    def has_client(self, client_id: str) -> bool:
-        return client_id in self._integrations
-
-    def add_certificate(self, client_id: str, certificate: LoadedCertificate) -> None:
-        self._certificates[client_id][certificate.id] = certificate
-
-    def revoke_tokens(self) -> int:
-        """Make every access token invalid; returns how many there were."""
-        count = len(self._sessions)
-        self._sessions.clear()
-        return count
-
-    # The token endpoint
+    def __init__(
+        self,
+        directory: Directory,
+        assertions: Assertions,
+        codes: Codes,
+        tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
+        clock: Clock,
+        audit: LoginAudit,
+    ) -> None:
+        self._directory, self._assertions, self._clock, self._audit = directory, assertions, clock, audit
+        self._codes, self._tokens, self._refresh_tokens = codes, tokens, refresh_tokens
+        self._profile = directory.profile
 
     def token(self, request: Request) -> Response:
-        form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-        issuer = ""
         try:
-            if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-                raise _Refused("invalid_request", "", "the body is not application/x-www-form-urlencoded")
-            grant = form.get("grant_type")
-            if not grant:
-                raise _Refused("invalid_request", "", "grant_type is missing")
-            if grant != "client_credentials":
-                raise _Refused("unsupported_grant_type", "", f"grant_type {grant} is not served")
-            if form.get("client_assertion_type") != _ASSERTION_TYPE or not form.get("client_assertion"):
-                raise _Refused("invalid_request", "", "client_assertion or its type is missing or wrong")
-            claims, integration = self._verified(form["client_assertion"], request)
-            issuer = integration.client_id
-            scopes = self._granted(claims.get("scope"), integration)
-        except _Refused as refused:
-            self._log("Failure", refused.detail, refused.explanation, request, self._integrations.get(issuer))
-            return self._refusal(refused.error)
-        token = self._issue(integration, scopes)
-        self._log("Success", "", "", request, integration)
+            form = self._form(request)
+            grant_type = form.get("grant_type")
+            if not grant_type:
+                raise Refused("invalid_request", "InvalidRequest", "grant_type is missing")
+            if grant_type == "client_credentials":
+                return self._client_credentials(form, request)
+            if grant_type == "authorization_code":
+                return self._exchange(form, request)
+            if grant_type == "refresh_token":
+                return self._refresh(form, request)
+            raise Refused(
+                "unsupported_grant_type", "InvalidRequest", f"grant_type {grant_type} is not served"
+            )
+        except Refused as refused:
+            return self._refusal(refused, request)
+
+    def revoke(self, request: Request) -> Response:
+        """Revoke a refresh token and the access tokens that came from it; an unknown one is no error (RFC 7009)."""
+        try:
+            form = self._form(request)
+            integration = self._client(form, request)
+            token = form.get("token")
+            if not token:
+                raise Refused("invalid_request", "InvalidRequest", "token is missing", integration)
+            found = self._refresh_tokens.find(token)
+            if found is not None:
+                if found.grant.client_id != integration.client_id:
+                    why = f"the refresh token is of client {found.grant.client_id}"
+                    raise Refused("invalid_grant", "ClientIdMismatch", why, integration)
+                self._refresh_tokens.revoke_chain(found.grant.chain)
+        except Refused as refused:
+            return self._refusal(refused, request)
+        return Response(200, b"", JSON, [(b"cache-control", b"no-store")], standing=False)
+
+    # The grants
+
+    def _client_credentials(self, form: dict[str, str], request: Request) -> Response:
+        integration, grant = self._assertions.grant(form, request, TOKEN_PATH)
+        access = self._tokens.issue(grant)
+        self._audit.success(request, "oauth2", integration, grant.role, grant.entity, "client credentials")
+        return self._answer(access)
+
+    def _exchange(self, form: dict[str, str], request: Request) -> Response:
+        integration = self._code_client(form, request)
+        if missing := [name for name in ("code", "redirect_uri") if not form.get(name)]:
+            raise Refused("invalid_request", "InvalidRequest", f"{missing[0]} is missing", integration)
+        code = self._codes.take(form["code"])
+        if code is None:
+            why = "the code is unknown, or was used before"
+            raise Refused("invalid_grant", "InvalidCode", why, integration)
+        grant = code.grant
+
+        def refused(detail: str, why: str, error: str = "invalid_grant") -> Refused:
+            return Refused(error, detail, why, integration, grant.role, grant.entity)
+
+        if grant.client_id != integration.client_id:
+            raise refused("ClientIdMismatch", f"the code is of client {grant.client_id}")
+        if code.expires <= self._clock.now().timestamp():
+            raise refused("InvalidCode", "the code has expired")
+        if form["redirect_uri"] != code.redirect_uri:
+            raise refused("InvalidRedirectUri", f"redirect_uri {form['redirect_uri']!r} is not the code's")
+        verifier = form.get("code_verifier", "")
+        if code.challenge or verifier:
+            if not code.challenge or not _is_verifier(verifier):
+                why = "code_verifier must be 43 to 128 unreserved characters, and the code must have a challenge"
+                raise refused("InvalidCodeVerifier", why, "invalid_request")
+            if not hmac.compare_digest(_challenge(verifier), code.challenge):
+                raise refused("InvalidCodeVerifier", "code_verifier does not fit the code_challenge")
+        self._check_usable(integration, grant)
+        chained = replace(grant, chain=str(uuid.uuid4()))
+        access = self._tokens.issue(chained)
+        self._audit.success(request, "oauth2", integration, grant.role, grant.entity, "authorization code")
+        return self._answer(access, self._refresh_tokens.issue(chained, integration))
+
+    def _refresh(self, form: dict[str, str], request: Request) -> Response:
+        integration = self._code_client(form, request)
+        token = form.get("refresh_token")
+        if not token:
+            raise Refused("invalid_request", "InvalidRequest", "refresh_token is missing", integration)
+        found = self._live(token, integration)
+        grant = found.grant
+        self._check_usable(integration, grant)
+        if lost := [scope for scope in grant.scopes if scope not in integration.scopes]:
+            why = f"scope {lost[0]} is no longer enabled on {integration.name}"
+            raise Refused("invalid_grant", "ScopeMismatched", why, integration, grant.role, grant.entity)
+        access = self._tokens.issue(grant, found.first)
+        self._audit.success(request, "oauth2", integration, grant.role, grant.entity, "refresh token")
+        if not integration.public_client:
+            return self._answer(access)
+        self._refresh_tokens.use_up(token)
+        return self._answer(access, self._refresh_tokens.issue(grant, integration, found.first))
+
+    def _live(self, token: str, integration: Integration) -> RefreshToken:
+        found = self._refresh_tokens.find(token)
+        if found is None:
+            if self._tokens.knows(token):
+                why = "an access token was sent where a refresh token is needed"
+                raise Refused("invalid_grant", "InvalidTokenType", why, integration)
+            raise Refused("invalid_grant", "TokenRejected", "the refresh token is unknown", integration)
+        grant = found.grant
+
+        def refused(detail: str, why: str) -> Refused:
+            return Refused("invalid_grant", detail, why, integration, grant.role, grant.entity)
+
+        if grant.client_id != integration.client_id:
+            raise refused("ClientIdMismatch", f"the refresh token is of client {grant.client_id}")
+        if found.state == "revoked":
+            raise refused("TokenBlocked", "the refresh token was revoked")
+        if found.state == "used":
+            if self._profile.switches.refresh_reuse == "revoke_chain":
+                self._refresh_tokens.revoke_chain(grant.chain)
+            raise refused("TokenRejected", "the one-time refresh token was used before")
+        if found.expires <= self._clock.now().timestamp():
+            raise refused("RefreshTokenExpired", "the refresh token has expired")
+        return found
+
+    def _check_usable(self, integration: Integration, grant: Grant) -> None:
+        problem = self._directory.cannot_log_in(grant.role, grant.entity, OAUTH2_LOGIN)
+        if problem is not None:
+            raise Refused(
+                "invalid_grant", "EntityOrRoleDisabled", problem, integration, grant.role, grant.entity
+            )
+
+    # Clients
+
+    def _form(self, request: Request) -> dict[str, str]:
+        if not self._profile.features.oauth2:
+            raise Refused("invalid_request", "FeatureDisabled", "the OAuth 2.0 feature is off")
+        if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            why = "the body is not application/x-www-form-urlencoded"
+            raise Refused("invalid_request", "InvalidRequest", why)
+        return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    def _code_client(self, form: dict[str, str], request: Request) -> Integration:
+        integration = self._client(form, request)
+        if not integration.authorization_code:
+            why = "the authorization code grant is not enabled"
+            raise Refused("unauthorized_client", "AuthorizationCodeGrantRequired", why, integration)
+        return integration
+
+    def _client(self, form: dict[str, str], request: Request) -> Integration:
+        """The client: by HTTP Basic, or a public one by `client_id` alone."""
+
+        def refused(why: str, integration: Integration | None = None) -> Refused:
+            return Refused("invalid_client", "ClientAuthenticationFailed", why, integration)
+
+        given = _basic(request.headers.get("authorization", ""))
+        client_id, secret = given if given is not None else (form.get("client_id", ""), None)
+        integration = self._directory.integrations.get(client_id)
+        if integration is None:
+            raise refused(f"client_id {client_id!r} is no integration here")
+        if integration.public_client:
+            if secret:
+                raise refused(f"{integration.name} is a public client, and sent a secret", integration)
+        elif secret is None:
+            why = f"{integration.name} is a confidential client: HTTP Basic with client_id and client_secret is needed"
+            raise refused(why, integration)
+        elif integration.client_secret is None or not hmac.compare_digest(
+            secret.encode(), integration.client_secret.encode()
+        ):
+            raise refused("the client_secret is wrong", integration)
+        if integration.blocked:
+            why = f"integration {integration.name} is blocked"
+            raise Refused("unauthorized_client", "IntegrationBlocked", why, integration)
+        return integration
+
+    # Answers
+
+    def _answer(self, access: str, refresh: str | None = None) -> Response:
         switches = self._profile.switches
-        answer: dict[str, Json] = {
-            "access_token": token,
-            "expires_in": str(_LIFE) if switches.expires_in == "string" else _LIFE,
-            "token_type": switches.token_type,
-        }
+        answer: dict[str, Json] = {"access_token": access}
+        if refresh is not None:
+            answer["refresh_token"] = refresh
+        answer["expires_in"] = str(LIFE) if switches.expires_in == "string" else LIFE
+        answer["token_type"] = switches.token_type
         return Response(200, encode(answer), JSON, [(b"cache-control", b"no-store")], standing=False)
 
-    def keys(self) -> Response:
-        public = self._signing_key.private.public_key()
-        numbers = public.public_numbers()
-        key = {
-            "kty": "RSA",
-            "use": "sig",
-            "alg": "PS256",
-            "kid": self._kid,
-            "n": _base64_integer(numbers.n),
-            "e": _base64_integer(numbers.e),
-        }
-        return Response(200, encode({"keys": [key]}), JSON, standing=False)
-
-    def _refusal(self, error: str) -> Response:
-        headers: list[tuple[bytes, bytes]] = []
+    def _refusal(self, refused: Refused, request: Request) -> Response:
+        self._audit.failure(
+            request,
+            "oauth2",
+            refused.detail,
+            refused.explanation,
+            refused.integration,
+            refused.role,
+            refused.entity,
+        )
+        headers = [(b"cache-control", b"no-store")]
         status = 400
-        if error == "invalid_client":
+        if refused.error == "invalid_client":
             status = 401
             headers.append((b"www-authenticate", f'Basic realm="{self._profile.account}"'.encode()))
-        return Response(status, encode({"error": error}), JSON, headers, standing=False)
-
-    def _verified(self, assertion: str, request: Request) -> tuple[dict[str, Json], Integration]:
-        bad = self._profile.switches.bad_assertion_error
-        try:
-            header = jwt.get_unverified_header(assertion)
-            claims: dict[str, Json] = jwt.decode(assertion, options={"verify_signature": False})
-        except jwt.PyJWTError as error:
-            raise _Refused(
-                "invalid_request", "InvalidSignature", f"the assertion is not a JWT: {error}"
-            ) from error
-        alg, kid = header.get("alg", ""), header.get("kid")
-        if alg not in ALGORITHMS:
-            raise _Refused(bad, "UnsupportedAlgo", f"algorithm {alg} is not one of {', '.join(ALGORITHMS)}")
-        integration = self._integrations.get(str(claims.get("iss", "")))
-        if integration is None:
-            raise _Refused(
-                "invalid_client", "InvalidIssuer", f"iss {claims.get('iss')!r} is no integration here"
-            )
-        if integration.blocked:
-            raise _Refused(bad, "IntegrationBlocked", f"integration {integration.name} is blocked")
-        if not integration.client_credentials:
-            raise _Refused(
-                "unauthorized_client", "InvalidIntegration", "the client credentials grant is not enabled"
-            )
-        if not kid:
-            raise _Refused(bad, "MissingKeyId", "the JWT header has no kid")
-        certificate = self._certificates[integration.client_id].get(str(kid))
-        if certificate is None:
-            raise _Refused(
-                bad, "MissingKey", f"kid {kid!r} is no certificate of integration {integration.name}"
-            )
-        self._check_certificate(certificate, alg, bad)
-        try:
-            jwt.decode(assertion, certificate.key, algorithms=[alg], options=_SIGNATURE_ONLY)
-        except jwt.PyJWTError as error:
-            raise _Refused(
-                bad, "InvalidSignature", f"the signature does not fit certificate {kid}: {error}"
-            ) from error
-        self._check_claims(claims, request, bad)
-        self._check_role(integration, bad)
-        return claims, integration
-
-    def _check_certificate(self, certificate: LoadedCertificate, alg: str, bad: str) -> None:
-        today: date = self._clock.now().date()
-        if certificate.revoked:
-            raise _Refused(bad, "MissingKey", f"certificate {certificate.id} is revoked")
-        if certificate.valid_until < today:
-            raise _Refused(
-                bad, "MissingKey", f"certificate {certificate.id} ended on {certificate.valid_until}"
-            )
-        if not certificate.accepts(alg):
-            raise _Refused(
-                bad, "UnsupportedAlgo", f"algorithm {alg} does not fit certificate {certificate.id}'s key"
-            )
-
-    def _check_claims(self, claims: dict[str, Json], request: Request, bad: str) -> None:
-        now = self._clock.now().timestamp()
-        issued, expires = claims.get("iat"), claims.get("exp")
-        if not isinstance(issued, int | float) or not isinstance(expires, int | float):
-            raise _Refused(bad, "TokenNotAcceptable", "iat or exp is missing or no number")
-        if expires <= now:
-            raise _Refused(bad, "TokenExpired", f"exp {expires} has passed; the server's time is {now:.0f}")
-        if issued > now + _SKEW:
-            raise _Refused(
-                bad, "TokenNotAcceptable", f"iat {issued} is in the future; the server's time is {now:.0f}"
-            )
-        if expires - issued > _LIFE:
-            raise _Refused(
-                bad, "TokenValidityTooBroad", f"exp is {expires - issued:.0f} s after iat; 3600 at most"
-            )
-        audience = claims.get("aud")
-        accepted = {request.base + TOKEN_PATH} | {
-            f"https://{self._profile.label}.{family}.api.netsuite.com{TOKEN_PATH}"
-            for family in ("suitetalk", "restlets")
-        }
-        if accepted.isdisjoint(audience if isinstance(audience, list) else [audience]):
-            raise _Refused(
-                bad, "TokenNotAcceptable", f"aud {audience!r} is not one of {', '.join(sorted(accepted))}"
-            )
-
-    def _check_role(self, integration: Integration, bad: str) -> None:
-        if not allows(self._roles[integration.role], OAUTH2_LOGIN, "full"):
-            raise _Refused(
-                bad, "EntityOrRoleDisabled", f"role {integration.role} lacks the permission {OAUTH2_LOGIN}"
-            )
-
-    def _granted(self, scope: Json, integration: Integration) -> list[str]:
-        """The requested scopes, in any of the three forms in use: array, comma list, space list."""
-        asked = scope if isinstance(scope, list) else str(scope or "").replace(",", " ").split()
-        if not asked:
-            raise _Refused("invalid_scope", "InvalidScope", "scope is missing")
-        if unknown := [s for s in asked if s not in ("rest_webservices", "restlets", "suite_analytics")]:
-            raise _Refused("invalid_scope", "InvalidScope", f"unknown scope {unknown[0]!r}")
-        if missing := [s for s in asked if s not in integration.scopes]:
-            raise _Refused(
-                "invalid_scope", "ScopeMismatched", f"scope {missing[0]} is not enabled on {integration.name}"
-            )
-        return [str(s) for s in asked]
-
-    def _issue(self, integration: Integration, scopes: list[str]) -> str:
-        now = self._clock.now().timestamp()
-        account = self._profile.account
-        payload = {
-            "sub": f"{integration.role};{integration.entity}",
-            "aud": [f"{uuid.uuid4()};{account}", integration.client_id],
-            "scope": scopes,
-            "iss": "https://system.netsuite.com",
-            "oit": int(now),
-            "iat": int(now),
-            "exp": int(now) + _LIFE,
-            "jti": f"{account}.a-{uuid.uuid4()}",
-        }
-        token = jwt.encode(payload, self._signing_key.private, algorithm="PS256", headers={"kid": self._kid})
-        while len(self._sessions) >= _KEPT_TOKENS:
-            del self._sessions[next(iter(self._sessions))]
-        self._sessions[token] = Session(
-            client_id=integration.client_id,
-            integration=integration.name,
-            role=self._roles[integration.role],
-            entity=integration.entity,
-            method="oauth2",
-            expires=now + _LIFE,
-            scopes=tuple(scopes),
-        )
-        return token
-
-    # Bearer tokens
-
-    def session(self, request: Request) -> Session:
-        """The caller of a request with a bearer token; raises the 401 or 400 of NetSuite."""
-        token = request.headers["authorization"][len("bearer ") :].strip()
-        if not token:
-            self._refuse_bearer(request, "TokenRejected", "the bearer token is empty", "invalid_request")
-        session = self._sessions.get(token)
-        if session is None:
-            self._refuse_bearer(
-                request, "TokenRejected", "no such access token was issued, or it was revoked"
-            )
-        if session.expires <= self._clock.now().timestamp():
-            self._refuse_bearer(request, "AccessTokenExpired", "the access token has expired")
-        if "rest_webservices" not in session.scopes:
-            self._refuse_bearer(
-                request, "ScopeMismatched", "the access token lacks the scope rest_webservices"
-            )
-        return session
-
-    def _refuse_bearer(
-        self, request: Request, detail: str, why: str, error: str = "invalid_token"
-    ) -> NoReturn:
-        self._log("Failure", detail, why, request, None)
-        if error == "invalid_request":
-            text = "The request could not be understood by the server due to malformed syntax."
-            challenge = f'Bearer realm="{self._profile.account}", error="{error}", error_description="{text}"'
-            raise Refusal(400, "INVALID_REQUEST", text, headers=[(b"www-authenticate", challenge.encode())])
-        challenge = f'Bearer realm="{self._profile.account}", error="{error}", error_description="Invalid login attempt."'
-        raise invalid_login(challenge)
-
-    def _log(
-        self, status: str, detail: str, explanation: str, request: Request, integration: Integration | None
-    ) -> None:
-        self._audit.record(
-            Login(
-                time=self._clock.now().astimezone(UTC).isoformat(timespec="seconds"),
-                method="oauth2",
-                status=status,
-                detail=detail,
-                explanation=explanation,
-                integration=integration.name if integration else "",
-                role=integration.role if integration else "",
-                entity=integration.entity if integration else "",
-                address=request.client,
-            )
-        )
+        return Response(status, encode({"error": refused.error}), JSON, headers, standing=False)
 
 
-_SIGNATURE_ONLY: Options = {
-    "verify_aud": False,
-    "verify_exp": False,
-    "verify_iat": False,
-    "verify_nbf": False,
-    "verify_iss": False,
-}
+def _basic(authorization: str) -> tuple[str, str] | None:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, secret
 
 
-def _base64_integer(value: int) -> str:
-    return (
-        base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
-    )
+def _challenge(verifier: str) -> str:
+    """The S256 code challenge of RFC 7636."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _is_verifier(text: str) -> bool:
+    return 43 <= len(text) <= 128 and set(text) <= _VERIFIER

@@ -11,6 +11,7 @@ REST = "REST Web Services"
 WORKBOOK = "SuiteAnalytics Workbook"
 OAUTH2_LOGIN = "Log in using OAuth 2.0 Access Tokens"
 TBA_LOGIN = "Log in using Access Tokens"
+OWN_CERTIFICATES = "Manage own OAuth 2.0 Client Credentials Certificates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,6 @@ class Session:
     role: Role
     entity: str
     method: str
-    expires: float = float("inf")
-    """Unix seconds."""
     scopes: tuple[str, ...] = ("rest_webservices",)
 
 

@@ -33,6 +33,12 @@ OURS = {
 HOST = "https://7654321-sb1.suitetalk.api.netsuite.com/services/rest"
 
 
+@pytest.fixture(autouse=True)
+def unlocked(oneworld: Api) -> None:
+    """Let nobody stay locked by the failures of earlier tests."""
+    oneworld.admin("POST", "logins/unlock")
+
+
 def test_oracles_published_signature() -> None:
     base = base_string(
         "GET", "https://123456.suitetalk.api.netsuite.com/services/rest/record/v1/employee/40", [], ORACLE
