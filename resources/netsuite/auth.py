@@ -1,39 +1,42 @@
 """Signing in to NetSuite: what stands in a request's ``Authorization`` header, and when to make it anew.
 
-Here belong the ways of signing in and the life of tokens (NetSuite REST facts: OAuth 2.0 client credentials).
-Requests to the services themselves do not. No key, token or assertion ever stands in a repr, a log or an error.
+Here: what every way of signing in offers, the life of access tokens, and client credentials (NetSuite REST facts:
+OAuth 2.0 client credentials). Token-based authentication is in ``tba``, the authorization code grant in
+``authorization_code``; requests to the services themselves are the client's. No key, token or assertion ever
+stands in a repr, a log or an error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import httpx
 import jwt
-import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from resources.netsuite import advice, errors
-from resources.netsuite.errors import Attempt, Failure, NetSuiteError, SignInFailed
+from resources.netsuite.errors import NetSuiteError, SignInFailed
 from resources.netsuite.hosts import Hosts
+from resources.netsuite.keys import BadKey, SigningKey, load_key
+from resources.netsuite.tokens import Token, TokenEndpoint
 
+__all__ = ["Auth", "BadKey", "BearerAuth", "ClientCredentials", "Unusable", "UsedKey"]
+
+_LOG: Final = logging.getLogger(__name__)
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_EC_ALGORITHMS: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-_LONGEST_ASSERTION: Final = 3600
-"""Seconds that NetSuite allows from ``iat`` to ``exp``."""
-_ASSERTION_MARGIN: Final = 600
-_RENEW_AT: Final = 5 / 6
-"""The part of a token's life after which it is renewed: 50 of 60 minutes."""
+_ASSERTION_LIFE: Final = 3000
+"""Seconds from ``iat`` to ``exp``; NetSuite allows 3600."""
+_STILL_GOOD: Final = 30.0
+"""Seconds of life that a token must have left to be used when its renewal failed."""
+_ASK_AGAIN: Final = 60.0
+"""Seconds after a failed renewal before the next, while the old token serves."""
 
 
 class Auth(Protocol):
@@ -49,65 +52,33 @@ class Auth(Protocol):
     def refused(self, authorization: str) -> bool:
         """NetSuite answered 401 to ``authorization``; whether a new one may fare better."""
 
-
-class BadKey(ValueError):
-    """The private key cannot be used; the message says why and how to make a right one. It holds no key material."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str = field(repr=False)
-    renew_at: float = 0.0
+    def accepted(self, authorization: str) -> None:
+        """NetSuite answered something else than 401 to ``authorization``."""
 
 
-class ClientCredentials:
-    """OAuth 2.0 client credentials: a signed assertion is traded for an access token of 60 minutes.
+class Unusable(SignInFailed):
+    """The sign-in was not even tried: a credential is missing, cannot be read, or is known to be refused."""
 
-    ``client_id`` is the integration record's; ``certificate_id`` the one shown on the M2M mapping;
-    ``private_key`` the PEM of the certificate's key. The algorithm follows from the key: ES256, ES384 or ES512 by
-    the curve, PS256 for RSA of 3072 bits or more. ``clock`` gives seconds since 1970; ``new_id`` unique ids.
+    headline = "the credentials cannot be used"
+
+
+class BearerAuth(ABC):
+    """Access tokens: renewed before they expire, once for all who wait, and at once when one is refused.
+
+    A renewal that fails before the old token has expired leaves the old one in use, and is tried again a minute
+    later: so a token endpoint that is away, or credentials that are being exchanged, cost no request.
     """
 
-    def __init__(
-        self,
-        hosts: Hosts,
-        client_id: str,
-        certificate_id: str,
-        private_key: bytes,
-        *,
-        scope: tuple[str, ...] = ("rest_webservices",),
-        clock: Callable[[], float] = time.time,
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
-    ) -> None:
+    def __init__(self, hosts: Hosts, clock: Callable[[], float]) -> None:
         self._hosts = hosts
-        self._client_id = client_id
-        self._certificate_id = certificate_id
-        self._key, self.algorithm = _load_key(private_key)
-        self._scope = scope
         self._clock = clock
-        self._new_id = new_id
         self._lock = threading.Lock()
-        self._token: _Token | None = None
-        self._flight: Future[_Token | None] | None = None
-
-    def __repr__(self) -> str:
-        return f"ClientCredentials(account={self._hosts.realm!r}, algorithm={self.algorithm!r})"
+        self._token: Token | None = None
+        self._refused = ""
+        self._flight: Future[Token | None] | None = None
 
     def __reduce__(self) -> str:
         raise TypeError("Credentials are not pickled; build them again where they are needed.")
-
-    def assertion(self) -> str:
-        """A freshly signed client assertion, valid for 50 minutes."""
-        now = int(self._clock())
-        claims = {
-            "iss": self._client_id,
-            "scope": list(self._scope),
-            "aud": self._hosts.token_url,
-            "iat": now,
-            "exp": now + _LONGEST_ASSERTION - _ASSERTION_MARGIN,
-            "jti": self._new_id(),
-        }
-        return jwt.encode(claims, self._key, algorithm=self.algorithm, headers={"kid": self._certificate_id})
 
     async def authorization(self, method: str, url: str, http: httpx.AsyncClient) -> str:
         """``Bearer`` and the current access token, asked for once however many requests need it."""
@@ -117,17 +88,25 @@ class ClientCredentials:
         """Forget the token that was refused (unless it is already replaced); a new one may fare better."""
         with self._lock:
             if self._token is not None and authorization == f"Bearer {self._token.value}":
+                self._refused = self._token.value
                 self._token = None
         return True
 
-    async def _current(self, http: httpx.AsyncClient) -> _Token:
+    def accepted(self, authorization: str) -> None:  # noqa: B027 (a kind of token may have nothing to note)
+        """Nothing to note: a token is as good as its next answer."""
+
+    @abstractmethod
+    async def _fetch(self, http: httpx.AsyncClient) -> Token:
+        """A new access token, other than the one that was refused last."""
+
+    async def _current(self, http: httpx.AsyncClient) -> Token:
         while True:
             with self._lock:
                 if self._token is not None and self._clock() < self._token.renew_at:
                     return self._token
                 flight = self._flight
                 if flight is None:
-                    ours: Future[_Token | None] = Future()
+                    ours: Future[Token | None] = Future()
                     ours.set_running_or_notify_cancel()
                     self._flight = ours
             if flight is None:
@@ -136,15 +115,18 @@ class ClientCredentials:
             if (token := await asyncio.wrap_future(flight)) is not None:
                 return token
 
-    async def _lead(self, flight: Future[_Token | None], http: httpx.AsyncClient) -> _Token:
-        token: _Token | None = None
+    async def _lead(self, flight: Future[Token | None], http: httpx.AsyncClient) -> Token:
+        token: Token | None = None
         failed: NetSuiteError | None = None
         try:
-            token = await self._fetch(http)
+            try:
+                token = await self._fetch(http)
+            except NetSuiteError as error:
+                token = self._outlived(error)
+                if token is None:
+                    failed = error
+                    raise
             return token
-        except NetSuiteError as error:
-            failed = error
-            raise
         finally:
             with self._lock:
                 self._flight = None
@@ -154,107 +136,125 @@ class ClientCredentials:
             else:
                 flight.set_result(token)
 
-    async def _fetch(self, http: httpx.AsyncClient) -> _Token:
-        url = self._hosts.token_url
-        attempt = Attempt(
-            f"Sign in to NetSuite account {self._hosts.realm}", where=url, loopback=self._hosts.is_loopback
-        )
-        asked_at = self._clock()
-        try:
-            answer = await http.post(
-                url,
-                data={
-                    "grant_type": "client_credentials",
-                    "client_assertion_type": _ASSERTION_TYPE,
-                    "client_assertion": self.assertion(),
-                },
-                headers={"Accept": "application/json"},
-            )
-        except (
-            httpx.ConnectError,
-            httpx.ConnectTimeout,
-            httpx.ProxyError,
-            httpx.UnsupportedProtocol,
-        ) as error:
-            raise errors.not_connected(attempt, str(error)) from error
-        except httpx.HTTPError as error:
-            raise errors.no_answer(attempt, f"{type(error).__name__}: {error}") from error
-        if answer.status_code != 200:
-            raise self._refusal(attempt, answer)
-        return _read_token(attempt, answer, asked_at)
-
-    def _refusal(self, attempt: Attempt, answer: httpx.Response) -> NetSuiteError:
-        request_id = answer.headers.get("x-netsuite-jobid", "")
-        envelope = errors.read_envelope(answer.content)
-        if answer.status_code not in (400, 401, 403) or (answer.status_code != 401 and not envelope.code):
-            return errors.from_answer(attempt, answer.status_code, answer.content, request_id)
-        return SignInFailed(
-            Failure(
-                attempted=attempt.title,
-                status=answer.status_code,
-                code=envelope.code,
-                details=envelope.details,
-                said=envelope.said,
-                request_id=request_id,
-                what_to_do=advice.for_token_error(envelope.code, self._skew(answer)),
-            )
-        )
-
-    def _skew(self, answer: httpx.Response) -> float | None:
-        """Our clock less NetSuite's in seconds, where the answer tells the time."""
-        try:
-            return self._clock() - parsedate_to_datetime(answer.headers["date"]).timestamp()
-        except (KeyError, ValueError, TypeError, OverflowError):
+    def _outlived(self, error: NetSuiteError) -> Token | None:
+        """The token that was to be renewed, if it can serve until the next try."""
+        now = self._clock()
+        with self._lock:
+            held = self._token
+        if held is None or held.expires_at - now <= _STILL_GOOD:
             return None
+        _LOG.warning("The access token could not be renewed and is used on: %s", error)
+        return replace(held, renew_at=min(now + _ASK_AGAIN, held.expires_at - _STILL_GOOD))
 
 
-def _read_token(attempt: Attempt, answer: httpx.Response, asked_at: float) -> _Token:
-    """The token of a 200 answer; ``expires_in`` is a number or a string. The body is never quoted."""
-    try:
-        content = msgspec.json.decode(answer.content)
-        value, lifetime = content["access_token"], float(content.get("expires_in", _LONGEST_ASSERTION))
-        if (
-            not isinstance(value, str)
-            or not value.isascii()
-            or not value.isprintable()
-            or " " in value
-            or lifetime <= 0
-        ):
-            raise ValueError
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise errors.unusable_answer(
-            attempt,
-            answer.status_code,
-            b"",
-            answer.headers.get("x-netsuite-jobid", ""),
-            "(no access token in it)",
-        ) from None
-    return _Token(value, asked_at + lifetime * _RENEW_AT)
+@dataclass(frozen=True, slots=True)
+class UsedKey:
+    """One certificate's credentials: the integration record's client id, the certificate id shown on the M2M
+    mapping, the PEM of the certificate's key, and the algorithm where the key leaves a choice."""
+
+    client_id: str = field(repr=False)
+    certificate_id: str = field(repr=False)
+    private_key: bytes = field(repr=False)
+    algorithm: str | None = None
 
 
-def _load_key(pem: bytes) -> tuple[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, str]:
-    """The private key and the algorithm that NetSuite takes for it."""
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except TypeError:
-        raise BadKey(
-            "The private key is protected by a passphrase; give it unencrypted (`openssl pkey`)."
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise BadKey(
-            "The private key is not a readable PEM file. It begins with '-----BEGIN PRIVATE KEY-----'; give the key, "
-            "not the certificate."
-        ) from None
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        if (algorithm := _EC_ALGORITHMS.get(key.curve.name)) is not None:
-            return key, algorithm
-        raise BadKey(
-            f"NetSuite does not take the curve {key.curve.name}; make a key on P-256, P-384 or P-521."
+class ClientCredentials(BearerAuth):
+    """OAuth 2.0 client credentials: a signed assertion is traded for an access token of 60 minutes.
+
+    ``algorithm`` (PS256, PS384, PS512, ES256, ES384, ES512) follows from the key when it is left out: by the curve,
+    PS256 for RSA. ``reread`` gives the credentials as they are now; it is asked before each token, so that
+    credentials which were exchanged are used without a restart. While they are being exchanged (a new key with the
+    old certificate id, a file half written), the pair that served last is tried too. ``clock`` gives seconds since
+    1970; ``new_id`` unique ids. Raises ``BadKey``.
+    """
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        client_id: str,
+        certificate_id: str,
+        private_key: bytes,
+        *,
+        algorithm: str | None = None,
+        reread: Callable[[], UsedKey] | None = None,
+        scope: tuple[str, ...] = ("rest_webservices",),
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        super().__init__(hosts, clock)
+        self._used = UsedKey(client_id, certificate_id, private_key, algorithm)
+        self._signing = load_key(private_key, algorithm)
+        self._reread = reread
+        self._scope = scope
+        self._new_id = new_id
+        self._endpoint = TokenEndpoint(hosts, clock)
+
+    def __repr__(self) -> str:
+        return f"ClientCredentials(account={self._hosts.realm!r}, algorithm={self.algorithm!r})"
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that assertions are signed by."""
+        return self._signing.algorithm
+
+    def assertion(self) -> str:
+        """A freshly signed client assertion, valid for 50 minutes."""
+        return self._assertion(self._used, self._signing)
+
+    def _assertion(self, used: UsedKey, signing: SigningKey) -> str:
+        now = int(self._clock())
+        claims = {
+            "iss": used.client_id,
+            "scope": list(self._scope),
+            "aud": self._hosts.token_url,
+            "iat": now,
+            "exp": now + _ASSERTION_LIFE,
+            "jti": self._new_id(),
+        }
+        return jwt.encode(
+            claims, signing.key, algorithm=signing.algorithm, headers={"kid": used.certificate_id}
         )
-    if isinstance(key, rsa.RSAPrivateKey):
-        if key.key_size >= 3072:
-            return key, "PS256"
-        raise BadKey(
-            f"NetSuite refuses RSA keys of {key.key_size} bits; make one of 3072 or 4096 bits, or an EC key."
-        )
-    raise BadKey("NetSuite takes elliptic-curve (P-256, P-384, P-521) and RSA (3072, 4096 bits) keys only.")
+
+    async def _fetch(self, http: httpx.AsyncClient) -> Token:
+        tried: list[UsedKey] = []
+        refusal: SignInFailed | None = None
+        # What the credentials are now; what they have become while those were refused; what served last.
+        for read in (self._now, self._now, lambda: self._used):
+            candidate = read()
+            if candidate in tried:
+                continue
+            tried.append(candidate)
+            try:
+                return await self._trade(candidate, http)
+            except SignInFailed as error:
+                refusal = refusal or error
+        assert refusal is not None
+        raise refusal
+
+    def _now(self) -> UsedKey:
+        """The credentials as they are now; those that served last where they cannot be read just now."""
+        if self._reread is None:
+            return self._used
+        try:
+            used = self._reread()
+            if used != self._used:
+                load_key(used.private_key, used.algorithm)
+            return used
+        except (OSError, ValueError) as error:
+            _LOG.warning(
+                "The credentials of NetSuite account %s cannot be read again; those before are used: %s",
+                self._hosts.realm,
+                error,
+            )
+            return self._used
+
+    async def _trade(self, used: UsedKey, http: httpx.AsyncClient) -> Token:
+        signing = self._signing if used == self._used else load_key(used.private_key, used.algorithm)
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": _ASSERTION_TYPE,
+            "client_assertion": self._assertion(used, signing),
+        }
+        token = (await self._endpoint.ask(http, form)).token
+        self._used, self._signing = used, signing
+        return token

@@ -346,9 +346,13 @@ class NetSuite:
             return authorization, await _sent(http, request, attempt)
 
         async def once() -> T:
-            authorization, answer = await signed()
-            if answer.status == 401 and self._auth.refused(authorization):
-                _, answer = await signed()
+            for _ in range(2):
+                authorization, answer = await signed()
+                if answer.status != 401:
+                    self._auth.accepted(authorization)
+                    break
+                if not self._auth.refused(authorization):
+                    break
             if not 200 <= answer.status < 300:
                 raise errors.from_answer(attempt, answer.status, answer.content, answer.request_id)
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)?")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -69,6 +69,17 @@ class Hosts:
     def token_url(self) -> str:
         """The OAuth 2.0 token endpoint, which is also the audience of a client assertion."""
         return f"{self.rest_prefix}/services/rest/auth/oauth2/v1/token"
+
+    @property
+    def authorize_url(self) -> str:
+        """The consent page of the OAuth 2.0 authorization code grant, for a browser."""
+        prefix = self.base_url.rstrip("/") or f"https://{self.label}.app.netsuite.com"
+        return f"{prefix}/app/login/oauth2/authorize.nl"
+
+    def certificates_url(self, client_id: str) -> str:
+        """The certificate rotation endpoint of one integration record, on the RESTlets host."""
+        client = quote(client_id, safe="")
+        return f"{self.restlets_prefix}/services/rest/auth/oauth2/v1/clients/{client}/certificates"
 
     @property
     def is_loopback(self) -> bool:
