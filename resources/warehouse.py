@@ -122,9 +122,9 @@ class TenantWarehouse:
         """The columns of `schema.name` in order, with their types; empty when there is no such table."""
         schema, name = table.split(".")
         rows = self.sql(
-            "SELECT column_name, data_type FROM information_schema.columns"
-            " WHERE table_catalog = current_database() AND table_schema = ? AND table_name = ?"
-            " ORDER BY ordinal_position",
+            "SELECT column_name, data_type FROM duckdb_columns()"
+            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+            " ORDER BY column_index",
             [schema, name],
         )
         return dict(rows)

@@ -6,6 +6,7 @@ Here: the order of the steps and the refusal to compare what is not complete. No
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -84,14 +85,19 @@ def remaining(
 def _require(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:
     """Refuse to compare what is not there completely, with every field that the mapping names now."""
     warehouse.require_slices(required_slices(mapping, period))
+    present: dict[str, dict[str, str]] = defaultdict(dict)
+    for schema, table, column, kind in warehouse.sql(
+        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
+        " WHERE database_name = current_database() AND schema_name IN ('expected', 'netsuite')"
+    ):
+        present[f"{schema}.{table}"][column] = kind
     behind = []
     for record, rules in mapping.records.items():
         tables = TABLES[record]
         for name, fields in ((tables.name, rules.fields), (tables.lines, rules.line_fields)):
             needed = {field.name: COLUMN_TYPES[field.kind] for field in comparable(fields)}
             for table in (f"expected.{name}", f"netsuite.{name}"):
-                present = warehouse.columns(table) if needed else {}
-                lacking = [column for column, kind in needed.items() if present.get(column) != kind]
+                lacking = [column for column, kind in needed.items() if present[table].get(column) != kind]
                 if lacking:
                     behind.append(f"{table} ({', '.join(lacking)})")
     if behind:

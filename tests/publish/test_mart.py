@@ -157,6 +157,8 @@ def test_a_reader_and_a_publication_do_not_disturb_each_other(
     october: Month, published: Publish, ask: Ask, warehouse: Warehouse
 ) -> None:
     published(october)
+    held_open = warehouse.published_path.open("rb")
+    before = held_open.read()
     command = [sys.executable, "-c", _READER, str(warehouse.published_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
@@ -169,6 +171,10 @@ def test_a_reader_and_a_publication_do_not_disturb_each_other(
     assert now == [(None,)]
     assert said == "200000 [(Decimal('150.8700'),)]\n"
     assert reader.returncode == 0
+    # A reader may have little of the file in memory: what it holds open is left as it was, byte for byte.
+    with held_open:
+        held_open.seek(0)
+        assert held_open.read() == before
 
 
 # Whole or not at all

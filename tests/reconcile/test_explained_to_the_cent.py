@@ -116,6 +116,7 @@ WHOLE = {
     for one in (_missing, _copied, _copied_elsewhere, _unknown, _of_another_month, _unlinked)
 }
 DEFECTS = FIELDS | LINES | WHOLE
+TOTALS = {_total.__name__, _last_place.__name__}
 
 
 def _table(key: str) -> str:
@@ -149,7 +150,7 @@ DOCUMENTS = st.builds(
         st.tuples(st.sampled_from(sorted(LINES)), st.sampled_from(sorted(FIELDS))),
     ),
 )
-CASES = st.lists(DOCUMENTS, min_size=1, max_size=14)
+CASES = st.lists(DOCUMENTS, min_size=1, max_size=12)
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +201,11 @@ def _explains(month: Month, documents: list[Document]) -> None:
         for row in found.differences
     }
     assert reported == touched, found.told
+    # Lines explain what they moved: a total is amiss by itself only where it was touched by itself.
+    of_totals = {key for key, document in zip(keys, documents, strict=True) if TOTALS & set(document.defects)}
+    assert {row["external_id"] for row in found.differences if row["kind"] == "total"} <= of_totals, (
+        found.told
+    )
     held_back = {key for key, document in zip(keys, documents, strict=True) if document.customer is None}
     assert {row["external_id"] for row in found.exceptions if row["stage"] == "mapping"} == held_back
 
@@ -218,7 +224,7 @@ def test_every_planted_defect_is_found_and_explained(fresh: Callable[[], Month])
     _explains(fresh(), _with_every_defect())
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents=CASES)
 def test_the_differences_add_up(fresh: Callable[[], Month], documents: list[Document]) -> None:
     _explains(fresh(), documents)

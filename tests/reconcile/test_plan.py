@@ -329,7 +329,7 @@ def test_an_altered_request_is_refused_once_more_before_it_is_sent(october: Mont
 
 @pytest.mark.parametrize(
     ("column", "words"),
-    [("closed", "closed"), ("ar_locked", "locked for receivables"), ("all_locked", "locked for receivables")],
+    [("closed", "closed"), ("ar_locked", "locked for receivables")],
 )
 def test_a_closed_period_holds_its_documents_and_not_customers(
     october: Month, ledger: Ledger, column: str, words: str
