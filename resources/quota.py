@@ -16,6 +16,7 @@ import atexit
 import logging
 import os
 import socket
+import sqlite3
 import threading
 import time
 import uuid
@@ -25,11 +26,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from resources.ledger import LedgerError, engine
+from resources.ledger import engine
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ _LOG: Final = logging.getLogger(__name__)
 _MAKING_TABLES: Final = 7_205_759_404
 
 _metadata = sa.MetaData()
+
+#: Seconds between two warnings that the database cannot be used.
+_WARN_EVERY: Final = 60.0
 
 #: One row an account: how many requests all processes together may have in flight. Instants are milliseconds since
 #: 1970 of the database's clock (SQLite: of the machine's), so that machines need not agree on the time.
@@ -133,7 +138,7 @@ class SharedBudget:
 
     `account` is the same text in every process (`Hosts.rest_prefix`); `ceiling` the most that all may have in flight.
     The ceiling that was given last, by any process, holds for all. Nothing is opened before the first slot is wanted.
-    While the database cannot be used, the process goes on with one slot and says so in the log.
+    When the database cannot be used for as long as a lease lasts, the process goes on with one slot and says so.
     """
 
     def __init__(
@@ -163,6 +168,8 @@ class SharedBudget:
         self._wanting = False
         self._rejected_at: float | None = None
         self._accepted = False
+        self._failing_since: float | None = None
+        self._warned_at = float("-inf")
         atexit.register(_close, weakref.ref(self))
 
     @property
@@ -257,11 +264,12 @@ class SharedBudget:
             self._accepted = False
         try:
             settled = self._store.settle(need)
-        except (SQLAlchemyError, LedgerError, OSError) as error:
-            self._alone(error, asked_at, need)
-            self._wake()
+        except Exception as error:
+            # Whatever it is: if this thread ended, every request of the process would wait for ever.
+            self._without(error, asked_at, need)
             return False
         with self._lock:
+            self._failing_since = None
             if self._ceiling == need.ceiling:
                 self._ceiling = None
             if need.rejected_ago is not None:
@@ -271,23 +279,33 @@ class SharedBudget:
             self._valid_until = asked_at + self._pace.lease
             # A beat passes before it asks again, however many requests wait meanwhile.
             self._wanting = self._wanting or self._short
-        if settled.granted > need.taken:
+        if need.wants or settled.granted > need.taken:
+            # Those who still find no slot say so again by trying.
             self._wake()
         with self._lock:
             self._wanting = self._wanting or self._short
             return not self._wanting and self._taken == 0 and self._granted == 0
 
-    def _alone(self, error: Exception, asked_at: float, need: Need) -> None:
-        words = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        _LOG.warning(
-            "The ledger's database cannot share NetSuite's quota now (%s). Going on with one request at a time.",
-            " ".join(str(words).split()),
-        )
+    def _without(self, error: Exception, asked_at: float, need: Need) -> None:
+        """Try again on the next beat; after the length of a lease go on with one slot, so that work does not stop."""
         with self._lock:
-            self._granted = 1
-            self._valid_until = asked_at + self._pace.lease
             self._short = self._short or need.wants
             self._wanting = True
+            self._accepted = self._accepted or need.accepted
+            if self._failing_since is None:
+                self._failing_since = asked_at
+            if asked_at - self._failing_since < self._pace.lease:
+                return
+            self._granted = 1
+            self._valid_until = asked_at + self._pace.lease
+        words = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if asked_at - self._warned_at >= _WARN_EVERY:
+            self._warned_at = asked_at
+            _LOG.warning(
+                "The ledger's database cannot share NetSuite's quota (%s). Going on with one request at a time.",
+                " ".join(str(words).split()),
+            )
+        self._wake()
 
 
 class _Store:
@@ -324,7 +342,7 @@ class _Store:
         try:
             with self._engine.begin() as connection:
                 connection.execute(_leases.delete().where(_leases.c.holder == self._holder))
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             _LOG.info("The quota's lease is left to expire: %s", error)
         self._engine.dispose()
         self._engine = None
@@ -345,7 +363,7 @@ class _Store:
         row = connection.execute(query).mappings().first()
         if row is None:
             ceiling = need.ceiling or 1
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite_dialect.insert
             new = {"account": self._account, "ceiling": ceiling, "allowed": ceiling, "changed_at": 0}
             connection.execute(insert(_accounts).values(new).on_conflict_do_nothing())
             row = connection.execute(query).mappings().one()
