@@ -14,6 +14,14 @@ from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_v
 
 from sandbox import governance, profile_access
 from sandbox.profile_access import Features, Integration, User
+from sandbox.profile_custom import (
+    CustomField,
+    CustomList,
+    CustomRecordType,
+    CustomSegment,
+    Dataset,
+    SavedSearch,
+)
 from sandbox.profile_types import STRICT, Id
 from sandbox.switches import Switches
 
@@ -24,7 +32,6 @@ def _decimal(value: object) -> object:
 
 
 Rate = Annotated[Decimal, BeforeValidator(_decimal)]
-ScriptId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 PermissionLevel = Literal["view", "create", "edit", "full"]
 DATE_FORMATS = {
@@ -56,6 +63,8 @@ class Currency(Section):
     precision: int = Field(2, ge=0, le=6)
     rate: Rate = Decimal(1)
     """Units of the account's base currency that one unit buys."""
+    rates: dict[date, Rate] = {}
+    """Rates from a day on, where they differ from `rate`, which holds before the first of them."""
 
 
 class Term(Section):
@@ -111,51 +120,6 @@ class Periods(Section):
         return value.strftime("%Y-%m") if isinstance(value, date) else value
 
 
-class ListValue(Section):
-    id: Id
-    name: str
-    parent: Id | None = None
-    external_id: str | None = None
-    inactive: bool = False
-
-
-class CustomList(Section):
-    script_id: Annotated[str, Field(pattern=r"^customlist_[a-z0-9_]+$")]
-    name: str
-    values: list[ListValue]
-
-
-class CustomSegment(Section):
-    script_id: Annotated[str, Field(pattern=r"^cseg_[a-z0-9_]+$")]
-    label: str
-    body: bool = True
-    lines: bool = True
-    values: list[ListValue]
-
-    @property
-    def record_type(self) -> str:
-        return f"customrecord_{self.script_id}"
-
-
-class CustomField(Section):
-    script_id: ScriptId
-    label: str
-    type: Literal["text", "number", "integer", "date", "boolean", "list", "record", "multiselect"]
-    applies_to: list[str] = []
-    """Record types; empty: every type that the script id's prefix can be on."""
-    choices: str | None = Field(None, alias="list")
-    """The custom list, segment or record type that a list, record or multiselect field chooses from."""
-    mandatory: bool = False
-
-    @model_validator(mode="after")
-    def _well_formed(self) -> CustomField:
-        if not self.script_id.startswith(("custbody_", "custcol_", "custentity_")):
-            raise ValueError("script_id must begin with custbody_, custcol_ or custentity_")
-        if (self.type in ("list", "record", "multiselect")) != (self.choices is not None):
-            raise ValueError(f"a field of type {self.type} {'has no' if self.choices else 'needs a'} `list`")
-        return self
-
-
 class Role(Section):
     id: Id
     name: str
@@ -204,6 +168,10 @@ class Profile(Section):
     custom_lists: list[CustomList] = []
     custom_segments: list[CustomSegment] = []
     custom_fields: list[CustomField] = []
+    custom_record_types: list[CustomRecordType] = []
+    saved_searches: list[SavedSearch] = []
+    """Listed, as NetSuite's UI lists them; REST web services cannot run them."""
+    datasets: list[Dataset] = []
     roles: list[Role] = Field(min_length=1)
     users: list[User] = []
     integrations: list[Integration] = []
@@ -259,6 +227,7 @@ class Profile(Section):
         lists = {value.script_id for value in self.custom_lists} | {
             s.record_type for s in self.custom_segments
         }
+        lists |= {record_type.script_id for record_type in self.custom_record_types}
         if self.edition == "oneworld" and not subsidiaries:
             problems.append("a oneworld account needs subsidiaries")
         if self.edition == "single" and subsidiaries:
@@ -280,7 +249,12 @@ class Profile(Section):
                 for s in item.subsidiaries
                 if s not in subsidiaries
             ]
-        for field in self.custom_fields:
+        for field in [*self.custom_fields, *(f for t in self.custom_record_types for f in t.fields)]:
+            problems += [
+                f"custom field {field.script_id}: role {role} is not declared"
+                for role in field.hidden_from
+                if role not in roles
+            ]
             if (
                 field.choices is not None
                 and field.choices.startswith("custom")
@@ -309,6 +283,9 @@ class Profile(Section):
         found = {group: [entry.id for entry in getattr(self, group)] for group in groups}
         found["integrations"] = [integration.client_id for integration in self.integrations]
         found["custom_fields"] = [field.script_id for field in self.custom_fields]
+        found["custom_record_types"] = [t.script_id for t in self.custom_record_types]
+        found["datasets"] = [dataset.id for dataset in self.datasets]
+        found["saved_searches"] = [search.id for search in self.saved_searches]
         return found
 
     @property

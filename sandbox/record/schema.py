@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from sandbox.profile import CustomField, Profile
+from sandbox.profile import Profile
+from sandbox.profile_custom import CustomField
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sandbox.profile import CustomField, Profile
+from sandbox.profile import Profile
+from sandbox.profile_custom import CustomField
 
 SQL_TYPES = {
     "id": "INTEGER",
