@@ -6,6 +6,7 @@ Here: what both Dagster's resources and the command line need to open a tenant. 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from resources.billing import open_billing
 from resources.billing.canonical import BillingSource
@@ -13,7 +14,10 @@ from resources.netsuite.auth import BadKey, ClientCredentials
 from resources.netsuite.client import NetSuite
 from resources.netsuite.governor import Governor
 from resources.netsuite.hosts import Hosts
+from resources.quota import SharedBudget
 from resources.tenants import Problem, Tenant, TenantError
+
+DEFAULT_LEDGER: Final = "sqlite:///ledger/ledger.sqlite"
 
 
 def netsuite_client(tenant: Tenant, environ: Mapping[str, str]) -> NetSuite:
@@ -41,8 +45,18 @@ def netsuite_client(tenant: Tenant, environ: Mapping[str, str]) -> NetSuite:
     except BadKey as error:
         raise TenantError([Problem.at(place, f"the private key file {key_file}: {error}")]) from None
     governance = tenant.netsuite.governance
-    governor = Governor.shared(hosts.rest_prefix, governance.concurrency, governance.reserve)
+    governor = Governor.shared(
+        hosts.rest_prefix,
+        governance.concurrency,
+        governance.reserve,
+        budget=lambda ceiling: SharedBudget(ledger_url(environ), hosts.rest_prefix, ceiling),
+    )
     return NetSuite(hosts, auth, governor=governor)
+
+
+def ledger_url(environ: Mapping[str, str]) -> str:
+    """Where the ledger is, whose database also shares out each account's quota among processes."""
+    return environ.get("RECON_LEDGER") or DEFAULT_LEDGER
 
 
 def billing_source(tenant: Tenant, environ: Mapping[str, str]) -> BillingSource:
