@@ -18,6 +18,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from netsuite_assets.cli_credentials import register
+
 ROOT = Path(__file__).resolve().parent.parent
 
 app = typer.Typer(
@@ -275,6 +277,9 @@ def _demo_errors() -> tuple[type[Exception], ...]:
     from demo.sandbox_process import SandboxError
 
     return (BooksError, DemoDatabaseError, InvoiceFileError, SandboxError)
+
+
+register(app, messages)
 
 
 def main() -> None:

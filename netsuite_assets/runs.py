@@ -6,8 +6,8 @@ person can act on. Not here: what an asset does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,10 @@ from resources.as_dagster import TenantsResource
 
 if TYPE_CHECKING:
     from netsuite_assets.mapping.compiler import Mapping
+    from resources.netsuite.client import NetSuite
+    from resources.netsuite.figures import Figures
     from resources.tenants import Tenant
+    from resources.warehouse import TenantWarehouse
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,19 @@ def tenant_run(context: dg.AssetExecutionContext, tenants: TenantsResource) -> I
         yield TenantRun(tenant, compile_mapping(tenant), where.period)
 
 
+@asynccontextmanager
+async def counted(
+    context: dg.AssetExecutionContext, run: TenantRun, held: TenantWarehouse, client: NetSuite
+) -> AsyncIterator[Callable[[], Figures]]:
+    """What this asset asks of NetSuite within the block is recorded in `meta.quota`, also when it fails."""
+    from netsuite_assets.quota import Work, quota_recorded
+    from resources.warehouse import utc_now
+
+    work = Work(run.tenant.name, run.period, context.run_id, context.asset_key.to_user_string())
+    with quota_recorded(held, client.governor, work, utc_now) as figures:
+        yield figures
+
+
 def told_errors() -> tuple[type[Exception], ...]:
     """The errors of ours whose text is written for people: what happened, to what, and what to do."""
     from netsuite_assets.frames import FrameError
@@ -55,6 +71,7 @@ def told_errors() -> tuple[type[Exception], ...]:
     from resources.ledger import LedgerError
     from resources.netsuite.arrow import UnreadableValue
     from resources.netsuite.errors import NetSuiteError
+    from resources.netsuite.vault import VaultError
     from resources.tenants import TenantError
     from resources.warehouse import WarehouseError
 
@@ -68,6 +85,7 @@ def told_errors() -> tuple[type[Exception], ...]:
         RunFailed,
         TenantError,
         UnreadableValue,
+        VaultError,
         WarehouseError,
     )
 

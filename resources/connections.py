@@ -10,12 +10,11 @@ from typing import Final
 
 from resources.billing import open_billing
 from resources.billing.canonical import BillingSource
-from resources.netsuite.auth import BadKey, ClientCredentials
 from resources.netsuite.client import NetSuite
 from resources.netsuite.governor import Governor
-from resources.netsuite.hosts import Hosts
 from resources.quota import SharedBudget
-from resources.tenants import Problem, Tenant, TenantError
+from resources.sign_in import netsuite_auth, netsuite_hosts
+from resources.tenants import Tenant
 
 DEFAULT_LEDGER: Final = "sqlite:///ledger/ledger.sqlite"
 
@@ -26,24 +25,8 @@ def netsuite_client(tenant: Tenant, environ: Mapping[str, str]) -> NetSuite:
     Raises `TenantError`, naming the line of the tenant's file, for a variable that is not set or a key that
     cannot be read.
     """
-    credentials = tenant.load_credentials(environ)
-    hosts = Hosts(tenant.netsuite.account, credentials.netsuite_base_url or "")
-    key_file = credentials.netsuite_private_key_file
-    place = tenant.place("netsuite", "auth", "private_key_file")
-    try:
-        key = key_file.read_bytes()
-    except OSError as error:
-        message = f"the private key file {key_file} cannot be read: {error.strerror}"
-        raise TenantError([Problem.at(place, message)]) from None
-    try:
-        auth = ClientCredentials(
-            hosts,
-            credentials.netsuite_client_id.get_secret_value(),
-            credentials.netsuite_certificate_id.get_secret_value(),
-            key,
-        )
-    except BadKey as error:
-        raise TenantError([Problem.at(place, f"the private key file {key_file}: {error}")]) from None
+    hosts = netsuite_hosts(tenant, environ)
+    auth = netsuite_auth(tenant, environ, hosts)
     governance = tenant.netsuite.governance
     governor = Governor.shared(
         hosts.rest_prefix,

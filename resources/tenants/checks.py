@@ -12,21 +12,15 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from resources.tenants.models import TenantSettings, known_keys
+from resources.tenants.models import TenantSettings, known_keys, untagged
 from resources.tenants.source import Node, Problem, TenantError, nearest, shown
 
 Steps = tuple[str | int, ...]
 
 # Where an environment variable may be named; elsewhere `${…}` would silently stay as it is.
-_REFERENCES_ALLOWED: Final = frozenset(
-    {
-        ("netsuite", "base_url"),
-        ("netsuite", "auth", "client_id"),
-        ("netsuite", "auth", "certificate_id"),
-        ("netsuite", "auth", "private_key_file"),
-        ("billing", "url"),
-    }
-)
+_REFERENCES_ALLOWED: Final = frozenset({("netsuite", "base_url"), ("billing", "url")})
+_CREDENTIALS: Final = ("netsuite", "auth")
+_NOT_CREDENTIALS: Final = frozenset({"method", "algorithm", "redirect_uri", "refresh_token_hours"})
 
 
 def locate(tree: Node, path: Steps) -> tuple[Node, Steps]:
@@ -69,20 +63,28 @@ def _misplaced_references(node: Node, path: tuple[str, ...]) -> Iterator[Problem
     elif isinstance(node.value, tuple):
         for value in node.value:
             yield from _misplaced_references(value, path)
-    elif isinstance(node.value, str) and "${" in node.value and path not in _REFERENCES_ALLOWED:
+    elif isinstance(node.value, str) and "${" in node.value and not _may_refer(path):
         if path[0] == "records" and path[-1] == "template":
             return  # a dollar sign before a path, as in "Total ${total}"
         allowed = ", ".join(".".join(known) for known in sorted(_REFERENCES_ALLOWED))
-        yield Problem.at(node.place, f"the environment can be named only in {allowed}")
+        message = f"the environment can be named only in {allowed} and the credentials of netsuite.auth"
+        yield Problem.at(node.place, message)
+
+
+def _may_refer(path: tuple[str, ...]) -> bool:
+    return path in _REFERENCES_ALLOWED or (path[:2] == _CREDENTIALS and path[-1] not in _NOT_CREDENTIALS)
 
 
 def _problem(tree: Node, details: ErrorDetails) -> Problem:
     """One finding of the validation as a sentence at the place that is to be mended."""
-    path = tuple(step for step in details["loc"] if step != "[key]")
+    found = tuple(step for step in details["loc"] if step != "[key]")
+    path = untagged(found)
     kind = details["type"]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _unchosen(tree, path, details)
     node, rest = locate(tree, path)
     if kind == "extra_forbidden":
-        known = known_keys(path[:-1])
+        known = known_keys(found[:-1])
         name = str(path[-1])
         hint = nearest(name, known) or f"; known here: {', '.join(known)}"
         return Problem.at(node.key, f"unknown key '{shown(name)}'{hint}")
@@ -93,6 +95,20 @@ def _problem(tree: Node, details: ErrorDetails) -> Problem:
     if details["loc"][-1:] == ("[key]",):
         return Problem.at(node.key, _choice(details, "record type"))
     return Problem.at(node.key if rest else node.place, _sentence(details))
+
+
+def _unchosen(tree: Node, path: Steps, details: ErrorDetails) -> Problem:
+    """The key that decides which other keys there are is missing or unknown."""
+    context = details.get("ctx", {})
+    key = str(context.get("discriminator", "")).strip("'")
+    node, rest = locate(tree, (*path, key))
+    if rest or "tag" not in context:
+        around = ".".join(str(step) for step in path)
+        return Problem.at(locate(tree, path)[0].key, f"the key '{key}' is missing in {around}")
+    choices = re.findall(r"'([^']*)'", str(context["expected_tags"]))
+    given = str(context["tag"])
+    hint = nearest(given, choices) or f"; use {' or '.join(choices)}"
+    return Problem.at(node.place, f"unknown value for {key}: '{shown(given)}'{hint}")
 
 
 def _choice(details: ErrorDetails, what: str) -> str:

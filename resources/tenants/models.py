@@ -99,13 +99,71 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
 
 
-class AuthSettings(Settings):
-    """OAuth 2.0 client credentials with a certificate; the private key is a file named by the environment."""
+def _redirect_uri(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.fragment or parts.query or parts.username or not value.isascii():
+        raise ValueError(
+            "a redirect URI is written as on the integration record, such as http://localhost:8765/recon/callback"
+        )
+    return value
+
+
+class ClientCredentialsSettings(Settings):
+    """OAuth 2.0 client credentials with a certificate; the private key is a file named by the environment.
+
+    `algorithm` follows from the key when it is left out. `certificate_file` only tells the credential calendar when
+    the certificate ends.
+    """
 
     method: Literal["oauth2_client_credentials"]
     client_id: Secret
     certificate_id: Secret
     private_key_file: Secret
+    certificate_file: Secret | None = None
+    algorithm: Literal["ES256", "ES384", "ES512", "PS256", "PS384", "PS512"] | None = None
+
+
+class AuthorizationCodeSettings(Settings):
+    """OAuth 2.0 authorization code: a person's consent, given by `recon connect`.
+
+    Without `client_secret` the integration record is a public client. `refresh_token_hours` is what the record says,
+    for the calendar.
+    """
+
+    method: Literal["oauth2_authorization_code"]
+    client_id: Secret
+    client_secret: Secret | None = None
+    redirect_uri: Annotated[StrictStr, AfterValidator(_redirect_uri)] = "http://localhost:8765/recon/callback"
+    refresh_token_hours: StrictInt | None = Field(default=None, ge=1, le=8760)
+
+
+class TbaSettings(Settings):
+    """Token-based authentication, for accounts that have it already: OAuth 1.0a with HMAC-SHA256."""
+
+    method: Literal["tba"]
+    consumer_key: Secret
+    consumer_secret: Secret
+    token_id: Secret
+    token_secret: Secret
+
+
+AuthSettings = ClientCredentialsSettings | AuthorizationCodeSettings | TbaSettings
+
+CHOICES: Mapping[tuple[str, ...], str] = {("netsuite", "auth"): "method"}
+"""Where a key of a mapping decides which other keys it has: its path, and that key."""
+
+
+def untagged(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """A path of pydantic's as it stands in the file: without the name of the choice that was taken."""
+    for chosen in CHOICES:
+        depth = len(chosen)
+        if path[:depth] == chosen and len(path) > depth:
+            return (*path[:depth], *path[depth + 1 :])
+    return path
 
 
 class GovernanceSettings(Settings):
@@ -128,7 +186,7 @@ class NetSuiteSettings(Settings):
 
     account: StrictStr
     base_url: Url | None = None
-    auth: AuthSettings
+    auth: Annotated[AuthSettings, Field(discriminator="method")]
     governance: GovernanceSettings = GovernanceSettings()
 
     @field_validator("account")
@@ -284,7 +342,7 @@ class TenantSettings(Settings):
 
 
 def known_keys(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the mapping at `path` may have; empty where any name may stand."""
+    """The keys that the mapping at `path` (pydantic's) may have; empty where any name may stand."""
     at: Any = TenantSettings
     for step in path:
         fields = _model_fields(at)
@@ -292,10 +350,17 @@ def known_keys(path: tuple[str | int, ...]) -> list[str]:
             at = fields.get(str(step))
         else:
             found = [inner for inner in _arguments(at) if _model_fields(inner)]
-            at = found[-1] if found else None
+            chosen = [inner for inner in found if _is_choice(inner, str(step))]
+            at = (chosen or found)[-1] if found else None
         if at is None:
             return []
     return list(_model_fields(at))
+
+
+def _is_choice(annotation: Any, tag: str) -> bool:
+    """Whether a model is the choice of that name."""
+    fields = _model_fields(annotation)
+    return any(tag in get_args(fields.get(key)) for key in CHOICES.values())
 
 
 def _arguments(annotation: Any) -> list[Any]:

@@ -20,7 +20,10 @@ from pydantic import SecretStr
 from resources.tenants.checks import locate, validated
 from resources.tenants.models import (
     REFERENCE,
+    AuthorizationCodeSettings,
+    AuthSettings,
     BillingSettings,
+    ClientCredentialsSettings,
     NetSuiteSettings,
     ReconcileSettings,
     RecordRules,
@@ -49,13 +52,51 @@ MAX_LEVELS: Final = 100
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """A tenant's resolved connection values. Secrets do not show in a repr."""
+class CertificateSecrets:
+    """OAuth 2.0 client credentials, as the environment gives them."""
+
+    client_id: SecretStr
+    certificate_id: SecretStr
+    private_key_file: Path
+    certificate_file: Path | None
+    algorithm: str | None
+
+
+@dataclass(frozen=True)
+class ConsentSecrets:
+    """OAuth 2.0 authorization code, as the environment gives it; the consent itself is stored elsewhere."""
+
+    client_id: SecretStr
+    client_secret: SecretStr | None
+    redirect_uri: str
+    refresh_token_hours: int | None
+
+
+@dataclass(frozen=True)
+class TbaSecrets:
+    """Token-based authentication, as the environment gives it."""
+
+    consumer_key: SecretStr
+    consumer_secret: SecretStr
+    token_id: SecretStr
+    token_secret: SecretStr
+
+
+NetSuiteSecrets = CertificateSecrets | ConsentSecrets | TbaSecrets
+
+
+@dataclass(frozen=True)
+class NetSuiteCredentials:
+    """A tenant's resolved values for NetSuite. Secrets do not show in a repr."""
 
     netsuite_base_url: str | None
-    netsuite_client_id: SecretStr
-    netsuite_certificate_id: SecretStr
-    netsuite_private_key_file: Path
+    netsuite: NetSuiteSecrets
+
+
+@dataclass(frozen=True)
+class Credentials(NetSuiteCredentials):
+    """A tenant's resolved connection values. Secrets do not show in a repr."""
+
     billing_url: SecretStr
 
 
@@ -149,37 +190,85 @@ class Tenant:
 
         Raises `TenantError` naming every variable that is not set, with its file and line.
         """
+        resolve = self._references(environ)
+        netsuite = self._netsuite(resolve)
+        billing_url = SecretStr(resolve(self.billing.url, "billing", "url"))
+        resolve.check()
+        return Credentials(netsuite.netsuite_base_url, netsuite.netsuite, billing_url)
+
+    def load_netsuite_credentials(self, environ: Mapping[str, str] | None = None) -> NetSuiteCredentials:
+        """NetSuite's part of `load_credentials`, for what needs no billing system."""
+        resolve = self._references(environ)
+        found = self._netsuite(resolve)
+        resolve.check()
+        return found
+
+    def _netsuite(self, resolve: _References) -> NetSuiteCredentials:
+        base_url = self.netsuite.base_url
+        return NetSuiteCredentials(
+            netsuite_base_url=resolve(base_url, "netsuite", "base_url") if base_url else None,
+            netsuite=_netsuite_secrets(self.netsuite.auth, resolve),
+        )
+
+    def _references(self, environ: Mapping[str, str] | None) -> _References:
         variables = environ if environ is not None else self.environ
         if variables is None:
             raise ValueError("load_credentials needs the environment to read")
-        problems: list[Problem] = []
+        return _References(self, variables)
 
-        def resolve(text: str, *path: str) -> str:
-            for name in REFERENCE.findall(text):
-                if not variables.get(name):
-                    message = (
-                        f"the environment variable {name} is not set; set it before starting"
-                        f" (it gives {'.'.join(path)} of tenant {self.name})"
-                    )
-                    problems.append(Problem.at(self.place(*path), message))
-            return REFERENCE.sub(lambda found: variables.get(found[1], ""), text)
 
-        auth = self.netsuite.auth
-        base_url = self.netsuite.base_url
-        credentials = Credentials(
-            netsuite_base_url=resolve(base_url, "netsuite", "base_url") if base_url else None,
-            netsuite_client_id=SecretStr(resolve(auth.client_id, "netsuite", "auth", "client_id")),
-            netsuite_certificate_id=SecretStr(
-                resolve(auth.certificate_id, "netsuite", "auth", "certificate_id")
-            ),
-            netsuite_private_key_file=Path(
-                resolve(auth.private_key_file, "netsuite", "auth", "private_key_file")
-            ),
-            billing_url=SecretStr(resolve(self.billing.url, "billing", "url")),
+class _References:
+    """Resolves `${NAME}` references and collects those that are not set."""
+
+    def __init__(self, tenant: Tenant, variables: Mapping[str, str]) -> None:
+        self._tenant = tenant
+        self._variables = variables
+        self._problems: list[Problem] = []
+
+    def __call__(self, text: str, *path: str) -> str:
+        for name in REFERENCE.findall(text):
+            if not self._variables.get(name):
+                message = (
+                    f"the environment variable {name} is not set; set it before starting"
+                    f" (it gives {'.'.join(path)} of tenant {self._tenant.name})"
+                )
+                self._problems.append(Problem.at(self._tenant.place(*path), message))
+        return REFERENCE.sub(lambda found: self._variables.get(found[1], ""), text)
+
+    def check(self) -> None:
+        """Raise `TenantError` when any was not set."""
+        if self._problems:
+            raise TenantError(self._problems)
+
+
+def _netsuite_secrets(auth: AuthSettings, resolve: _References) -> NetSuiteSecrets:
+    def text(name: str) -> str:
+        return resolve(getattr(auth, name), "netsuite", "auth", name)
+
+    def secret(name: str) -> SecretStr:
+        return SecretStr(text(name))
+
+    if isinstance(auth, ClientCredentialsSettings):
+        return CertificateSecrets(
+            client_id=secret("client_id"),
+            certificate_id=secret("certificate_id"),
+            private_key_file=Path(text("private_key_file")),
+            certificate_file=Path(text("certificate_file")) if auth.certificate_file else None,
+            algorithm=auth.algorithm,
         )
-        if problems:
-            raise TenantError(problems)
-        return credentials
+    if isinstance(auth, AuthorizationCodeSettings):
+        return ConsentSecrets(
+            client_id=secret("client_id"),
+            client_secret=secret("client_secret") if auth.client_secret else None,
+            redirect_uri=auth.redirect_uri,
+            refresh_token_hours=auth.refresh_token_hours,
+        )
+    return TbaSecrets(
+        consumer_key=secret("consumer_key"),
+        consumer_secret=secret("consumer_secret"),
+        token_id=secret("token_id"),
+        token_secret=secret("token_secret"),
+    )
 
 
 class TenantRegistry:

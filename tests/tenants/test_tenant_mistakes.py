@@ -147,8 +147,8 @@ ROOT = Path(__file__).resolve().parents[2]
         pytest.param(
             "{from: name}",
             '{value: "${NAME}"}',
-            "tenants/acme.yaml:22:28: the environment can be named only in billing.url, netsuite.auth.certificate_id,"
-            " netsuite.auth.client_id, netsuite.auth.private_key_file, netsuite.base_url",
+            "tenants/acme.yaml:22:28: the environment can be named only in billing.url, netsuite.base_url and the"
+            " credentials of netsuite.auth",
             id="the environment in a rule",
         ),
         pytest.param(

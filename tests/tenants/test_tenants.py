@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tenant_tools import WHOLE, folder, mistakes
 
-from resources.tenants import TenantError, TenantRegistry
+from resources.tenants import CertificateSecrets, TenantError, TenantRegistry
 
 ENVIRON = {
     "NS_CLIENT_ID": "the-client",
@@ -219,8 +219,9 @@ def test_credentials_are_resolved_when_asked(tmp_path: Path) -> None:
     )
     found = tenant.load_credentials({**ENVIRON, "HOST": "127.0.0.1"})
     assert found.netsuite_base_url == "http://127.0.0.1:80/"
-    assert found.netsuite_client_id.get_secret_value() == "the-client"
-    assert found.netsuite_private_key_file == Path("/keys/acme.pem")
+    assert isinstance(found.netsuite, CertificateSecrets)
+    assert found.netsuite.client_id.get_secret_value() == "the-client"
+    assert found.netsuite.private_key_file == Path("/keys/acme.pem")
     assert found.billing_url.get_secret_value() == ENVIRON["BILLING_URL"]
     for shown in (repr(found), repr(tenant), str(tenant), repr(tenant.settings)):
         assert "s3cret" not in shown
@@ -229,7 +230,9 @@ def test_credentials_are_resolved_when_asked(tmp_path: Path) -> None:
 
 def test_the_environment_given_to_load_is_used_later(tmp_path: Path) -> None:
     tenant = folder(tmp_path, acme=WHOLE).load("acme", ENVIRON)
-    assert tenant.load_credentials().netsuite_certificate_id.get_secret_value() == "the-certificate"
+    found = tenant.load_credentials().netsuite
+    assert isinstance(found, CertificateSecrets)
+    assert found.certificate_id.get_secret_value() == "the-certificate"
     assert "s3cret" not in repr(tenant)
     with pytest.raises(ValueError, match="needs the environment"):
         folder(tmp_path, acme=WHOLE).load("acme").load_credentials()
