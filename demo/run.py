@@ -64,8 +64,8 @@ QUERIES = (
 def run_demo(console: Console, stage: Stage, tenants: Sequence[DemoTenant], *, apply: bool = True) -> None:
     """Play the demo for these tenants on `stage`; prints as it goes.
 
-    `apply` False plans and writes nothing to NetSuite. Raises the errors of the demo's modules, and
-    `netsuite_assets.launch.RunFailed` with the failing asset's message.
+    `apply` False plans and writes nothing to NetSuite. Raises the errors of the demo's modules, and, when the other
+    tenants have run, `netsuite_assets.launch.RunFailed` with the failing assets' messages.
     """
     began = time.monotonic()
     with _progress(console) as progress, stage.sandbox() as sandbox:
@@ -74,13 +74,19 @@ def run_demo(console: Console, stage: Stage, tenants: Sequence[DemoTenant], *, a
             _fill(progress, stage, sandbox, tenant)
         # Only now: the partitions begin with the month that the environment names.
         from netsuite_assets.definitions import build_defs
-        from netsuite_assets.launch import local_instance
+        from netsuite_assets.launch import RunFailed, local_instance
 
         definitions = build_defs()
+        failed: dict[str, str] = {}
         with local_instance(ROOT) as instance:
             for tenant in tenants:
-                _run(progress, instance, definitions, tenant, apply)
-    _print_pages(console, stage, tenants)
+                try:
+                    _run(progress, instance, definitions, tenant, apply)
+                except RunFailed as error:
+                    failed[tenant.name] = str(error)
+    _print_pages(console, [tenant for tenant in tenants if tenant.name not in failed])
+    if failed:
+        raise RunFailed("\n".join(f"{name}: {told}" for name, told in failed.items()))
     console.print(f"{time.monotonic() - began:.0f} seconds. To see it in Dagster's pages: [bold]make ui[/]")
 
 
@@ -135,7 +141,9 @@ def _run(
     progress.update(task, description=f"{tenant.name}: reconciled", completed=len(steps))
 
 
-def _print_pages(console: Console, stage: Stage, tenants: Sequence[DemoTenant]) -> None:
+def _print_pages(console: Console, tenants: Sequence[DemoTenant]) -> None:
+    if not tenants:
+        return
     from netsuite_assets.publish.page import print_page
     from netsuite_assets.publish.summary import read_summaries
     from resources.as_dagster import WarehouseResource
