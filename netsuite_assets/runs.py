@@ -49,7 +49,7 @@ def tenant_run(context: dg.AssetExecutionContext, tenants: TenantsResource) -> I
 
 
 @asynccontextmanager
-async def counted(
+async def quota_counted(
     context: dg.AssetExecutionContext, run: TenantRun, held: TenantWarehouse, client: NetSuite
 ) -> AsyncIterator[Callable[[], Figures]]:
     """What this asset asks of NetSuite within the block is recorded in `meta.quota`, also when it fails."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
-from netsuite_assets.runs import tenant_run
+from netsuite_assets.runs import quota_counted, tenant_run
 from netsuite_assets.tell import count, markdown, moneys
 from resources.as_dagster import BillingResource, NetSuiteResource, TenantsResource, WarehouseResource
 
@@ -91,7 +91,7 @@ def netsuite_reference(
     from resources.warehouse import utc_now
 
     async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
-        async with netsuite.client(run.tenant) as client:
+        async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
             return await extract_reference(held, client, run.mapping, utc_now())
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
@@ -124,7 +124,7 @@ def netsuite_customers(
     from resources.warehouse import utc_now
 
     async def read(held: "TenantWarehouse") -> "Slice":
-        async with netsuite.client(run.tenant) as client:
+        async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
             return await extract_customers(held, client, run.mapping.records["customer"], utc_now())
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
@@ -154,7 +154,7 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
         from resources.warehouse import utc_now
 
         async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
-            async with netsuite.client(run.tenant) as client:
+            async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
                 return await extract_documents(
                     held, client, run.mapping.records[record], run.period, utc_now()
                 )

@@ -20,6 +20,7 @@ import pyarrow
 from filelock import FileLock, Timeout
 
 from netsuite_assets import frames
+from netsuite_assets.quota import QUOTA, ensure_quota
 from netsuite_assets.tables import TABLES
 from resources.ledger import Ledger
 from resources.warehouse import (
@@ -195,6 +196,10 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     sources["documents"] = (DOCUMENTS, " UNION ALL ".join(documents) or f"SELECT {empty} WHERE false")
     history = {field.name: duckdb_type(field.type) for field in WRITE_HISTORY}
     sources["write_history"] = (history, "SELECT * FROM history_in ORDER BY intended_at, target")
+    ensure_quota(working)
+    kept = {name: kind for name, kind in QUOTA.items() if name != "tenant"}
+    names = ", ".join(map(quote, kept))
+    sources["quota"] = (kept, f'SELECT {names} FROM meta.quota ORDER BY "at", asset')
     sources["slices"] = (SLICES, "SELECT * FROM meta.slices ORDER BY ALL")
     return sources
 

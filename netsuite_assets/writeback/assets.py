@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
-from netsuite_assets.runs import tenant_run
+from netsuite_assets.runs import quota_counted, tenant_run
 from netsuite_assets.tell import markdown, money
 from resources.as_dagster import (
     BillingResource,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from netsuite_assets.writeback.apply import Applied
     from netsuite_assets.writeback.verify import Verified
-    from resources.netsuite.governor import Figures
+    from resources.netsuite.figures import Figures
 
 _PROGRESS_EVERY = 100
 
@@ -97,12 +97,14 @@ def applied_corrections(
             context.log.info(f"{done:,} of {of:,} operations")
 
     async def send() -> "tuple[Applied, Figures]":
-        async with netsuite.client(run.tenant) as client:
-            before = client.governor.figures()
+        async with (
+            netsuite.client(run.tenant) as client,
+            quota_counted(context, run, held, client) as figures,
+        ):
             applied = await apply_plan(
                 held, client, run.tenant, run.mapping, run.period, book, utc_now, progress
             )
-            return applied, client.governor.figures().since(before)
+            return applied, figures()
 
     with (
         tenant_run(context, tenants) as run,
@@ -141,7 +143,7 @@ def verified_books(
     from resources.warehouse import utc_now
 
     async def read_back() -> "Verified":
-        async with netsuite.client(run.tenant) as client:
+        async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
             return await verify(
                 held, client, run.tenant, run.mapping, run.period, book, source.locate, _clock
             )
