@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-_ROLES: Final = (
-    "Setup > Users/Roles > User Management > Manage Roles > (the integration's role) > Permissions"
-)
+ROLES: Final = "Setup > Users/Roles > User Management > Manage Roles > (the integration's role) > Permissions"
 AUDIT_TRAIL: Final = "Setup > Users/Roles > User Management > View Login Audit Trail"
 M2M_SETUP: Final = "Setup > Integration > Manage Authentication > OAuth 2.0 Client Credentials (M2M) Setup"
 
-# Record type or SuiteQL table (lower case) -> (tab, permission, level) that opens it.
-_PERMISSIONS: Final[Mapping[str, tuple[str, str, str]]] = {
+# Record type or SuiteQL table (lower case) -> (tab, permission, level) that opens it. No source confirms the one of
+# terms.
+PERMISSIONS: Final[Mapping[str, tuple[str, str, str]]] = {
     "customer": ("Lists", "Customers", "Full"),
     "entity": ("Lists", "Perform Search", "Edit"),
     "invoice": ("Transactions", "Invoice", "Full"),
@@ -35,6 +34,7 @@ _PERMISSIONS: Final[Mapping[str, tuple[str, str, str]]] = {
     "classification": ("Lists", "Classes", "View"),
     "location": ("Lists", "Locations", "View"),
     "item": ("Lists", "Items", "View"),
+    "term": ("Setup", "Accounting Lists", "View"),
     "accountingperiod": ("Setup", "Manage Accounting Periods", "View"),
     "deletedrecord": ("Setup", "Deleted Records", "View"),
     "revenueelement": ("Transactions", "Revenue Arrangement", "View"),
@@ -214,7 +214,7 @@ def _permission(status: int, words: str, record: str, suiteql: bool) -> str | No
         return _grant(match["tab"], match["name"])
     if match := re.search(r"Search error occurred: Record '(?P<table>[^']*)' was not found", words):
         table = match["table"].lower()
-        tab, name, level = _PERMISSIONS.get(table, ("Lists", table, "View"))
+        tab, name, level = PERMISSIONS.get(table, ("Lists", table, "View"))
         return f"The role cannot see the table '{table}'. {_grant(tab, name, level)}"
     if "does not have permission" in words:
         if suiteql:
@@ -228,13 +228,13 @@ def _permission(status: int, words: str, record: str, suiteql: bool) -> str | No
         )
     if status != 403:
         return None
-    known = _PERMISSIONS.get(record.split(" ", 1)[0].lower())
-    return _grant(*known) if known else f"The role lacks a permission for this record. Add it at {_ROLES}."
+    known = PERMISSIONS.get(record.split(" ", 1)[0].lower())
+    return _grant(*known) if known else f"The role lacks a permission for this record. Add it at {ROLES}."
 
 
 def _grant(tab: str, name: str, level: str = "") -> str:
     """How to give a role the permission ``name`` of ``tab``."""
-    return f"Give the role the permission '{name}'{f' at level {level}' if level else ''}: {_ROLES} > {tab}."
+    return f"Give the role the permission '{name}'{f' at level {level}' if level else ''}: {ROLES} > {tab}."
 
 
 def for_silence(*, in_doubt: bool, record: str) -> str:

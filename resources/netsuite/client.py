@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -302,6 +303,47 @@ class NetSuite:
             )
 
         return fetch
+
+    # Anything else that can be read
+
+    async def fetch(
+        self,
+        path: str,
+        query: str = "",
+        *,
+        title: str,
+        record: str = "",
+        accept: str = "",
+        restlets: bool = False,
+    ) -> Answer:
+        """GET a path that begins with ``/services/rest/`` (or, on the RESTlets host, ``/rest/``).
+
+        ``title`` says what is attempted ("Read the concurrency limits"); ``accept`` asks for another media type.
+        """
+        prefix = self.hosts.restlets_prefix if restlets else self.hosts.rest_prefix
+        headers = {"Accept": accept} if accept else {}
+        url = f"{prefix}{path}?{query}" if query else f"{prefix}{path}"
+        return await self._exchange(
+            "GET", url, None, headers, self._attempt(title, record), lambda answer: answer
+        )
+
+    async def token_claims(self) -> dict[str, Any]:
+        """What the access token says of itself; empty where signing in uses no token that can be read.
+
+        Only ever for people: NetSuite documents the content (``sub`` is role and entity), not that it stays.
+        """
+        if self._http is None:
+            raise RuntimeError("Use the client inside `async with NetSuite(…) as ns:`.")
+        url = self.hosts.url(_SUITEQL_PATH)
+        kind, _, token = (await self._auth.authorization("POST", url, self._http)).partition(" ")
+        parts = token.split(".")
+        if kind != "Bearer" or len(parts) != 3:
+            return {}
+        try:
+            claims = msgspec.json.decode(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        except (ValueError, msgspec.DecodeError):
+            return {}
+        return claims if isinstance(claims, dict) else {}
 
     # One request
 
