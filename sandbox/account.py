@@ -12,6 +12,7 @@ from sandbox.clock import Clock
 from sandbox.errors import invalid_url
 from sandbox.faults import Faults
 from sandbox.governance import Slots
+from sandbox.incidents import Incidents
 from sandbox.jobs import batch
 from sandbox.jobs.execution import Execution
 from sandbox.jobs.processors import Processors
@@ -19,6 +20,7 @@ from sandbox.jobs.service import ROOT as ASYNC_ROOT
 from sandbox.jobs.service import AsyncService
 from sandbox.jobs.store import JobStore
 from sandbox.profile import Profile
+from sandbox.profile_custom import CustomField
 from sandbox.query.service import ROOT as QUERY_ROOT
 from sandbox.query.service import QueryService
 from sandbox.record import masters, schema
@@ -38,9 +40,7 @@ class Account:
         self._masters = masters.Masters(profile)
         masters.load(self.database, self._masters)
         self.auth = Authentication(profile, self.database, clock, signing_key)
-        self.context = Context(profile, self.database, self._masters, clock, schema.build(profile))
-        self._records = RecordService(self.context)
-        self._queries = QueryService(self.context)
+        self._serve(profile)
         self.slots = Slots(
             profile.concurrency_limit,
             {
@@ -52,7 +52,9 @@ class Account:
         self.jobs = JobStore(self.database)
         self.processors = Processors(
             self.jobs,
-            Execution(self.jobs, clock, lambda: self.context, self._perform),
+            Execution(
+                self.jobs, clock, lambda: self.context, lambda *call: self.incidents.meet(*call), self.perform
+            ),
             clock,
             count=profile.async_processors,
             delay=profile.async_delay_ms / 1000,
@@ -62,7 +64,19 @@ class Account:
         self.latency = profile.latency_ms / 1000
         """Seconds that every request takes at least."""
         self.faults = Faults()
+        self.incidents = Incidents(self)
         self.log = RequestLog()
+        self._arm()
+
+    def _serve(self, profile: Profile) -> None:
+        """Make the services that know records and fields."""
+        self.context = Context(profile, self.database, self._masters, self.clock, schema.build(profile))
+        self._records = RecordService(self.context)
+        self._queries = QueryService(self.context)
+
+    def _arm(self) -> None:
+        for fault in self.profile.faults:
+            self.faults.arm(fault)
 
     def start(self) -> None:
         """Go on with the jobs that an earlier run left; call it in the event loop, before any request."""
@@ -77,10 +91,11 @@ class Account:
         path = request.path
         if session is None:
             return self.auth.handle(request)
+        session = self.incidents.meet(request, session)
         if path.startswith(RECORD_ROOT + "/"):
             if request.prefers("respond-async"):
                 return self._async.submit(request, session)
-            return self._perform(request, session)
+            return self.perform(request, session)
         if path.startswith(ASYNC_ROOT + "/"):
             return self._async.read(request, session)
         if path.startswith(QUERY_ROOT + "/"):
@@ -89,20 +104,41 @@ class Account:
             return system.answer(request, session, self.slots, self.clock)
         raise invalid_url(path)
 
-    def _perform(self, request: Request, session: Session) -> Response:
+    def perform(self, request: Request, session: Session) -> Response:
         """A request of the record service, asked for now or the task of a job."""
         batch.refuse_sync(request, self.profile.switches)
         return self._records.handle(request, session)
 
+    def change_fields(self, fields: list[CustomField], changed: set[str]) -> None:
+        """Make these the account's custom fields; the values of the `changed` ones (script ids) are lost."""
+        profile = self.context.profile.model_copy(update={"custom_fields": fields})
+        with self.database.transaction():
+            self.database.change_columns(tables.build(profile), changed)
+            self.database.connection.execute('DELETE FROM "q_customfield"')
+            masters.load_catalogue(self.database, profile)
+        self._queries.close()
+        self._serve(profile)
+
+    def forget_translations(self) -> None:
+        """Let queries be read anew: what a role may see has changed."""
+        self._queries.close()
+        self._queries = QueryService(self.context)
+
+    def clear_faults(self) -> None:
+        """Disarm every rule and undo what lasts of those that struck."""
+        self.faults.clear()
+        self.incidents.undo()
+
     def reset(self) -> None:
-        """Forget every record but the profile's, every log entry and every fault."""
+        """Forget every record but the profile's and every log entry; arm the profile's faults alone."""
+        self.clear_faults()
         self.processors.stop()
         self.jobs.clear()
         self.database.clear()
         masters.load(self.database, self._masters)
         self.auth.reset()
         self.forget_log()
-        self.faults.clear()
+        self._arm()
 
     def forget_log(self) -> None:
         self.log.clear()

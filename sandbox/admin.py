@@ -114,10 +114,13 @@ def _route(account: Account, request: Request) -> Json:
         content = decode(request.body)
         rules = [Fault.model_validate(one) for one in (content if isinstance(content, list) else [content])]
         for rule in rules:
+            if problem := rule.problem(account.profile):
+                raise _Problem(400, problem)
+        for rule in rules:
             account.faults.arm(rule)
         return {"items": account.faults.pending()}
     if route == ("DELETE", "faults"):
-        account.faults.clear()
+        account.clear_faults()
         return {"items": []}
     if route == ("POST", "governance"):
         return _govern(account, _Governance.model_validate(decode(request.body)))

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from sandbox import governance, profile_access
+from sandbox.faults import Fault
 from sandbox.profile_access import Features, Integration, User
 from sandbox.profile_custom import (
     CustomField,
@@ -179,6 +180,8 @@ class Profile(Section):
     auto_consent: bool = False
     """The OAuth 2.0 consent page answers Allow by itself, for the first user and role that can."""
     numbering: Numbering = Numbering()
+    faults: list[Fault] = []
+    """Armed when the account starts and when it is reset."""
     receivables_account: Id
     switches: Switches = Switches()
 
@@ -220,6 +223,7 @@ class Profile(Section):
         own = {i.client_id: i.concurrency_limit for i in self.integrations if i.concurrency_limit is not None}
         if problem := governance.allocation_problem(self.concurrency_limit, own):
             problems.append(problem)
+        problems += [problem for fault in self.faults if (problem := fault.problem(self))]
         currencies = {c.symbol for c in self.currencies}
         subsidiaries = {s.id for s in self.subsidiaries}
         accounts = {a.id for a in self.accounts}

@@ -111,7 +111,7 @@ class Application:
             request.body = await _body(receive)
             # A slot is held over one turn of the loop at least, so that requests which arrive together count as such.
             await asyncio.sleep(account.latency)
-            fault = account.faults.strike(request.method, request.path, request.body)
+            fault = account.faults.strike(request)
             response = await self._answer(account, request, session, fault)
         except Refusal as refusal:
             response = refusal.response()
@@ -126,6 +126,8 @@ class Application:
                 scope["extensions"][_ABORT]["abort"]()
             elif fault is not None and fault.kind == "truncate":
                 await self._send_truncated(send, scope, response, request)
+            elif fault is not None and fault.kind == "slow_page":
+                await self._send_slowly(send, response, request, fault.seconds)
             else:
                 await self._send(send, response, request, account)
         finally:
@@ -176,7 +178,7 @@ class Application:
             request.method,
             request.path + query,
             response.status if response is not None else 0,
-            fault.kind if fault is not None else "",
+            " ".join([*request.incidents, *([fault.kind] if fault is not None else [])]),
             round((time.perf_counter() - started) * 1000, 3),
         )
 
@@ -203,6 +205,17 @@ class Application:
         await asyncio.sleep(0.05)
         scope["extensions"][_ABORT]["abort"]()
 
+    async def _send_slowly(self, send: Send, response: Response, request: Request, seconds: float) -> None:
+        """Send the body in pieces that take so long together."""
+        headers = response.wire_headers(request.headers.get("accept-encoding", ""), False)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        step = max(1, -(-len(response.body) // _PIECES))
+        for at in range(0, len(response.body), step):
+            await asyncio.sleep(seconds / _PIECES)
+            piece = response.body[at : at + step]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -217,6 +230,7 @@ class Application:
                 return
 
 
+_PIECES = 10
 _CUTTING = ("reset_before_commit", "reset_after_commit", "timeout", "timeout_after_commit")
 
 

@@ -147,4 +147,12 @@ class Switches(BaseModel):
         "INVALID_REQUEST",
         description="o:errorCode of a batch without `Prefer: respond-async` or its collection content type.",
     )
+    record_locked_text: str = Field(
+        "This record has been locked by a user defined workflow.",
+        description="Text of the refusal to write a record that is locked (fault `record_locked`).",
+    )
+    record_conflict_text: str = Field(
+        "Record has been changed",
+        description="Text of the refusal to write a record that someone else is saving (fault `record_conflict`).",
+    )
     gzip: bool = Field(True, description="Answers are compressed when the caller accepts it.")

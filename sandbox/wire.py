@@ -62,6 +62,8 @@ class Request:
     client: str = "127.0.0.1"
     warnings: list[str] = field(default_factory=list)
     """Notes for the warning headers of the answer."""
+    incidents: list[str] = field(default_factory=list)
+    """Kinds of the faults that changed the account before this request was answered."""
     after_answer: list[Callable[[], None]] = field(default_factory=list)
     """What happens once the answer is on its way, whether or not it arrives."""
 

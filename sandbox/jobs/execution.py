@@ -21,21 +21,27 @@ _BASE = f"{_SCHEME}://{_HOST}".encode()
 """Stands in kept answers for the address that a reader reaches the account by, which a restart may change."""
 Perform = Callable[[Request, Session], Response]
 """Answers a request of the record service; raises `Refusal`."""
+Meet = Callable[[Request, Session], Session]
+"""Lets happen what is due before a request is answered, by others, and returns the caller; raises `Refusal`."""
 
 
 class Execution:
     def __init__(
-        self, store: JobStore, clock: Clock, context: Callable[[], Context], perform: Perform
+        self, store: JobStore, clock: Clock, context: Callable[[], Context], meet: Meet, perform: Perform
     ) -> None:
-        self._store, self._clock, self._context, self._perform = store, clock, context, perform
+        self._store, self._clock, self._context = store, clock, context
+        self._meet, self._perform = meet, perform
 
     def run(self, job: int, task: int, started: float) -> None:
         """Run a task and keep its answer: both in one transaction, so that a task is never done twice nor half."""
         owner, call, body = self._store.call(job, task)
         database = self._context().database
         try:
+            request, session = self._request(owner, call, body)
+            session = self._meet(request, session)
             with database.transaction():
-                response = self._answer(owner, call, body)
+                response = self._perform(request, session)
+                response.add_warnings(request)
                 self._store.finish(job, task, response, started, self._now())
             return
         except Refusal as refusal:
@@ -52,7 +58,7 @@ class Execution:
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _answer(self, owner: Owner, call: Call, body: bytes) -> Response:
+    def _request(self, owner: Owner, call: Call, body: bytes) -> tuple[Request, Session]:
         role = next((role for role in self._context().profile.roles if role.id == owner.role), None)
         if role is None:
             raise role_lacks_permission()
@@ -69,9 +75,7 @@ class Execution:
             host=_HOST,
             prefix="",
         )
-        response = self._perform(request, session)
-        response.add_warnings(request)
-        return response
+        return request, session
 
     def _address(self, call: Call) -> tuple[str, str]:
         """The method and path of one record of a batch. Its external id may have characters that a path may not."""

@@ -94,7 +94,7 @@ def load(database: Database, masters: Masters) -> None:
             database.set_name("trantype", kind, title)
             for letter, text in letters.items():
                 database.set_name("status", f"{kind}:{letter}", f"{title} : {text}")
-        _load_catalogue(database, masters.profile)
+        load_catalogue(database, masters.profile)
         for name, values in ENUMS.items():
             for value, text in values.items():
                 database.set_name(name, value, text)
@@ -284,7 +284,7 @@ def months(first: str, last: str) -> Iterator[date]:
         day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _load_catalogue(database: Database, profile: Profile) -> None:
+def load_catalogue(database: Database, profile: Profile) -> None:
     """Rows of the tables without a key, and of the custom field catalogue."""
     for name in ("transactionstatus", "dual"):
         database.connection.execute(f'DELETE FROM "{database.tables[name].physical}"')

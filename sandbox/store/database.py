@@ -174,6 +174,22 @@ class Database:
         self.connection.execute("DELETE FROM display WHERE space = ? AND id = ?", (space, identifier))
         self._names.pop((space, str(identifier)), None)
 
+    def change_columns(self, tables: Mapping[str, Table], changed: set[str]) -> None:
+        """Make these the tables, with new and empty columns for the `changed` fields; no record keeps their values."""
+        for table in self.tables.values():
+            for name in changed & table.columns.keys():
+                self.connection.execute(f'ALTER TABLE "{table.physical}" DROP COLUMN "{name}"')
+        self.tables = tables
+        self._make_tables()
+        for name in changed:
+            rows = self.connection.execute(
+                "SELECT space, id, doc FROM record WHERE instr(CAST(doc AS TEXT), ?)", (f'"{name}"',)
+            ).fetchall()
+            self.connection.executemany(
+                "UPDATE record SET doc = ? WHERE space = ? AND id = ?",
+                [(encode(_without(decode(doc), name)), space, identifier) for space, identifier, doc in rows],
+            )
+
     def counts(self) -> dict[str, int]:
         """Records by type."""
         return dict(self.connection.execute("SELECT type, count(*) FROM record GROUP BY type ORDER BY type"))
@@ -223,6 +239,17 @@ class Database:
 
     def delete_rows(self, table: str, column: str, value: int | str) -> None:
         self.connection.execute(f'DELETE FROM "{self.tables[table].physical}" WHERE "{column}" = ?', (value,))
+
+
+def _without(doc: Doc, name: str) -> Doc:
+    """A record, and its lines, without one field."""
+    return {
+        key: [_without(line, name) if isinstance(line, dict) else line for line in value]
+        if isinstance(value, list)
+        else value
+        for key, value in doc.items()
+        if key != name
+    }
 
 
 def _cell(value: Json) -> Json:

@@ -73,6 +73,8 @@ def server(public_pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "idempotency_retention_seconds": 1,
         "idempotency_key_form": "uuid",
         "batch_refusal_code": "UNSUPPORTED",
+        "record_locked_text": "Locked.",
+        "record_conflict_text": "Changed.",
         "gzip": False,
     }
     turned_file = tmp_path_factory.mktemp("profiles") / "turned.yaml"

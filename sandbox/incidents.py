@@ -1,0 +1,147 @@
+"""What happens to an account while a client is at work: someone else changes records, a role or a field. No faults of
+the line: those are in `server`.
+
+A lost permission and a removed or retyped field last until the faults are cleared or the account is reset. Values of
+such a field are gone, as they are when someone deletes a custom field and makes another.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sandbox.auth.roles import Session, allows
+from sandbox.errors import Refusal, user_error
+from sandbox.faults import Fault
+from sandbox.profile import PermissionLevel, Role
+from sandbox.record.service import ROOT
+from sandbox.store.database import Doc
+from sandbox.wire import Json, Request, encode
+
+if TYPE_CHECKING:
+    from sandbox.account import Account
+
+_SOMEONE = Session("", "Someone else", Role(id="3", name="Administrator", administrator=True), "-5", "ui")
+_REMARK = {"customer": "comments", "invoice": "memo", "creditMemo": "memo"}
+_COPIED = ("entity", "subsidiary", "currency", "tranDate", "terms", "department", "class", "location")
+_log = logging.getLogger("sandbox")
+
+
+class Incidents:
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._lost: list[Fault] = []
+        self._changed: set[str] = set()
+        """Script ids of fields that are not as the profile declares them."""
+
+    def meet(self, request: Request, session: Session) -> Session:
+        """Let happen what is due before this request is answered; returns the caller as it now is. Raises `Refusal`."""
+        for fault, chance in self._account.faults.happenings(request):
+            request.incidents.append(fault.kind)
+            self._happen(fault, chance, request)
+        return replace(session, role=self._left_to(session.role)) if self._lost else session
+
+    def undo(self) -> None:
+        """Give back permissions and fields; the fields are empty."""
+        if self._changed:
+            self._account.change_fields(list(self._account.profile.custom_fields), self._changed)
+            self._changed = set()
+        if self._lost:
+            self._lost.clear()
+            self._account.forget_translations()
+
+    def _happen(self, fault: Fault, chance: random.Random, request: Request) -> None:
+        switches = self._account.profile.switches
+        match fault.kind:
+            case "tokens_revoked":
+                self._account.auth.access_tokens.revoke_all()
+                if request.headers.get("authorization", "").lower().startswith("bearer"):
+                    self._account.caller(request)
+            case "permission_lost":
+                self._lost.append(fault)
+                self._account.forget_translations()
+            case "field_removed" | "field_retyped":
+                self._change_field(fault)
+            case "record_locked":
+                raise user_error(switches.record_locked_text)
+            case "record_conflict":
+                raise user_error(switches.record_conflict_text)
+            case "record_changed":
+                self._change_record(fault, request)
+            case "rows_changed":
+                self._change_rows(fault, chance)
+
+    def _left_to(self, role: Role) -> Role:
+        """What a role still may do. An administrator may everything, always."""
+        permissions: dict[str, PermissionLevel] = dict(role.permissions)
+        for fault in self._lost:
+            if fault.role in ("", role.id) and fault.permission in permissions:
+                if fault.level is None:
+                    del permissions[fault.permission]
+                elif allows(role, fault.permission, fault.level):
+                    permissions[fault.permission] = fault.level
+        return role.model_copy(update={"permissions": permissions})
+
+    def _change_field(self, fault: Fault) -> None:
+        kept = []
+        for field in self._account.context.profile.custom_fields:
+            if field.script_id != fault.field:
+                kept.append(field)
+            elif fault.kind == "field_retyped":
+                kept.append(field.model_copy(update={"type": fault.type, "choices": None}))
+        self._changed.add(fault.field)
+        self._account.change_fields(kept, {fault.field})
+
+    def _change_record(self, fault: Fault, request: Request) -> None:
+        kind, _, rest = request.path[len(ROOT) + 1 :].partition("/")
+        record_type = self._account.context.types.get(kind.lower())
+        if record_type is not None:
+            values = fault.values or {_REMARK.get(record_type.name, "comments"): "Changed by someone else"}
+            self._write("PATCH", f"{kind}/{rest.partition('/')[0]}", values)
+
+    def _change_rows(self, fault: Fault, chance: random.Random) -> None:
+        """Touch, delete or copy records; a record that cannot be deleted is passed over for another."""
+        rows = self._account.database.connection.execute(
+            "SELECT id FROM record WHERE type = ? ORDER BY id", (fault.record,)
+        ).fetchall()
+        ids = [int(row[0]) for row in rows]
+        chance.shuffle(ids)
+        left = fault.rows
+        for identifier in ids:
+            if left == 0:
+                return
+            if fault.change == "add":
+                done = self._write("POST", fault.record, self._copy(fault, identifier))
+            elif fault.change == "delete":
+                done = self._write("DELETE", f"{fault.record}/{identifier}", None)
+            else:
+                values = fault.values or {_REMARK[fault.record]: "Changed by someone else"}
+                done = self._write("PATCH", f"{fault.record}/{identifier}", values)
+            left -= done
+
+    def _copy(self, fault: Fault, identifier: int) -> Json:
+        space = "entity" if fault.record == "customer" else "transaction"
+        found = self._account.database.get(space, identifier)
+        doc: Doc = found[1] if found is not None else {}
+        if fault.record == "customer":
+            names = {"companyName": f"Another {doc.get('companyName')} {identifier}"}
+            return names | {k: doc[k] for k in ("subsidiary", "currency") if k in doc} | fault.values
+        lines = [
+            {name: line[name] for name in ("item", "quantity", "rate", "amount") if name in line}
+            for line in doc.get("item") or []
+        ]
+        return {k: doc[k] for k in _COPIED if k in doc} | {"item": {"items": lines}} | fault.values
+
+    def _write(self, method: str, path: str, body: Json) -> bool:
+        """Write as someone else who may everything; what is refused to them too does not happen."""
+        address = f"{ROOT}/{path}"
+        content = b"" if body is None else encode(body)
+        request = Request(method, address, address, "", {}, content, "http", "localhost", "")
+        try:
+            self._account.perform(request, _SOMEONE)
+        except Refusal as refusal:
+            _log.warning("a change by someone else did not happen: %s %s: %s", method, path, refusal.detail)
+            return False
+        return True
