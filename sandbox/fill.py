@@ -106,7 +106,7 @@ class _Filler:
         values: Values = {"companyName": name, "externalId": self._external("customer", number)}
         if self._context.profile.oneworld:
             values["subsidiary"] = self._random.choice(self._context.profile.subsidiaries).id
-        return str(self._customers.create(Body(values)))
+        return str(self._customers.create(Body(values), _FILLER))
 
     def _lines(self, subsidiary: str | None, count: int) -> list[Values]:
         masters = self._context.masters

@@ -121,6 +121,13 @@ class Periods(Section):
         return value.strftime("%Y-%m") if isinstance(value, date) else value
 
 
+class TaxCode(Section):
+    """A tax type or a tax code, which the rows of `taxDetails` name."""
+
+    id: Id
+    name: str
+
+
 class Role(Section):
     id: Id
     name: str
@@ -133,6 +140,9 @@ class Role(Section):
 class Numbering(Section):
     invoice: str = "INV"
     credit_memo: str = "CM"
+    payment: str = "PYMT"
+    journal: str = "JE"
+    sales_order: str = "SO"
     customer: str | None = None
     """Prefix of automatic customer ids; absent: the entity id is given, or the name."""
     first: int = 1
@@ -183,6 +193,12 @@ class Profile(Section):
     faults: list[Fault] = []
     """Armed when the account starts and when it is reset."""
     receivables_account: Id
+    undeposited_funds_account: Id | None = None
+    """Where payments go that are not deposited yet; without it a payment must name its account."""
+    tax_account: Id | None = None
+    """Where taxes are posted; an account that has it has SuiteTax."""
+    tax_types: list[TaxCode] = []
+    tax_codes: list[TaxCode] = []
     switches: Switches = Switches()
 
     @model_validator(mode="before")
@@ -245,6 +261,9 @@ class Profile(Section):
                 problems.append(f"subsidiary {sub.id} ({sub.name}): parent {sub.parent} is not declared")
         if self.receivables_account not in accounts:
             problems.append(f"receivables_account {self.receivables_account} is not among the accounts")
+        for name in ("undeposited_funds_account", "tax_account"):
+            if getattr(self, name) is not None and getattr(self, name) not in accounts:
+                problems.append(f"{name} {getattr(self, name)} is not among the accounts")
         for item in self.items:
             if item.income_account not in accounts:
                 problems.append(f"item {item.item_id}: income_account {item.income_account} is not declared")
@@ -283,6 +302,8 @@ class Profile(Section):
             "locations",
             "roles",
             "users",
+            "tax_types",
+            "tax_codes",
         )
         found = {group: [entry.id for entry in getattr(self, group)] for group in groups}
         found["integrations"] = [integration.client_id for integration in self.integrations]
@@ -295,6 +316,10 @@ class Profile(Section):
     @property
     def oneworld(self) -> bool:
         return self.edition == "oneworld"
+
+    @property
+    def suite_tax(self) -> bool:
+        return self.tax_account is not None
 
     @property
     def label(self) -> str:

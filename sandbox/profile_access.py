@@ -22,10 +22,12 @@ class Section(BaseModel):
 
 
 class Features(Section):
-    """Enable Features, SuiteCloud: what an account has switched on."""
+    """Enable Features and Accounting Preferences: what an account has switched on."""
 
     token_based_authentication: bool = True
     oauth2: bool = True
+    invoice_approvals: bool = False
+    """Approval routing of invoices: a new one awaits approval."""
 
 
 class User(Section):

@@ -89,10 +89,36 @@ class Switches(BaseModel):
         description="Text of a refused DELETE.",
     )
     credit_header_sign: Literal["negative", "positive"] = Field(
-        "negative", description="Sign of foreigntotal in SuiteQL for credit memos."
+        "negative", description="Sign of foreigntotal in SuiteQL for credit memos and payments."
     )
     line_quantity_sign: Literal["document", "ledger"] = Field(
         "document", description="Sign of transactionline.quantity: as entered, or as foreignamount has it."
+    )
+    apply_sublist: Literal["applied", "open"] = Field(
+        "applied",
+        description="The apply and credit sublists of a GET: what is applied, or every open document too "
+        "(`apply` false).",
+    )
+    undep_funds_form: Literal["object", "boolean"] = Field(
+        "object", description="Form of a payment's undepFunds: `{id, refName}`, or true and false."
+    )
+    funds_conflict_text: str = Field(
+        "A payment goes to undeposited funds or to an account, not to both.",
+        description="Text of the refusal of a payment with both undepFunds and account.",
+    )
+    payment_owns_credits: bool = Field(
+        False,
+        description="Deleting a payment also takes back what its credit sublist applied of credit memos.",
+    )
+    transform_applies_payment: bool = Field(
+        True, description="The payment that an invoice is transformed to is applied to that invoice."
+    )
+    journal_main_line: bool = Field(
+        True, description="The first line of a journal has mainline `T` in SuiteQL; off: none has."
+    )
+    journal_unbalanced_text: str = Field(
+        "The amounts in a journal entry must balance.",
+        description="Text of the refusal of a journal whose debits are not its credits.",
     )
     link_type: str = Field("Payment", description="linktype of NextTransactionLineLink rows.")
     suiteql_leading_zero: bool = Field(True, description="SuiteQL prints 0.5 rather than .5.")

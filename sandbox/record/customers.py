@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sandbox.errors import invalid_value, missing_values, user_error
+from sandbox.profile import Role
+from sandbox.record import balances
 from sandbox.record.context import FIRST_ENTITY, Context, integer
 from sandbox.record.values import Body, Values
 from sandbox.store.database import Doc
@@ -15,7 +17,7 @@ class Customers:
     def __init__(self, context: Context) -> None:
         self._context, self._database = context, context.database
 
-    def create(self, body: Body) -> int:
+    def create(self, body: Body, role: Role) -> int:
         identifier = self._database.next("entity", FIRST_ENTITY)
         now = self._context.now()
         doc: Doc = {
@@ -28,10 +30,10 @@ class Customers:
         self._settle(doc, body, now, identifier, created=True)
         return identifier
 
-    def update(self, identifier: int, doc: Doc, body: Body) -> None:
+    def update(self, identifier: int, doc: Doc, body: Body, role: Role) -> None:
         self._settle(doc, body, self._context.now(), identifier, created=False)
 
-    def delete(self, identifier: int, doc: Doc) -> None:
+    def delete(self, identifier: int, doc: Doc, role: Role) -> None:
         used = self._database.connection.execute(
             "SELECT 1 FROM q_transaction WHERE entity = ? LIMIT 1", (identifier,)
         ).fetchone()
@@ -58,6 +60,8 @@ class Customers:
         )
 
     def present(self, doc: Doc) -> Doc:
+        """The customer as a GET shows it: with what it owes."""
+        doc["balance"], doc["overdueBalance"] = balances.of_customer(self._context, doc["id"])
         return doc
 
     def _settle(self, doc: Doc, body: Body, now: str, identifier: int, created: bool) -> None:

@@ -1,18 +1,34 @@
-"""A document's rows in SuiteQL's tables: header, lines and general ledger lines, with NetSuite's signs.
+"""A transaction's rows in SuiteQL's tables: header, lines and general ledger lines, with NetSuite's signs.
 
 Line amounts are in the ledger's view: an invoice's main line is positive, its revenue lines negative, a credit memo is
-the mirror image. Base amounts are rounded line by line, and the main line balances them.
+the mirror image. A payment's main line is the bank's, its second line the receivables'. Base amounts are rounded line by
+line, and the main line balances them; in a journal the last line does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sandbox.record import lines
 from sandbox.record.context import Context, integer, stamp
-from sandbox.record.kinds import Kind
+from sandbox.record.kinds import CREDIT_MEMO, INVOICE, JOURNAL, PAYMENT, Kind
 from sandbox.store.database import Doc
 from sandbox.wire import Json
+
+Cells = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A line beside the main line. `amount` is the document's view: positive raises the total."""
+
+    line: int
+    key: int
+    account: str
+    amount: Decimal
+    cells: Cells
 
 
 def remove(context: Context, identifier: int) -> None:
@@ -28,60 +44,74 @@ def _remove_lines(context: Context, identifier: int) -> None:
 def project(context: Context, doc: Doc, kind: Kind, *, lines_too: bool) -> None:
     """Write the header row and, when they changed, the line rows."""
     context.database.insert("transaction", _header(context, doc, kind))
-    identifier = int(doc["id"])
     if lines_too:
-        _remove_lines(context, identifier)
-        _insert_lines(context, doc, kind)
-    else:
+        _remove_lines(context, int(doc["id"]))
+        if kind is JOURNAL:
+            _insert_journal(context, doc)
+        else:
+            _insert_lines(context, doc, kind)
+    elif kind.sign:
         _settle_main(context, doc, kind)
 
 
-def _header(context: Context, doc: Doc, kind: Kind) -> dict[str, Json]:
-    credit = kind.sign < 0
-    negative = credit and context.profile.switches.credit_header_sign == "negative"
-    total = -doc["total"] if negative else doc["total"]
-    row: dict[str, Json] = {
+def _posts(kind: Kind, doc: Doc) -> bool:
+    """Whether it is in the books: not an order, and not what awaits approval or was rejected."""
+    if kind is INVOICE:
+        return doc["status"] not in ("D", "E")
+    if kind is JOURNAL:
+        return bool(doc["status"] == "B")
+    return kind.posting
+
+
+def _header(context: Context, doc: Doc, kind: Kind) -> Cells:
+    negative = kind.sign < 0 and context.profile.switches.credit_header_sign == "negative"
+    row: Cells = {
         "id": int(doc["id"]),
         "type": kind.code,
         "recordtype": kind.record_type.lower(),
-        "abbrevtype": {"CustInvc": "INV", "CustCred": "CREDMEM"}[kind.code],
+        "abbrevtype": kind.abbreviation,
         "tranid": doc["tranId"],
         "transactionnumber": doc["transactionNumber"],
         "typebaseddocumentnumber": doc["tranId"],
         "trandisplayname": doc["_title"],
         "externalid": doc.get("externalId"),
-        "entity": int(doc["entity"]),
+        "entity": integer(doc.get(kind.party)),
         "trandate": stamp(doc["tranDate"]),
         "duedate": stamp(doc.get("dueDate")),
         "startdate": stamp(doc.get("startDate")),
         "enddate": stamp(doc.get("endDate")),
-        "postingperiod": int(doc["postingPeriod"]),
-        "posting": True,
+        "postingperiod": integer(doc.get("postingPeriod")),
+        "posting": _posts(kind, doc),
         "currency": int(doc["currency"]),
         "exchangerate": doc["exchangeRate"],
-        "foreigntotal": total,
+        "foreigntotal": -doc["total"] if negative else doc["total"],
         "terms": integer(doc.get("terms")),
         "status": doc["status"],
+        "approvalstatus": doc.get("approvalStatus"),
         "memo": doc.get("memo"),
         "message": doc.get("message"),
         "email": doc.get("email"),
-        "otherrefnum": doc.get("otherRefNum"),
+        "otherrefnum": doc.get("checkNumber") if kind is PAYMENT else doc.get("otherRefNum"),
         "source": doc["source"],
+        "paymentmethod": doc.get("paymentOption"),
         "customform": integer(doc.get("customForm")),
         "department": integer(doc.get("department")),
         "class": integer(doc.get("class")),
         "location": integer(doc.get("location")),
         "createddate": context.local(doc["createdDate"]),
         "lastmodifieddate": context.local(doc["lastModifiedDate"]),
-        "closedate": context.local(doc["lastModifiedDate"]) if doc["status"] == "B" else None,
+        "closedate": context.local(doc["lastModifiedDate"]) if _closed(kind, doc) else None,
         "void": False,
         "voided": False,
-        "isreversal": False,
+        "isreversal": bool(doc.get("isReversal")),
+        "reversal": integer(doc.get("reversalEntry")),
+        "reversaldate": stamp(doc.get("reversalDate")),
+        "reversaldefer": bool(doc.get("reversalDefer")),
         "paymenthold": False,
-        "foreignamountpaid": None if credit else doc["amountPaid"],
-        "foreignamountunpaid": None if credit else doc["amountRemaining"],
-        "foreignpaymentamountused": doc["amountPaid"] if credit else None,
-        "foreignpaymentamountunused": doc["amountRemaining"] if credit else None,
+        "foreignamountpaid": doc["amountPaid"] if kind.sign > 0 else None,
+        "foreignamountunpaid": doc["amountRemaining"] if kind.sign > 0 else None,
+        "foreignpaymentamountused": doc["amountPaid"] if kind.sign < 0 else None,
+        "foreignpaymentamountunused": doc["amountRemaining"] if kind.sign < 0 else None,
     }
     if context.profile.oneworld:
         row["subsidiary"] = int(doc["subsidiary"])
@@ -89,65 +119,118 @@ def _header(context: Context, doc: Doc, kind: Kind) -> dict[str, Json]:
     return row
 
 
-def _insert_lines(context: Context, doc: Doc, kind: Kind) -> None:
-    database, identifier = context.database, int(doc["id"])
-    modified = context.local(doc["lastModifiedDate"])
-    precision = context.masters.base_currency(doc.get("subsidiary")).precision
-    sign, rate = kind.sign, doc["exchangeRate"]
-    quantity_sign = -sign if context.profile.switches.line_quantity_sign == "ledger" else 1
-    shared: dict[str, Json] = {
-        "transaction": identifier,
-        "entity": int(doc["entity"]),
-        "linelastmodifieddate": modified,
-    }
-    if context.profile.oneworld:
-        shared["subsidiary"] = int(doc["subsidiary"])
-    base_total = Decimal(0)
-    for number, line in enumerate(doc["item"], 1):
-        base = lines.rounded(line["amount"] * rate, precision)
-        base_total += base
-        foreign = -sign * line["amount"]
-        row = {
-            **shared,
-            "uniquekey": line["lineUniqueKey"],
-            "id": line["line"],
-            "linesequencenumber": number,
-            "mainline": False,
+def _closed(kind: Kind, doc: Doc) -> bool:
+    return kind in (INVOICE, CREDIT_MEMO) and bool(doc["status"] == "B")
+
+
+def _parts(context: Context, doc: Doc, kind: Kind) -> Iterator[_Part]:
+    """Every line but the main line, in order."""
+    if kind is PAYMENT:
+        cells: Cells = {"accountinglinetype": "ACCOUNTSRECEIVABLE", **_segments(doc)}
+        yield _Part(1, doc["_receivableKey"], doc["arAcct"], doc["total"], cells)
+        return
+    ledger_view = context.profile.switches.line_quantity_sign == "ledger" and kind is not CREDIT_MEMO
+    for line in doc["item"]:
+        quantity = line.get("quantity")
+        cells = {
             "accountinglinetype": "INCOME",
             "item": int(line["item"]),
             "itemtype": line["itemType"],
-            "quantity": quantity_sign * line["quantity"] if line.get("quantity") is not None else None,
+            "quantity": -quantity if quantity is not None and ledger_view else quantity,
+            "quantitybilled": line.get("quantityBilled"),
+            "createdfrom": integer(line.get("orderDoc")),
             "rate": line.get("rate"),
             "memo": line.get("description"),
-            "expenseaccount": int(line["account"]),
             "price": integer(line.get("price")),
-            **_money(foreign, -sign * base),
             **_segments(line),
             **context.custom_cells("transactionline", line),
+        }
+        yield _Part(line["line"], line["lineUniqueKey"], line["account"], line["amount"], cells)
+    if "_discount" in doc:
+        discount = doc["_discount"]
+        cells = {"accountinglinetype": "DISCOUNT", "item": int(doc["discountItem"]), "itemtype": "Discount"}
+        cells |= {"transactiondiscount": True, "rateamount": None, "memo": None, **_segments(doc)}
+        yield _Part(discount["line"], discount["key"], discount["account"], doc["discountTotal"], cells)
+    for row in doc.get("taxDetails", []):
+        cells = {
+            "accountinglinetype": "TAX",
+            "taxline": True,
+            "ratepercent": row["taxRate"],
+            **_segments(doc),
+        }
+        yield _Part(row["_line"], row["_key"], row["_account"], row["taxAmount"], cells)
+
+
+def _insert_lines(context: Context, doc: Doc, kind: Kind) -> None:
+    database, modified = context.database, context.local(doc["lastModifiedDate"])
+    precision = context.masters.base_currency(doc.get("subsidiary")).precision
+    side = -1 if kind is CREDIT_MEMO else 1
+    posting, shared = _posts(kind, doc), _shared(context, doc, doc.get(kind.party), modified)
+    base_total = Decimal(0)
+    for number, part in enumerate(_parts(context, doc, kind), 1):
+        base = lines.rounded(part.amount * doc["exchangeRate"], precision)
+        base_total += base
+        row = {
+            **shared,
+            "uniquekey": part.key,
+            "id": part.line,
+            "linesequencenumber": number,
+            "mainline": False,
+            "expenseaccount": int(part.account),
+            **_money(-side * part.amount, -side * base),
             **_FLAGS,
+            **part.cells,
         }
         database.insert("transactionline", row)
-        database.insert(
-            "transactionaccountingline", _gl(doc, line["line"], line["account"], -sign * base, modified)
-        )
+        gl = _gl(doc, part.line, part.account, -side * base, modified, posting)
+        database.insert("transactionaccountingline", gl)
     main = {
         **shared,
         "uniquekey": doc["_mainKey"],
         "id": 0,
         "linesequencenumber": 0,
         "mainline": True,
-        "accountinglinetype": "ACCOUNTSRECEIVABLE",
+        "accountinglinetype": "PAYMENT" if kind is PAYMENT else "ACCOUNTSRECEIVABLE",
         "memo": doc.get("memo"),
-        "expenseaccount": int(doc["account"]),
-        **_money(sign * doc["total"], sign * base_total),
-        **_paid(doc, sign),
+        "expenseaccount": int(_main_account(doc, kind)),
+        **_money(side * doc["total"], side * base_total),
+        **(_paid(doc, kind.sign) if kind.sign else {}),
         **_segments(doc),
         **context.custom_cells("transactionline", doc),
         **_FLAGS,
     }
     database.insert("transactionline", main)
-    gl = _gl(doc, 0, doc["account"], sign * base_total, modified)
-    database.insert("transactionaccountingline", gl | _settled(doc, sign, precision))
+    gl = _gl(doc, 0, _main_account(doc, kind), side * base_total, modified, posting)
+    if kind.sign:
+        gl |= _settled(doc, kind.sign, precision)
+    database.insert("transactionaccountingline", gl)
+
+
+def _insert_journal(context: Context, doc: Doc) -> None:
+    """A journal's lines: each is its own, and the first may stand as the main line."""
+    database, modified = context.database, context.local(doc["lastModifiedDate"])
+    precision = context.masters.base_currency(doc.get("subsidiary")).precision
+    left, last = Decimal(0), len(doc["line"])
+    for number, line in enumerate(doc["line"], 1):
+        foreign = line.get("debit", Decimal(0)) - line.get("credit", Decimal(0))
+        base = lines.rounded(foreign * doc["exchangeRate"], precision) if number < last else -left
+        left += base
+        row = {
+            **_shared(context, doc, line.get("entity"), modified),
+            "uniquekey": line["lineUniqueKey"],
+            "id": line["line"],
+            "linesequencenumber": number,
+            "mainline": number == 1 and context.profile.switches.journal_main_line,
+            "memo": line.get("memo"),
+            "expenseaccount": int(line["account"]),
+            **_money(foreign, base),
+            **_segments(line),
+            **context.custom_cells("transactionline", line),
+            **_FLAGS,
+        }
+        database.insert("transactionline", row)
+        gl = _gl(doc, line["line"], line["account"], base, modified, _posts(JOURNAL, doc))
+        database.insert("transactionaccountingline", gl)
 
 
 def _settle_main(context: Context, doc: Doc, kind: Kind) -> None:
@@ -164,7 +247,22 @@ def _settle_main(context: Context, doc: Doc, kind: Kind) -> None:
         context.database.connection.execute(f"UPDATE {table} SET {sets} WHERE {where}", (*cells, identifier))
 
 
-def _money(foreign: Decimal, base: Decimal) -> dict[str, Json]:
+def _main_account(doc: Doc, kind: Kind) -> str:
+    return str(doc["_fundsAccount"] if kind is PAYMENT else doc["account"])
+
+
+def _shared(context: Context, doc: Doc, entity: str | None, modified: str) -> Cells:
+    shared: Cells = {
+        "transaction": int(doc["id"]),
+        "entity": integer(entity),
+        "linelastmodifieddate": modified,
+    }
+    if context.profile.oneworld:
+        shared["subsidiary"] = int(doc["subsidiary"])
+    return shared
+
+
+def _money(foreign: Decimal, base: Decimal) -> Cells:
     return {
         "foreignamount": foreign,
         "netamount": base,
@@ -189,17 +287,17 @@ def _settled(doc: Doc, sign: int, precision: int) -> dict[str, Decimal]:
     return {name: lines.rounded(value * rate, precision) for name, value in zip(names, values, strict=True)}
 
 
-def _segments(holder: Doc) -> dict[str, Json]:
+def _segments(holder: Doc) -> Cells:
     return {name: integer(holder.get(name)) for name in ("department", "class", "location")}
 
 
-def _gl(doc: Doc, line: int, account: str, amount: Decimal, modified: str) -> dict[str, Json]:
+def _gl(doc: Doc, line: int, account: str, amount: Decimal, modified: str, posting: bool) -> Cells:
     return {
         "transaction": int(doc["id"]),
         "transactionline": line,
         "accountingbook": 1,
         "account": int(account),
-        "posting": True,
+        "posting": posting,
         "debit": amount if amount > 0 else None,
         "credit": -amount if amount < 0 else None,
         "amount": amount,
@@ -210,7 +308,7 @@ def _gl(doc: Doc, line: int, account: str, amount: Decimal, modified: str) -> di
     }
 
 
-_FLAGS: dict[str, Json] = {
+_FLAGS: Cells = {
     "taxline": False,
     "iscogs": False,
     "donotdisplayline": False,

@@ -14,7 +14,8 @@ NO_LINES = "You must enter at least one line item for this transaction."
 
 
 def rounded(amount: Decimal, precision: int) -> Decimal:
-    return amount.quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP)
+    # A whole number that was stored comes back as an int.
+    return Decimal(amount).quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP)
 
 
 def merge(context: Context, doc: Doc, given: list[Values] | None, replace: bool) -> None:

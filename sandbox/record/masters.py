@@ -19,8 +19,13 @@ _STATUSES = (
         {"A": "Open", "B": "Paid In Full", "D": "Pending Approval", "E": "Rejected", "V": "Voided"},
     ),
     ("CustCred", "Credit Memo", {"A": "Open", "B": "Fully Applied", "V": "Voided"}),
-    ("CustPymt", "Payment", {"A": "Unapproved Payment", "B": "Not Deposited", "C": "Deposited"}),
+    (
+        "CustPymt",
+        "Payment",
+        {"A": "Unapproved Payment", "B": "Not Deposited", "C": "Deposited", "R": "Rejected"},
+    ),
     ("Journal", "Journal", {"A": "Pending Approval", "B": "Approved for Posting"}),
+    ("SalesOrd", "Sales Order", {"F": "Pending Billing", "G": "Billed"}),
 )
 
 

@@ -6,6 +6,7 @@ from sandbox.auth.roles import Session, allows
 from sandbox.errors import method_not_allowed, unknown_record_type
 from sandbox.record.context import Context
 from sandbox.record.filters import filterable
+from sandbox.record.kinds import KINDS
 from sandbox.record.schema import ENUMS, Field, RecordType, Sublist
 from sandbox.record.values import ADDRESS_FIELDS
 from sandbox.wire import COLLECTION, Json, Request, Response, json_response
@@ -178,7 +179,7 @@ def _openapi(request: Request, context: Context, types: list[RecordType]) -> Jso
         }
         paths[f"/{name}"] = {"get": _operation(name, "collection")}
         paths[f"/{name}/{{id}}"] = {"get": _operation(name, "singular")}
-        if name in ("customer", "invoice", "creditMemo"):
+        if name == "customer" or name in KINDS:
             paths[f"/{name}"]["post"] = _operation(name, "")
             paths[f"/{name}/{{id}}"] |= {verb: _operation(name, "") for verb in ("patch", "put", "delete")}
     # Types that were not chosen are generic objects.

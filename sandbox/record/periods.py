@@ -32,10 +32,15 @@ def check_date(context: Context, period: str, day: str) -> None:
         raise user_error(_OUTSIDE)
 
 
-def check_open(context: Context, period: str, role: Role, *, gl_impact: bool = True) -> None:
-    """Refuse a receivables posting to a closed period, or to a locked one without the override permission."""
+def check_open(
+    context: Context, period: str, role: Role, *, gl_impact: bool = True, receivables: bool = True
+) -> None:
+    """Refuse a posting to a closed period, or to a locked one without the override permission.
+
+    A lock of receivables alone stops only what touches them.
+    """
     doc = _period(context, period)
-    if not (doc["closed"] or doc["allLocked"] or doc["arLocked"]):
+    if not (doc["closed"] or doc["allLocked"] or (receivables and doc["arLocked"])):
         return
     if not gl_impact and doc["allowNonGLChanges"]:
         return

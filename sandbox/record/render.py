@@ -10,8 +10,6 @@ from sandbox.record.values import ADDRESS_FIELDS, Values
 from sandbox.store.database import Database, Doc
 from sandbox.wire import Json, Request, link, number
 
-_STATUS = {"invoice": "invoiceStatus", "creditMemo": "creditMemoStatus"}
-
 
 class Renderer:
     """Renders records for one request."""
@@ -82,6 +80,8 @@ class Renderer:
             return self.reference(spec.target, value)
         if kind == "enum":
             return self._enum(spec, value, owner)
+        if kind == "truth":
+            return self._enum(spec, "true" if value else "false", owner)
         if kind == "choice":
             return {"id": value, "refName": self._database.name(spec.target, value) or value}
         if kind == "multi":
@@ -106,7 +106,7 @@ class Renderer:
     def _enum(self, spec: Field, value: str, owner: str) -> Json:
         if self._simple_enums:
             return value
-        known = ENUMS.get(_STATUS.get(owner, "") if spec.target == "status" else spec.target, {})
+        known = ENUMS.get(f"{owner}Status" if spec.target == "status" else spec.target, {})
         return {"id": value, "refName": known.get(value, value)}
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 from sandbox.profile import Profile
 from sandbox.profile_custom import CustomField
+from sandbox.record.transaction_fields import SUBLISTS, SUITE_TAX, TRANSACTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     name: str
     kind: str
-    """string, boolean, number, integer, date, datetime, reference, enum, choice (custom list), multi or lines."""
+    """string, boolean, truth (a yes or no shown as an enum), number, integer, date, datetime, reference, enum, choice
+    (custom list), multi or lines."""
     target: str = ""
     """A reference's record type, an enum's name, a choice's list, or a sublist's element."""
     read_only: bool = False
@@ -63,6 +65,7 @@ _KINDS = {
     "ref": "reference",
     "enum": "enum",
     "multi": "multi",
+    "truth": "truth",
 }
 _LABELS = {
     "entity": "Customer",
@@ -101,28 +104,6 @@ _CUSTOMER = """
     num: creditLimit balance! overdueBalance! unbilledOrders!; datetime: dateCreated! lastModifiedDate!
 """
 _ADDRESS_BOOK = "int: internalId; str: id addressId! addressBookAddress_text! label; bool: defaultBilling defaultShipping isResidential"
-_DOCUMENT = """
-    str: id! externalId tranId transactionNumber! memo message email otherRefNum;
-    ref>customer: entity; ref>subsidiary: subsidiary; ref>currency: currency; ref>account: account;
-    ref>accountingPeriod: postingPeriod; ref>department: department; ref>classification: class;
-    ref>location: location; ref>transaction: createdFrom; ref>employee: salesRep;
-    enum>customForm: customForm; enum>source: source!; enum>status: status!;
-    bool: toBeEmailed toBePrinted toBeFaxed;
-    num: exchangeRate subtotal! discountTotal! taxTotal! total! amountPaid! amountRemaining!;
-    date: tranDate asOfDate!; datetime: createdDate! lastModifiedDate!
-"""
-_INVOICE = _DOCUMENT + "; ref>term: terms; date: dueDate startDate endDate; num: totalAfterTaxes!"
-_CREDIT_MEMO = _DOCUMENT + "; num: applied! unapplied!; bool: autoApply"
-_ITEM_LINE = """
-    int: line lineUniqueKey!; ref>item: item; str: description taxDetailsReference;
-    num: quantity rate amount grossAmt taxAmount tax1Amt taxRate1; enum>priceLevel: price;
-    ref>department: department; ref>classification: class; ref>location: location; ref>account: account!;
-    enum>itemType: itemType!; bool: isTaxable linked! deferRevRec; date: revRecStartDate revRecEndDate
-"""
-_APPLY_LINE = """
-    ref>transaction: doc; int: line; bool: apply; num: amount due! total!; date: applyDate!;
-    str: refNum! currency! type!
-"""
 _TREE = "str: id! name fullName! externalId; ref>{0}: parent; bool: isInactive includeChildren; multi>subsidiary: subsidiary"
 _ITEM = """
     str: id! itemId displayName fullName! description salesDescription externalId; num: rate;
@@ -176,8 +157,7 @@ ITEM_TYPES = {
 }
 SPACES = {
     "customer": "entity",
-    "invoice": "transaction",
-    "creditMemo": "transaction",
+    **dict.fromkeys(TRANSACTIONS, "transaction"),
     "transaction": "transaction",
 }
 
@@ -188,9 +168,6 @@ def space_of(record_type: str) -> str:
 
 def build(profile: Profile) -> dict[str, RecordType]:
     """Every record type of an account, by lower-case name."""
-    lines = _with_custom(_fields(_ITEM_LINE), profile, "line", "custcol_")
-    item = Sublist("item", "line", lines)
-    apply = Sublist("apply", "doc", _fields(_APPLY_LINE))
     address = {
         **_fields(_ADDRESS_BOOK),
         "addressbookaddress": Field("addressBookAddress", "subrecord", "address", label="Address"),
@@ -209,24 +186,7 @@ def build(profile: Profile) -> dict[str, RecordType]:
             customer_sublists,
             "customer",
         ),
-        RecordType(
-            "invoice",
-            "Invoice",
-            "transaction",
-            "Transactions -> Invoice",
-            _with_custom(_fields(_INVOICE), profile, "invoice", "custbody_"),
-            {"item": item},
-            "transaction",
-        ),
-        RecordType(
-            "creditMemo",
-            "Credit Memo",
-            "transaction",
-            "Transactions -> Credit Memo",
-            _with_custom(_fields(_CREDIT_MEMO), profile, "creditMemo", "custbody_"),
-            {"item": item, "apply": apply},
-            "transaction",
-        ),
+        *_transactions(profile),
     ]
     for name, (title, permission, text) in _MASTERS.items():
         if name == "subsidiary" and not profile.oneworld:
@@ -246,6 +206,29 @@ def build(profile: Profile) -> dict[str, RecordType]:
         name = custom_list.script_id
         types.append(RecordType(name, custom_list.name, name, "", _fields(_TREE.format(name)), {}, name))
     return {record_type.name.lower(): record_type for record_type in types}
+
+
+def _transactions(profile: Profile) -> list[RecordType]:
+    """The transaction types, without what the account's features leave out."""
+    absent = {name.lower() for name in (() if profile.suite_tax else SUITE_TAX)}
+    if not profile.features.invoice_approvals:
+        absent.add("approvalstatus")
+    sublists: dict[str, Sublist] = {}
+    for name, (key, text, custom) in SUBLISTS.items():
+        fields = _fields(text)
+        if custom:
+            fields = _with_custom(fields, profile, "line", "custcol_")
+        fields = {key: field for key, field in fields.items() if key not in absent}
+        sublists[name] = Sublist(name, key, fields)
+    types: list[RecordType] = []
+    for name, t in TRANSACTIONS.items():
+        fields = {key: field for key, field in _fields(t.fields).items() if key not in absent}
+        if profile.switches.undep_funds_form == "boolean" and "undepfunds" in fields:
+            fields["undepfunds"] = Field("undepFunds", "boolean", label="Undep. Funds")
+        fields = _with_custom(fields, profile, name, "custbody_")
+        own = {s.lower(): sublists[s] for s in t.sublists if s.lower() not in absent}
+        types.append(RecordType(name, t.title, "transaction", t.permission, fields, own, "transaction"))
+    return types
 
 
 def _without_subsidiary(fields: dict[str, Field], profile: Profile) -> dict[str, Field]:
@@ -288,7 +271,24 @@ ENUMS: dict[str, dict[str, str]] = {
         "V": "Voided",
     },
     "creditMemoStatus": {"A": "Open", "B": "Fully Applied", "V": "Voided"},
-    "customForm": {"101": "Standard Service Invoice", "102": "Standard Credit Memo"},
+    "customerPaymentStatus": {
+        "A": "Unapproved Payment",
+        "B": "Not Deposited",
+        "C": "Deposited",
+        "R": "Rejected",
+    },
+    "journalEntryStatus": {"A": "Pending Approval", "B": "Approved for Posting"},
+    "salesOrderStatus": {"F": "Pending Billing", "G": "Billed"},
+    "orderStatus": {"F": "Pending Billing", "G": "Billed"},
+    "approvalStatus": {"1": "Pending Approval", "2": "Approved", "3": "Rejected"},
+    "undepFunds": {"true": "Yes", "false": "No"},
+    "customForm": {
+        "101": "Standard Service Invoice",
+        "102": "Standard Credit Memo",
+        "103": "Standard Customer Payment",
+        "104": "Standard Journal Entry",
+        "105": "Standard Sales Order",
+    },
     "priceLevel": {"-1": "Custom", "1": "Base Price"},
 }
 """Closed lists by name; an enum that is not here takes any id and shows it as its own name."""

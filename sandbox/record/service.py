@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Protocol
 from urllib.parse import unquote
 
 from sandbox.auth.roles import REST, Session, allows
@@ -15,14 +16,16 @@ from sandbox.errors import (
     unknown_record_type,
     wrong_transaction_type,
 )
+from sandbox.profile import Role
 from sandbox.record import collection, listing, metadata
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
-from sandbox.record.kinds import KINDS
+from sandbox.record.kinds import DOCUMENTS
+from sandbox.record.payments import Payments
 from sandbox.record.render import Renderer, line_key
 from sandbox.record.schema import RecordType
-from sandbox.record.values import read_body
+from sandbox.record.values import Body, read_body
 from sandbox.store.database import Doc
 from sandbox.wire import COLLECTION, Json, Request, Response, json_response, no_content
 
@@ -31,11 +34,28 @@ _EXTERNAL_ID = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _LEVELS = {"GET": "view", "POST": "create", "PATCH": "edit", "PUT": "edit", "DELETE": "full"}
 
 
+class Rules(Protocol):
+    """What a record type that can be written has to say; every method raises `Refusal`."""
+
+    def create(self, body: Body, role: Role) -> int: ...
+
+    def update(self, identifier: int, doc: Doc, body: Body, role: Role) -> None: ...
+
+    def delete(self, identifier: int, doc: Doc, role: Role) -> None: ...
+
+    def present(self, doc: Doc) -> Doc:
+        """The record as a GET shows it."""
+        ...
+
+
 class RecordService:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._customers = Customers(context)
-        self._documents = {kind.record_type: Documents(context, kind) for kind in KINDS.values()}
+        self._rules: dict[str, Rules] = {
+            "customer": Customers(context),
+            "customerPayment": Payments(context),
+            **{kind.record_type: Documents(context, kind) for kind in DOCUMENTS},
+        }
 
     def handle(self, request: Request, session: Session) -> Response:
         """Answer any request under the record service's root; raises `Refusal`."""
@@ -87,8 +107,7 @@ class RecordService:
 
         def show(identifier: int) -> Json:
             _, doc = self._found(record_type, str(identifier))
-            if record_type.name in self._documents:
-                doc = self._documents[record_type.name].present(doc)
+            doc = self._present(record_type, doc)
             return renderer.record(record_type, doc, called)
 
         return json_response(listing.page(self._context, request, record_type, called, show), COLLECTION)
@@ -103,9 +122,7 @@ class RecordService:
             raise method_not_allowed(method)
         identifier, doc = self._found(record_type, key)
         if method == "GET":
-            shown = (
-                self._documents[record_type.name].present(doc) if record_type.name in self._documents else doc
-            )
+            shown = self._present(record_type, doc)
             return json_response(Renderer(request, self._context.database).record(record_type, shown, called))
         self._check_writable(record_type, method)
         with self._context.database.transaction():
@@ -163,8 +180,12 @@ class RecordService:
             raise wrong_transaction_type() if record_type.space == "transaction" else nonexistent()
         return identifier, found[1]
 
+    def _present(self, record_type: RecordType, doc: Doc) -> Doc:
+        rules = self._rules.get(record_type.name)
+        return rules.present(doc) if rules is not None else doc
+
     def _check_writable(self, record_type: RecordType, method: str) -> None:
-        if record_type.name != "customer" and record_type.name not in self._documents:
+        if record_type.name not in self._rules:
             raise method_not_allowed(method)
 
     def _create(
@@ -173,9 +194,7 @@ class RecordService:
         body = read_body(request, record_type, self._context.database)
         if external_id is not None:
             body.values["externalId"] = external_id
-        if record_type.name == "customer":
-            return self._customers.create(body)
-        return self._documents[record_type.name].create(body, session.role)
+        return self._rules[record_type.name].create(body, session.role)
 
     def _update(
         self,
@@ -194,16 +213,10 @@ class RecordService:
                 field = record_type.fields.get(name)
                 if field is not None and not field.read_only:
                     body.values.setdefault(field.name, None)
-        if record_type.name == "customer":
-            self._customers.update(identifier, doc, body)
-        else:
-            self._documents[record_type.name].update(identifier, doc, body, session.role)
+        self._rules[record_type.name].update(identifier, doc, body, session.role)
 
     def _delete(self, session: Session, record_type: RecordType, identifier: int, doc: Doc) -> None:
-        if record_type.name == "customer":
-            self._customers.delete(identifier, doc)
-        else:
-            self._documents[record_type.name].delete(identifier, doc, session.role)
+        self._rules[record_type.name].delete(identifier, doc, session.role)
 
     def _sub_resource(self, request: Request, record_type: RecordType, parts: list[str]) -> Response:
         """A sublist, one of its lines, or a line's subrecord, by address."""
@@ -212,8 +225,7 @@ class RecordService:
         if sublist is None or len(rest) > 2:
             raise invalid_url(request.path)
         _, doc = self._found(record_type, key)
-        if record_type.name in self._documents:
-            doc = self._documents[record_type.name].present(doc)
+        doc = self._present(record_type, doc)
         renderer = Renderer(request, self._context.database)
         base = f"{request.records}/{called}/{doc['id']}/{sublist.name}"
         lines = doc.get(sublist.name) or []

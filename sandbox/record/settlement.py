@@ -7,12 +7,12 @@ from decimal import Decimal
 from sandbox.errors import user_error
 from sandbox.record import ledger
 from sandbox.record.context import Context
-from sandbox.record.kinds import Kind
+from sandbox.record.kinds import PAYMENT, Kind
 from sandbox.store.database import Doc
 
 
 def amounts_by(context: Context, applying: int) -> dict[int, Decimal]:
-    """What a credit applies, by invoice id."""
+    """What a credit or payment applies, by invoice id."""
     rows = context.database.connection.execute(
         "SELECT applied, amount FROM application WHERE applying = ? ORDER BY applied", (applying,)
     )
@@ -20,15 +20,18 @@ def amounts_by(context: Context, applying: int) -> dict[int, Decimal]:
 
 
 def amounts_on(context: Context, applied: int) -> dict[int, Decimal]:
-    """What is applied to an invoice, by credit id."""
+    """What is applied to an invoice, by the id of the credit or payment."""
     rows = context.database.connection.execute(
         "SELECT applying, amount FROM application WHERE applied = ? ORDER BY applying", (applied,)
     )
     return {row[0]: Decimal(row[1]) for row in rows}
 
 
-def balance(context: Context, kind: Kind, doc: Doc) -> None:
-    """Set what is paid, what remains and the status from the applications; refuses a total below them."""
+def balance(context: Context, kind: Kind, doc: Doc, *, final: bool = True) -> None:
+    """Set what is paid, what remains and the status from the applications.
+
+    Refuses a total below what is applied, unless the applications are about to change (`final` false).
+    """
     identifier = int(doc["id"])
     if kind.applies:
         used = sum(amounts_by(context, identifier).values(), Decimal(0))
@@ -36,9 +39,12 @@ def balance(context: Context, kind: Kind, doc: Doc) -> None:
     else:
         used = sum(amounts_on(context, identifier).values(), Decimal(0))
     doc["amountPaid"], doc["amountRemaining"] = used, doc["total"] - used
-    if doc["amountRemaining"] < 0:
+    if final and doc["amountRemaining"] < 0:
         raise user_error(context.profile.switches.over_application_text)
-    doc["status"] = "A" if doc["amountRemaining"] > 0 else "B"
+    if kind is PAYMENT:
+        doc["status"] = "B" if doc["undepFunds"] else "C"
+    else:
+        doc["status"] = "A" if doc["amountRemaining"] > 0 else "B"
 
 
 def save(context: Context, kind: Kind, doc: Doc, *, lines_too: bool) -> None:

@@ -119,6 +119,8 @@ class _Reader:
             if not isinstance(value, bool):
                 raise invalid_value(value, spec.name, path)
             return value
+        if kind == "truth":
+            return _truth(spec, value, path)
         if kind in ("number", "integer"):
             return _numeric(spec, value, path)
         if kind == "date":
@@ -189,6 +191,15 @@ class _Reader:
         if target in (space, "item", "transaction"):
             return self._database.find_in_space(space, external_id)
         return self._database.find(target, external_id)
+
+
+def _truth(spec: Field, value: Json, path: str) -> bool:
+    """`{"id": "false"}`, `{"id": "F"}`, or what stands in it alone."""
+    chosen = value.get("id") if isinstance(value, dict) else value
+    found = {"true": True, "t": True, "false": False, "f": False}.get(str(chosen).lower())
+    if found is None:
+        raise invalid_value(_shown(value), spec.name, path)
+    return found
 
 
 def _numeric(spec: Field, value: Json, path: str) -> Json:
