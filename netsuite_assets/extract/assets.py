@@ -103,6 +103,7 @@ def netsuite_reference(
             metadata={
                 "dagster/row_count": sum(part.rows for part in landed.values()),
                 "lists": dg.MetadataValue.md(markdown(["List", ">Values", ">Of these inactive"], rows)),
+                "dagster/column_schema": _column_schema(held.columns("netsuite.reference")),
             }
         )
 
@@ -201,9 +202,7 @@ def _slice_metadata(
                 [[part.table, part.expected_rows, part.rows] for part in landed.values()],
             )
         ),
-        "dagster/column_schema": dg.TableSchema(
-            [dg.TableColumn(name, kind) for name, kind in held.columns(table).items()]
-        ),
+        "dagster/column_schema": _column_schema(held.columns(table)),
     }
     if amount is not None:
         rows = held.sql(
@@ -220,6 +219,10 @@ def _slice_metadata(
             f"{count(main.rows, 'document')} of {period}: {moneys({r[0]: r[2] for r in rows})}"
         )
     return metadata
+
+
+def _column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
 
 
 ASSETS: Sequence[dg.AssetsDefinition] = [

@@ -1,6 +1,7 @@
 """Assets of the group *close*: what analysts and controllers read across tenants."""
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -31,6 +32,7 @@ def published_mart(
     Swapped in at once: a reader that has it open is not disturbed and does not disturb.
     """
     from netsuite_assets.publish.mart import publish
+    from netsuite_assets.publish.published import columns
 
     with (
         tenant_run(context, tenants) as run,
@@ -47,6 +49,7 @@ def published_mart(
                         ["Table", ">Rows of this tenant"], [list(item) for item in published.rows.items()]
                     )
                 ),
+                "dagster/column_schema": _column_schema(columns(published.path)),
             }
         )
 
@@ -81,8 +84,27 @@ def month_close(
             "written": sum(summary.verified for summary in summaries),
             "dagster/row_count": len(summaries),
             "month": dg.MetadataValue.md(month_table(summaries, context.partition_key)),
+            "dagster/column_schema": _column_schema(
+                {heading.removeprefix(">"): kind for heading, kind in _MONTH.items()}
+            ),
         }
     )
+
+
+#: The columns of a month across tenants, and what each holds.
+_MONTH = {
+    "Tenant": "name",
+    ">Billed": "amounts by currency",
+    ">NetSuite had": "amounts by currency",
+    ">NetSuite has": "amounts by currency",
+    ">Differences found": "count",
+    ">Written and verified": "count",
+    ">For a person": "count",
+}
+
+
+def _column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
 
 
 def month_table(summaries: "list[TenantSummary]", month_key: str) -> str:
@@ -101,8 +123,4 @@ def month_table(summaries: "list[TenantSummary]", month_key: str) -> str:
                 len(summary.exceptions),
             ]
         )
-    return markdown(
-        ["Tenant", ">Billed", ">NetSuite had", ">NetSuite has", ">Differences found", ">Written and verified", ">For a person"],
-        rows,
-        limit=1000,
-    )  # fmt: skip
+    return markdown(list(_MONTH), rows, limit=1000)

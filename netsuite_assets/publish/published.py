@@ -32,3 +32,14 @@ def opened(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def columns(published: Path) -> dict[str, str]:
+    """The type of every column, as `table.column`, in the file's order."""
+    with opened(published) as connection:
+        return dict(
+            connection.execute(
+                "SELECT table_name || '.' || column_name, data_type FROM information_schema.columns"
+                " WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"
+            ).fetchall()
+        )

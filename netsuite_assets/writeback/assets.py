@@ -1,14 +1,16 @@
 """Assets of the group *write back*: the plan, what became of it, and the proof that NetSuite holds it."""
 
 import asyncio
+from collections import defaultdict
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
-from netsuite_assets.tell import markdown, money
+from netsuite_assets.tell import markdown, money, moneys
 from resources.as_dagster import (
     BillingResource,
     LedgerResource,
@@ -117,6 +119,7 @@ def applied_corrections(
             metadata={
                 "dagster/row_count": len(applied.outcomes),
                 "written": counted["written"] + counted["adopted"],
+                "amounts written": written_amounts(applied.outcomes),
                 "not written": len(applied.outcomes) - counted["written"] - counted["adopted"],
                 "settled from earlier runs": applied.settled,
                 "outcomes": dg.MetadataValue.md(outcomes_table(applied.outcomes)),
@@ -138,6 +141,7 @@ def verified_books(
     billing: BillingResource,
 ) -> dg.MaterializeResult[None]:
     """NetSuite read back after the write and compared again: each written record found as intended, or not."""
+    from netsuite_assets import frames
     from netsuite_assets.reconcile.assets import differences_table
     from netsuite_assets.writeback.verify import verify
     from resources.warehouse import utc_now
@@ -163,8 +167,10 @@ def verified_books(
                 "dagster/row_count": len(verified.outcomes),
                 "found as intended": verified.confirmed,
                 "not found as intended": verified.unconfirmed,
+                "amounts written": written_amounts(verified.outcomes),
                 "differences left": len(verified.remaining),
                 "what still differs": dg.MetadataValue.md(differences_table(verified.remaining)),
+                "dagster/column_schema": frames.column_schema(frames.OUTCOMES),
             }
         )
 
@@ -196,6 +202,21 @@ def outcomes_table(outcomes: "pd.DataFrame") -> str:
             for row in rows
         ],
     )  # fmt: skip
+
+
+def written_amounts(outcomes: "pd.DataFrame") -> str:
+    """What the documents that were written moved, by currency."""
+    from netsuite_assets import frames
+
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for row in frames.records(outcomes):
+        if (
+            row["state"] in ("written", "adopted")
+            and row["record"] != "customer"
+            and row["currency"] is not None
+        ):
+            amounts[row["currency"]] += row["amount"]
+    return moneys(amounts)
 
 
 def quota_table(quota: "Figures") -> str:

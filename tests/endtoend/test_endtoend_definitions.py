@@ -1,0 +1,155 @@
+"""What the Dagster UI shows: every asset, check, job, schedule and sensor; and what each asset says after a run.
+
+`definitions.txt` beside this file is the list. To renew it after an intended change:
+
+    python tests/endtoend/test_endtoend_definitions.py > tests/endtoend/definitions.txt
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+LIST = Path(__file__).with_name("definitions.txt")
+HEAVY = ("pandas", "duckdb", "pandera", "httpx", "sqlalchemy", "pyarrow", "sqlglot")
+#: Assets that hold amounts of money.
+MONEY = {
+    "applied_corrections",
+    "billing_credit_notes",
+    "billing_invoices",
+    "billing_payments",
+    "correction_plan",
+    "differences",
+    "expected_records",
+    "month_close",
+    "netsuite_credit_memos",
+    "netsuite_invoices",
+    "open_exceptions",
+    "verified_books",
+}
+
+
+def described() -> str:
+    """Everything that the code location defines, one line each, in order."""
+    from netsuite_assets.definitions import build_defs
+
+    definitions = build_defs()
+    graph = definitions.resolve_asset_graph()
+    lines = []
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        after = ", ".join(sorted(parent.to_user_string() for parent in node.parent_keys)) or "nothing"
+        lines.append(f"asset {key.to_user_string()}, group {node.group_name}, after {after}")
+    for check in graph.asset_check_keys:
+        spec = graph.get_check_spec(check)
+        blocking = ", blocking" if spec.blocking else ""
+        lines.append(f"check {check.asset_key.to_user_string()}: {check.name}{blocking}")
+    for job in definitions.jobs or []:
+        resolved = definitions.resolve_job_def(job.name)
+        chosen = ", ".join(sorted(key.to_user_string() for key in resolved.asset_layer.executable_asset_keys))
+        lines.append(f"job {job.name}: {chosen}")
+    for schedule in definitions.schedules or []:
+        lines.append(
+            f"schedule {schedule.name}: {schedule.cron_schedule}, {schedule.job_name}, {schedule.default_status.value}"
+        )  # type: ignore[union-attr]
+    for sensor in definitions.sensors or []:
+        lines.append(
+            f"sensor {sensor.name}: every {sensor.minimum_interval_seconds} s, {sensor.default_status.value}"
+        )
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def test_the_code_location_loads() -> None:
+    from netsuite_assets.definitions import build_defs
+
+    dg.Definitions.validate_loadable(build_defs())
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; import netsuite_assets.definitions as d; d.defs();"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_what_is_defined_is_what_the_list_says() -> None:
+    assert described() == LIST.read_text(encoding="utf-8"), f"Renew it if this is meant: see {__file__}"
+
+
+def test_every_asset_is_described_for_a_finance_reader() -> None:
+    from netsuite_assets.definitions import build_defs
+
+    for spec in build_defs().resolve_all_asset_specs():
+        text = spec.description or ""
+        assert len(text) > 40, spec.key
+        assert not re.search(r"\b(JSON|DataFrame|SQL|API|async)\b", text), spec.key
+        assert spec.group_name in {"billing", "netsuite", "reconciliation", "write_back", "close"}
+
+
+@pytest.fixture(scope="module")
+def after_a_run(demo_ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The metadata of each asset's latest materialization: globex's of the demo, and the month across tenants."""
+    from netsuite_assets.definitions import build_defs
+    from netsuite_assets.launch import local_instance
+
+    here = tmp_path_factory.mktemp("instance")
+    shutil.copytree(demo_ran / ".dagster", here / ".dagster")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        patch.setenv("DAGSTER_HOME", "")
+        patch.setenv("RECON_WAREHOUSE", str(demo_ran / ".demo" / "warehouse"))
+        with local_instance(Path(__file__).parents[2]) as instance:
+            close = build_defs().resolve_job_def("close")
+            assert close.execute_in_process(instance=instance, partition_key="2026-10-01").success
+            yield {
+                key.to_user_string(): event.asset_materialization.metadata
+                for key in build_defs().resolve_asset_graph().get_all_asset_keys()
+                if (event := instance.get_latest_materialization_event(key)) is not None
+                and event.asset_materialization is not None
+            }
+
+
+def test_every_asset_shows_rows_money_columns_and_one_table(after_a_run: dict[str, Any]) -> None:
+    from netsuite_assets.definitions import build_defs
+
+    assert sorted(after_a_run) == sorted(
+        key.to_user_string() for key in build_defs().resolve_asset_graph().get_all_asset_keys()
+    )
+    lacking = []
+    for name, metadata in sorted(after_a_run.items()):
+        rows = metadata.get("dagster/row_count")
+        if not isinstance(getattr(rows, "value", None), int):
+            lacking.append(f"{name}: row count")
+        schema = metadata.get("dagster/column_schema")
+        if not isinstance(schema, dg.TableSchemaMetadataValue) or not schema.schema.columns:
+            lacking.append(f"{name}: column schema")
+        tables = [value.md_str for value in metadata.values() if isinstance(value, dg.MarkdownMetadataValue)]
+        if not any(table.startswith("| ") or table == "Nothing." for table in tables):
+            lacking.append(f"{name}: a table")
+        texts = [str(value.value) for value in metadata.values() if isinstance(value, dg.TextMetadataValue)]
+        if name in MONEY and not any(re.search(r"\d\.\d\d\b", text) for text in [*texts, *tables]):
+            lacking.append(f"{name}: money")
+    assert lacking == []
+
+
+def test_every_table_is_whole_markdown(after_a_run: dict[str, Any]) -> None:
+    for name, metadata in after_a_run.items():
+        for value in metadata.values():
+            if isinstance(value, dg.MarkdownMetadataValue) and (value.md_str or "").startswith("| "):
+                rows = [row for row in (value.md_str or "").splitlines() if row.startswith("|")]
+                widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+                assert len(widths) == 1, (name, rows)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(described())
