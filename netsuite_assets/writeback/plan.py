@@ -24,6 +24,7 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.engine import required_slices
 from netsuite_assets.tables import TABLES
+from netsuite_assets.tell import money
 from netsuite_assets.writeback.holds import Hold, find_holds
 from resources.ledger import Approval, Ledger, Plan
 from resources.netsuite.writes import WriteRequest, delete_request, eid, update_request, upsert_request
@@ -223,7 +224,7 @@ def label_of(row: Mapping[str, Any]) -> str:
 
 def shown_amounts(amounts: Mapping[str, Decimal]) -> str:
     """Amounts by currency, for people: `EUR 10.00; USD 1,299.50`."""
-    return "; ".join(f"{currency} {amount:,.2f}" for currency, amount in sorted(amounts.items()))
+    return "; ".join(money(amount, currency) for currency, amount in sorted(amounts.items()))
 
 
 # Operations
@@ -415,7 +416,7 @@ def _needs_a_person(
     over = {currency: amount for currency, amount in amounts.items() if amount > limits.amount}
     if over:
         reasons.append(
-            f"it moves {shown_amounts(over)}, more than the {limits.amount:,.2f} approved automatically"
+            f"it moves {shown_amounts(over)}, more than the {money(limits.amount, None)} approved automatically"
         )
     records = sum(
         int(warehouse.value(f"SELECT count(*) FROM expected.{TABLES[record].name}"
@@ -434,7 +435,7 @@ def _needs_a_person(
         over = {currency: amount for currency, amount in amounts.items() if amount > breaker.amount}
         if over:
             reasons.append(
-                f"it moves {shown_amounts(over)}, more than the circuit breaker's {breaker.amount:,.2f}"
+                f"it moves {shown_amounts(over)}, more than the circuit breaker's {money(breaker.amount, None)}"
             )
     return "; ".join(reasons) or None
 

@@ -455,7 +455,7 @@ def test_a_plan_within_the_limits_is_approved_by_policy(october: Month, ledger: 
     ("limits", "why"),
     [
         ({"operations": 1}, "2 operations are more than the 1 approved automatically"),
-        ({"amount": "150.86"}, "it moves USD 150.87, more than the 150.86 approved automatically"),
+        ({"amount": "150.8699"}, "it moves USD 150.87, more than the 150.8699 approved automatically"),
         ({"share": "0.2"}, "it touches 2 of 8 records, more than the circuit breaker's share of 20%"),
         (
             {"breaker_amount": "79.99"},
