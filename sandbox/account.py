@@ -48,13 +48,14 @@ class Account:
                 for i in profile.integrations
                 if i.concurrency_limit is not None
             },
+            profile.switches.concurrency_body_status,
         )
+        self.faults = Faults()
+        self.incidents = Incidents(self)
         self.jobs = JobStore(self.database)
         self.processors = Processors(
             self.jobs,
-            Execution(
-                self.jobs, clock, lambda: self.context, lambda *call: self.incidents.meet(*call), self.perform
-            ),
+            Execution(self.jobs, clock, lambda: self.context, self.incidents.meet, self.perform),
             clock,
             count=profile.async_processors,
             delay=profile.async_delay_ms / 1000,
@@ -63,8 +64,6 @@ class Account:
         self._async = AsyncService(self.jobs, self.processors, clock, profile.switches)
         self.latency = profile.latency_ms / 1000
         """Seconds that every request takes at least."""
-        self.faults = Faults()
-        self.incidents = Incidents(self)
         self.log = RequestLog()
         self._arm()
 

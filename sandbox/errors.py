@@ -33,7 +33,10 @@ INVALID_LOGIN = (
 
 
 class Refusal(Exception):
-    """An answer of the error kind. `pointer` is one of o:errorPath, o:errorQueryParam, o:errorHeader, o:errorUrl."""
+    """An answer of the error kind. `pointer` is one of o:errorPath, o:errorQueryParam, o:errorHeader, o:errorUrl.
+
+    `shown_status` is the body's `status` where it may differ from the answer's.
+    """
 
     def __init__(
         self,
@@ -43,8 +46,10 @@ class Refusal(Exception):
         *,
         pointer: tuple[str, str] | None = None,
         headers: list[tuple[bytes, bytes]] | None = None,
+        shown_status: int | None = None,
     ) -> None:
         super().__init__(detail)
+        self.shown_status = shown_status if shown_status is not None else status
         self.status, self.code, self.detail, self.pointer = status, code, detail, pointer
         self.headers = headers or []
 
@@ -56,7 +61,7 @@ class Refusal(Exception):
         envelope: dict[str, Json] = {
             "type": _RFC + _SECTION.get(self.status, "15.5.1"),
             "title": _TITLE.get(self.status, "Bad Request"),
-            "status": self.status,
+            "status": self.shown_status,
         }
         if self.status == 429:
             # The one irregular form: a code at the top level as well.
@@ -130,19 +135,21 @@ def role_lacks_permission() -> Refusal:
     return Refusal(400, "USER_ERROR", "Your current role does not have permission to perform this action.")
 
 
-def concurrency_limit() -> Refusal:
-    return Refusal(429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked.")
+def concurrency_limit(shown_status: int) -> Refusal:
+    """`shown_status` is what the body says of the status."""
+    text = "Concurrent request limit exceeded. Request blocked."
+    return Refusal(429, "CONCURRENCY_LIMIT_EXCEEDED", text, shown_status=shown_status)
 
 
-def idempotency_conflict(location: str) -> Refusal:
+def idempotency_conflict(location: str, *, names_header: bool) -> Refusal:
     """The refusal of a second request with the same idempotency key; `location` is the first one's job."""
-    return _Conflict(location)
+    return _Conflict(location, names_header)
 
 
 class _Conflict(Refusal):
     """Named a conflict, and a 400 all the same."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, names_header: bool) -> None:
         text = (
             "A request with the same idempotency key is already submitted. "
             'See the "Location" header for a link to the previously submitted job.'
@@ -151,7 +158,7 @@ class _Conflict(Refusal):
             400,
             "IDEMPOTENCY_ERROR",
             text,
-            pointer=("o:errorHeader", "X-NetSuite-Idempotency-Key"),
+            pointer=("o:errorHeader", "X-NetSuite-Idempotency-Key") if names_header else None,
             headers=[(b"location", location.encode("latin-1"))],
         )
 

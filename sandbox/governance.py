@@ -60,8 +60,9 @@ class Use:
 class Slots:
     """Requests in flight. `foreign` slots belong to the customer's other integrations, which have no limit of their own."""
 
-    def __init__(self, limit: int, allocated: dict[str, int]) -> None:
+    def __init__(self, limit: int, allocated: dict[str, int], body_status: int = 429) -> None:
         self.limit = limit
+        self._body_status = body_status
         self.allocated = dict(allocated)
         """Slots of its own, by client id."""
         self.foreign = 0
@@ -83,7 +84,7 @@ class Slots:
         if full:
             self.rejections += 1
             use.rejections += 1
-            raise concurrency_limit()
+            raise concurrency_limit(self._body_status)
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         use.in_flight += 1

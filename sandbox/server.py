@@ -49,7 +49,7 @@ class Application:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers(scope["headers"])
         path: str = scope["path"]
         account, prefix = self._account(headers.get("host", ""), path)
         request = Request(
@@ -234,6 +234,15 @@ _PIECES = 10
 _CUTTING = ("reset_before_commit", "reset_after_commit", "timeout", "timeout_after_commit")
 
 
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Request headers by lower-case name; one that is given more than once is a list with commas."""
+    headers: dict[str, str] = {}
+    for raw, value in pairs:
+        name, text = raw.decode("latin-1"), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
+
+
 async def _body(receive: Receive) -> bytes:
     chunks: list[bytes] = []
     size = 0
@@ -255,7 +264,7 @@ def _injected(fault: Fault, account: Account) -> Response:
         challenge = f'Bearer realm="{account.profile.account}", error="invalid_token", error_description="Invalid login attempt."'
         return invalid_login(challenge).response()
     if fault.status == 429:
-        return concurrency_limit().response()
+        return concurrency_limit(account.profile.switches.concurrency_body_status).response()
     if fault.status == 500:
         return unexpected(_error_id()).response()
     text = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}[fault.status]

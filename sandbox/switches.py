@@ -166,6 +166,12 @@ class Switches(BaseModel):
     idempotency_retention_seconds: int = Field(
         0, ge=0, description="Seconds in which an idempotency key is remembered; 0 keeps it for ever."
     )
+    idempotency_error_header: bool = Field(
+        True, description="The refusal of a repeated idempotency key has an `o:errorHeader`."
+    )
+    concurrency_body_status: Literal[400, 429] = Field(
+        429, description="`status` in the body of a 429, whose other members are a 400's."
+    )
     idempotency_key_form: Literal["any", "uuid"] = Field(
         "any", description="Whether an idempotency key that is no UUID is accepted or refused."
     )

@@ -34,7 +34,7 @@ def is_collection(path: str) -> bool:
 
 
 def is_batch(request: Request) -> bool:
-    if not is_collection(request.path):
+    if request.method == "GET" or not is_collection(request.path):
         return False
     if request.method == "DELETE":
         return "ids" in request.query

@@ -73,8 +73,8 @@ class Processors:
     def _done(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
         if not worker.cancelled():
-            worker.result()
             self.dispatch()
+            worker.result()
 
     async def _work(self, job: int, tasks: list[int]) -> None:
         for task in tasks:

@@ -44,7 +44,9 @@ class AsyncService:
             life = self._switches.idempotency_retention_seconds
             earlier = self._store.of_key(key, now - life if life else 0)
             if earlier is not None:
-                raise idempotency_conflict(self._location(request, earlier))
+                raise idempotency_conflict(
+                    self._location(request, earlier), names_header=self._switches.idempotency_error_header
+                )
         calls = batch.calls_of(request, self._switches)
         parallel = batch.is_batch(request) and request.preference("batch-processing") == "parallel"
         owner = Owner(session.client_id, session.integration, session.role.id, session.entity, session.method)

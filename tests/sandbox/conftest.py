@@ -78,6 +78,8 @@ def server(public_pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "unfinished_result_status": 400,
         "job_retention_seconds": 1,
         "idempotency_retention_seconds": 1,
+        "idempotency_error_header": False,
+        "concurrency_body_status": 400,
         "idempotency_key_form": "uuid",
         "batch_refusal_code": "UNSUPPORTED",
         "record_locked_text": "Locked.",

@@ -147,6 +147,17 @@ def test_a_refused_login_takes_no_slot(pair: tuple[Api, Api]) -> None:
     assert answer.status_code == 401
 
 
+def test_the_status_in_the_body_of_a_rejection_is_a_switch(turned: Api) -> None:
+    turned.admin("POST", "governance", {"foreign": 5})
+    try:
+        full = turned.send("GET", "term/1")
+    finally:
+        turned.admin("POST", "governance", {"foreign": 0})
+    turned.admin("POST", "faults", {"kind": "status", "status": 429})
+    for answer in (full, turned.send("GET", "term/1")):
+        assert (answer.status_code, answer.json()["status"]) == (429, 400)
+
+
 @pytest.mark.parametrize(
     ("tier", "licences", "limit"),
     [

@@ -184,6 +184,14 @@ def test_a_record_cannot_be_saved_for_a_while(api: Api, kind: str, text: str) ->
     api.write("PATCH", f"invoice/{invoice}", {"memo": "mine"})
 
 
+def test_the_texts_of_a_record_that_cannot_be_saved_are_switches(turned: Api) -> None:
+    customer = turned.customer()
+    for kind, text in (("record_locked", "Locked."), ("record_conflict", "Changed.")):
+        arm(turned, kind)
+        assert Refused.of(turned.send("DELETE", f"customer/{customer}")).detail.endswith(f" {text}")
+    turned.write("DELETE", f"customer/{customer}")
+
+
 def test_a_lock_can_meet_reads_and_one_record_alone(api: Api) -> None:
     one, two = api.customer(), api.customer()
     arm(api, "record_locked", methods=["GET"], path=f"/customer/{one}$")
