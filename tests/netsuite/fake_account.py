@@ -128,18 +128,22 @@ def unbase64(text: str) -> bytes:
 _HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 
 
-def checked_assertion(token: str, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> dict[str, Any]:
+def checked_assertion(
+    token: str,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+) -> dict[str, Any]:
     """Header and claims of an assertion whose signature ``key`` made; raises ``InvalidSignature`` otherwise."""
+    public = key if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) else key.public_key()
     head, payload, signature = token.split(".")
     header = json.loads(unbase64(head))
     digest, signed, raw = _HASHES[header["alg"][2:]], f"{head}.{payload}".encode(), unbase64(signature)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
+    if isinstance(public, ec.EllipticCurvePublicKey):
         half = len(raw) // 2
         der = utils.encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
-        key.public_key().verify(der, signed, ec.ECDSA(digest))
+        public.verify(der, signed, ec.ECDSA(digest))
     else:
         pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
-        key.public_key().verify(raw, signed, pss, digest)
+        public.verify(raw, signed, pss, digest)
     return {"header": header, **json.loads(unbase64(payload))}
 
 
