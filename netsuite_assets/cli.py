@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from netsuite_assets import cli_check
 from netsuite_assets.cli_credentials import register
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -280,6 +281,7 @@ def _demo_errors() -> tuple[type[Exception], ...]:
 
 
 register(app, messages)
+cli_check.register(app, messages)
 
 
 def main() -> None:
