@@ -119,7 +119,7 @@ class Account:
         self._serve(profile)
 
     def forget_translations(self) -> None:
-        """Let queries be read anew: what a role may see has changed."""
+        """Let queries be read anew: a role may see less than when they were read."""
         self._queries.close()
         self._queries = QueryService(self.context)
 

@@ -45,12 +45,10 @@ class Incidents:
 
     def undo(self) -> None:
         """Give back permissions and fields; the fields are empty."""
+        self._lost.clear()
         if self._changed:
             self._account.change_fields(list(self._account.profile.custom_fields), self._changed)
             self._changed = set()
-        if self._lost:
-            self._lost.clear()
-            self._account.forget_translations()
 
     def _happen(self, fault: Fault, chance: random.Random, request: Request) -> None:
         switches = self._account.profile.switches

@@ -43,14 +43,13 @@ def test_a_slow_page_comes_in_pieces(api: Api) -> None:
     assert arrivals[0] < 0.2 < 0.35 < arrivals[-1]
 
 
-def test_tokens_are_revoked_in_mid_run(api: Api) -> None:
+def test_tokens_are_revoked_in_mid_run(fresh: Callable[..., tuple[Server, Api]]) -> None:
+    _, api = fresh()
     arm(api, "tokens_revoked", after=2)
     answers = [api.send("GET", "currency/1").status_code for _ in range(4)]
-    try:
-        assert answers == [200, 200, 401, 401]
-        assert api.admin("GET", "requests")["items"][-2]["fault"] == "tokens_revoked"
-    finally:
-        api.login()
+    assert answers == [200, 200, 401, 401]
+    assert api.admin("GET", "requests")["items"][-2]["fault"] == "tokens_revoked"
+    api.login()
     assert api.send("GET", "currency/1").status_code == 200
 
 

@@ -107,14 +107,18 @@ def test_a_job_waits_is_processed_and_succeeds(api: Api) -> None:
 
 def test_a_job_commits_after_its_answer(api: Api) -> None:
     name = unique("after")
-    api.admin(
-        "POST", "faults", {"kind": "latency", "seconds": 0.3, "methods": ["POST"], "path": "/customer$"}
-    )
-    with httpx.Client(timeout=0.1) as client, pytest.raises(httpx.ReadTimeout):
+    held = {"kind": "timeout_after_commit", "seconds": 0.4, "methods": ["POST"], "path": "/customer$"}
+    api.admin("POST", "faults", held)
+    with httpx.Client(timeout=0.2) as client, pytest.raises(httpx.ReadTimeout):
         client.post(f"{api.rest}/record/v1/customer", json=customer_body(name), headers=api.headers | ASYNC)
+    # It was accepted, and its answer is still under way.
+    assert api.admin("GET", "stats")["async"]["tasks_open"] == 1
     assert not exists(api, name)
-    time.sleep(0.35)
-    assert exists(api, name)
+    for _ in range(100):
+        if exists(api, name):
+            return
+        time.sleep(0.02)
+    raise AssertionError("the job was not run")
 
 
 def test_a_submission_whose_answer_is_lost_runs_all_the_same(api: Api) -> None:
