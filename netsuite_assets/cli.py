@@ -108,7 +108,7 @@ def lint(
             else:
                 for warning in mapping.warnings:
                     err.print(f"warning: {warning}", markup=False)
-        for problem in problems:
+        for problem in dict.fromkeys(problems):  # a mistake in a base is every heir's
             err.print(problem, markup=False, soft_wrap=True)
         if problems:
             raise typer.Exit(1)
@@ -231,7 +231,7 @@ def _run_job(job: str, tenant: str, period: str) -> None:
         from netsuite_assets.publish.summary import read_summaries
         from resources.as_dagster import TenantsResource, WarehouseResource
 
-        TenantsResource().get().load(tenant)
+        TenantsResource().get().load(tenant).load_credentials(os.environ)
         partition_key(tenant, period)
         if period < first_month():
             raise typer.BadParameter(
