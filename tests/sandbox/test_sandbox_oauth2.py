@@ -106,6 +106,9 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"scope": None}, "invalid_scope", "InvalidScope"),
     ({"header": {"kid": "cert-99"}}, "invalid_grant", "MissingKey"),
     ({"header": {"kid": ""}}, "invalid_grant", "MissingKeyId"),
+    ({"header": {"typ": "at+jwt"}}, "invalid_grant", "InvalidTokenType"),
+    ({"scope": ["mcp", "rest_webservices"]}, "invalid_scope", "InvalidScope"),
+    ({"exp": "soon"}, "invalid_grant", "TokenNotAcceptable"),
 ]
 
 
@@ -155,8 +158,45 @@ def test_malformed_token_requests(oneworld: Api) -> None:
     good = oneworld.integration.assertion(oneworld.token_url)
     assert oneworld.ask_token(good, grant_type="password").json() == {"error": "unsupported_grant_type"}
     assert oneworld.ask_token("no jwt").json() == {"error": "invalid_request"}
+    assert last_failure(oneworld)["detail"] == "SignatureValidation"
     assert oneworld.ask_token(good, client_assertion_type="jwt").json() == {"error": "invalid_request"}
     assert oneworld.http.post(oneworld.token_url, json={}).json() == {"error": "invalid_request"}
+
+
+def test_a_client_id_beside_the_assertion_must_be_its_issuer(oneworld: Api) -> None:
+    good = oneworld.integration.assertion(oneworld.token_url)
+    assert oneworld.ask_token(good, client_id="billing-integration").status_code == 200
+    assert oneworld.ask_token(good, client_id="billing-auditor").json() == {"error": "invalid_grant"}
+    assert last_failure(oneworld)["detail"] == "ClientIdMismatch"
+
+
+def test_the_grant_must_be_enabled_on_the_integration(oneworld: Api) -> None:
+    assertion = oneworld.integration.assertion(oneworld.token_url, iss="billing-portal")
+    assert oneworld.ask_token(assertion).json() == {"error": "unauthorized_client"}
+    assert last_failure(oneworld)["detail"] == "InvalidIntegration"
+
+
+def test_a_blocked_integration_gets_no_token(fresh: Callable[..., tuple[Any, Api]]) -> None:
+    _, api = fresh()
+    state = {"client_id": "billing-integration", "blocked": True}
+    assert api.admin("POST", "integrations", state) == state
+    good = api.integration.assertion(api.token_url)
+    assert api.ask_token(good).json() == {"error": "invalid_grant"}
+    assert last_failure(api)["detail"] == "IntegrationBlocked"
+    assert api.send("GET", "currency/1").status_code == 401
+    api.admin("POST", "integrations", state | {"blocked": False})
+    assert api.ask_token(good).status_code == 200
+    assert api.send("GET", "currency/1").status_code == 200
+    answer = api.http.post("sandbox/integrations", json=state | {"client_id": "nobody"})
+    assert (answer.status_code, "nobody" in answer.json()["error"]) == (404, True)
+
+
+def test_access_tokens_can_be_made_to_expire(fresh: Callable[..., tuple[Any, Api]]) -> None:
+    _, api = fresh()
+    assert api.admin("POST", "tokens/expire") == {"expired": 1}
+    assert api.send("GET", "currency/1").status_code == 401
+    assert last_failure(api)["detail"] == "AccessTokenExpired"
+    assert api.admin("POST", "tokens/revoke?refresh=true") == {"revoked": 1, "refresh_tokens_revoked": 0}
 
 
 def test_the_error_of_a_bad_assertion_is_a_switch(turned: Api) -> None:

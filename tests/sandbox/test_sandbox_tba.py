@@ -188,3 +188,63 @@ def test_a_signed_request_is_taken_and_its_nonce_only_once(oneworld: Api) -> Non
 def test_other_refusals(oneworld: Api, changes: dict[str, str], detail: str) -> None:
     assert signed(oneworld, **changes).status_code == 401
     assert oneworld.admin("GET", "logins?status=failure")["items"][-1]["detail"] == detail
+
+
+def detail(api: Api) -> str:
+    found: str = api.admin("GET", "logins?status=failure")["items"][-1]["detail"]
+    return found
+
+
+@pytest.mark.parametrize("offset", [-298, 298])
+def test_the_clock_may_be_five_minutes_off(oneworld: Api, offset: int) -> None:
+    assert signed(oneworld, oauth_timestamp=str(int(time.time()) + offset)).status_code == 200
+
+
+def test_a_cookie_spoils_a_signed_request(oneworld: Api) -> None:
+    async def ask(**headers: str) -> Any:
+        return await independent(oneworld).get("/record/v1/currency/1", headers=headers)
+
+    assert asyncio.run(ask())["id"] == "1"
+    with pytest.raises(NetsuiteAPIRequestError):
+        asyncio.run(ask(Cookie="JSESSIONID=x"))
+    assert detail(oneworld) == "InvalidSignature"
+
+
+def test_a_parameter_may_stand_in_the_header_once(oneworld: Api) -> None:
+    twice = ", ".join(f'{name}="{value}"' for name, value in [*OURS.items(), ("oauth_nonce", "again-again")])
+    header = f'OAuth realm="1234567_SB1", oauth_signature="x", {twice}'
+    url = f"{oneworld.rest}/record/v1/currency/1"
+    assert httpx.get(url, headers={"Authorization": header}).status_code == 401
+    assert detail(oneworld) == "parameter_rejected"
+
+
+def test_a_blocked_integrations_key_is_refused(oneworld: Api) -> None:
+    state = {"client_id": "billing-integration", "blocked": True}
+    oneworld.admin("POST", "integrations", state)
+    try:
+        assert signed(oneworld).status_code == 401
+    finally:
+        oneworld.admin("POST", "integrations", state | {"blocked": False})
+    assert detail(oneworld) == "consumer_key_refused"
+    assert signed(oneworld).status_code == 200
+
+
+def test_five_failures_lock_the_user(oneworld: Api) -> None:
+    for _ in range(4):
+        assert signed(oneworld, realm="1234567-sb1").status_code == 401
+    assert signed(oneworld).status_code == 200
+    for _ in range(5):
+        assert signed(oneworld, realm="1234567-sb1").status_code == 401
+    assert detail(oneworld) == "InvalidSignature"
+    assert signed(oneworld).status_code == 401
+    assert detail(oneworld) == "temporary_locked"
+    # The token of another user is not concerned, nor are bearer tokens.
+    assert oneworld.send("GET", "currency/1").status_code == 200
+    assert oneworld.admin("POST", "logins/unlock") == {"unlocked": ["317"]}
+    assert signed(oneworld).status_code == 200
+
+
+def test_who_is_unknown_locks_nobody(oneworld: Api) -> None:
+    for _ in range(7):
+        assert signed(oneworld, oauth_token="unknown").status_code == 401
+    assert signed(oneworld).status_code == 200
