@@ -71,6 +71,10 @@ _NAMED: Final = re.compile(r"You need .*?'(?P<tab>[^'>]+?) -> (?P<name>[^']+)' p
 _UNKNOWN: Final = re.compile(r"Unknown identifier '(?P<a>[^']*)'|Field '(?P<b>[^']*)'")
 _NO_TABLE: Final = re.compile(r"Invalid search type")
 _COPY: Final = re.compile(r"_(SB\d*|RP\d*)$")
+_LOGIN: Final = (
+    f"NetSuite refuses a role without '{OAUTH2.name}' in the same words (grant it: {OAUTH2.granted_at}); the exact"
+    f" reason is in {advice.AUDIT_TRAIL}."
+)
 _ASSERTION_REFUSED: Final = frozenset({"invalid_grant", "invalid_request", "invalid_client"})
 
 
@@ -162,15 +166,13 @@ def _refused(
             f"{client.hosts.realm} is a copy of a production account, and it no longer knows the certificate"
             f" ({error.code}).{since} A refresh from production wipes these mappings: most likely that happened.",
             f"Upload the certificate again at {advice.M2M_SETUP}, for the same integration, user and role, and put"
-            " the new certificate id where the tenant's file takes it from. If there was no refresh, see the exact"
-            f" reason in {advice.AUDIT_TRAIL}.",
+            f" the new certificate id where the tenant's file takes it from. If there was no refresh: {_LOGIN}",
             "Everything",
+            OAUTH2,
         )
-    # At a service, a good token that is refused is most often the role's lack of this permission.
-    lacking = OAUTH2 if error.status == 401 and not at_token else None
-    detail = error.said or error.headline
+    step = f"{error.what_to_do} {_LOGIN}" if error.status is not None else error.what_to_do
     return Finding(
-        "sign-in", "Credentials", "failed", detail, error.what_to_do, "Everything", permission=lacking
+        "sign-in", "Credentials", "failed", error.said or error.headline, step, "Everything", OAUTH2
     )
 
 

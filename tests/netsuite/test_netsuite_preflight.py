@@ -1,0 +1,314 @@
+"""The preflight against the sandbox: what a role lacks, what a copy of an account lost, and what is as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fake_account import pem
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netsuite_assets.extract.needs import needs_of
+from netsuite_assets.mapping.compiler import compile_mapping
+from resources.netsuite.auth import ClientCredentials
+from resources.netsuite.client import NetSuite
+from resources.netsuite.findings import ColumnsNeed, Finding, Needs, Report
+from resources.netsuite.governor import Backoff, Governor
+from resources.netsuite.hosts import Hosts
+from resources.netsuite.preflight import date_format, preflight
+from resources.tenants import TenantRegistry
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "1234567_SB1"
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+#: What acme needs of its role, as NetSuite's role screen names it.
+NEEDED = {
+    "REST Web Services": "full",
+    "Log in using OAuth 2.0 Access Tokens": "full",
+    "SuiteAnalytics Workbook": "edit",
+    "Find Transaction": "full",
+    "Customers": "full",
+    "Invoice": "full",
+    "Credit Memo": "full",
+    "Currency": "view",
+    "Subsidiaries": "view",
+    "Items": "view",
+    "Manage Accounting Periods": "view",
+    "Deleted Records": "view",
+}
+NOT_NEEDED = {
+    "Log in using Access Tokens": "full",
+    "Accounts": "view",
+    "Departments": "view",
+    "Locations": "view",
+}
+
+
+def client_id(name: str) -> str:
+    return "without-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def matrix_profile() -> dict[str, Any]:
+    """The shipped account, with one integration and role more for each permission taken away, and one that may read."""
+    profile: dict[str, Any] = yaml.safe_load(
+        (ROOT / "sandbox/profiles/oneworld.yaml").read_text(encoding="utf-8")
+    )
+    complete = {**NEEDED, **NOT_NEEDED}
+    variants: dict[str, dict[str, str]] = {
+        name: {key: level for key, level in complete.items() if key != name} for name in complete
+    }
+    variants["nothing"] = dict(complete)
+    variants["any write"] = {
+        key: "view" if key in ("Customers", "Invoice", "Credit Memo") else level
+        for key, level in complete.items()
+    }
+    for number, (name, granted) in enumerate(variants.items()):
+        profile["roles"].append({"id": 2000 + number, "name": f"Without {name}", "permissions": granted})
+        profile["integrations"].append(
+            {"client_id": client_id(name), "name": f"Without {name}", "role": 2000 + number, "entity": 317}
+        )
+    profile["integrations"].append({"client_id": "administrator", "name": "A", "role": 3, "entity": 1})
+    return profile
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox."""
+
+    url: str
+
+    def check(
+        self, client: str, needs: Needs, certificate: str = "", account: str = ACCOUNT, **options: Any
+    ) -> Report:
+        hosts = Hosts(account, f"{self.url}/{account.lower().replace('_', '-')}")
+
+        async def run() -> Report:
+            auth = ClientCredentials(hosts, client, certificate or f"cert-{client}", pem(KEY))
+            governor = Governor(5, 1, backoff=Backoff(base=0.01, longest=0.1))
+            async with NetSuite(hosts, auth, governor=governor) as ns:
+                return await preflight(ns, needs, **options)
+
+        return asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("matrix")
+    profile = matrix_profile()
+    (folder / "matrix.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
+    public = folder / "public.pem"
+    public.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    command = [sys.executable, "-m", "sandbox", "--profile", str(folder / "matrix.yaml"), "--port", "0"]
+    command += ["--profile", "sandbox/profiles/single.yaml"]
+    for integration in profile["integrations"]:
+        name = integration["client_id"]
+        command += ["--certificate", f"{ACCOUNT}:{name}:cert-{name}:{public}"]
+    command += ["--certificate", f"TSTDRV7654321:usage-billing:cert-usage-billing:{public}"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as process:
+        assert process.stdout is not None
+        ready = re.search(r"ready at (http://\S+)", process.stdout.readline())
+        assert ready is not None, "the sandbox did not start"
+        try:
+            yield Sandbox(ready[1])
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def needs() -> Needs:
+    tenant = TenantRegistry(ROOT / "tenants").load("acme")
+    return needs_of(tenant, compile_mapping(tenant))
+
+
+def of(report: Report, area: str) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in report.findings if finding.area == area}
+
+
+def missing(report: Report) -> set[str]:
+    return {permission.name for permission in report.missing}
+
+
+def test_a_complete_role_lacks_nothing(sandbox: Sandbox, needs: Needs) -> None:
+    report = sandbox.check(client_id("nothing"), needs, write_probes=True)
+    assert report.ok
+    assert missing(report) == set()
+    assert {finding.status for finding in report.findings} <= {"ok", "unknown"}
+    assert of(report, "feature")["OneWorld"].detail == "on"
+    assert of(report, "feature")["Multiple Currencies"].detail == "3 currencies"
+    assert list(of(report, "time zone")) == ["America/New_York"]
+    assert list(of(report, "date format")) == ["MM/DD/YYYY"]
+    assert of(report, "limit")["Concurrency"].status == "unknown"
+    granted = {name for name, finding in of(report, "permission").items() if finding.status == "ok"}
+    assert granted >= set(NEEDED)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_the_report_names_exactly_the_permission_that_was_taken_away(
+    sandbox: Sandbox, needs: Needs, name: str
+) -> None:
+    """The role matrix: every permission that acme needs, removed in turn."""
+    report = sandbox.check(client_id(name), needs)
+    in_question = {
+        finding.permission.name
+        for finding in report.findings
+        if finding.permission and finding.status in ("missing", "failed", "warning")
+    }
+    assert in_question == {name}
+    told = next(
+        finding for finding in report.findings if finding.permission and finding.permission.name == name
+    )
+    assert told.stops
+    if name == "Deleted Records":
+        assert report.ok
+        assert told.status == "warning"
+    else:
+        assert not report.ok
+    assert name in told.next_step
+    assert "Manage Roles" in told.next_step
+
+
+@pytest.mark.parametrize("name", sorted(NOT_NEEDED))
+def test_a_permission_that_the_tenant_does_not_need_is_not_asked_for(
+    sandbox: Sandbox, needs: Needs, name: str
+) -> None:
+    report = sandbox.check(client_id(name), needs, write_probes=True)
+    assert report.ok
+    assert missing(report) == set()
+
+
+def test_write_probes_tell_a_role_that_may_only_read_and_write_nothing(
+    sandbox: Sandbox, needs: Needs
+) -> None:
+    own = f"{sandbox.url}/1234567-sb1/sandbox/stats"
+    before = httpx.get(own).json()["records"]
+    assert sandbox.check(client_id("any write"), needs).ok
+    report = sandbox.check(client_id("any write"), needs, write_probes=True)
+    assert missing(report) == {"Customers", "Invoice", "Credit Memo"}
+    assert {
+        finding.permission.level
+        for finding in report.findings
+        if finding.status == "missing" and finding.permission
+    } == {"Create"}
+    assert httpx.get(own).json()["records"] == before
+
+
+def test_an_administrator_is_told_so_and_knows_the_limit(sandbox: Sandbox, needs: Needs) -> None:
+    report = sandbox.check("administrator", needs)
+    assert report.ok
+    assert [finding.status for finding in report.findings if finding.area == "role"] == ["warning"]
+    assert of(report, "limit")["Concurrency"].detail == "15; the tenant's file uses 5"
+    assert not sandbox.check("administrator", replace(needs, concurrency=40)).ok
+
+
+def test_a_refreshed_sandbox_that_lost_its_certificate_is_recognised(sandbox: Sandbox, needs: Needs) -> None:
+    worked = datetime(2026, 10, 31, 6, 5, tzinfo=UTC)
+    report = sandbox.check(client_id("nothing"), needs, "cert-of-before", worked_before=worked)
+    told = report.findings[-1]
+    assert not report.ok
+    assert (told.area, told.subject, told.status) == ("sign-in", "Certificate mapping", "failed")
+    assert "refresh" in told.detail
+    assert "2026-10-31 06:05 UTC" in told.detail
+    assert "Client Credentials (M2M) Setup" in told.next_step
+
+
+def test_a_production_account_is_not_told_of_a_refresh(sandbox: Sandbox, needs: Needs) -> None:
+    report = sandbox.check("usage-billing", needs, "cert-gone", account="TSTDRV7654321")
+    assert report.findings[-1].subject == "Credentials"
+    assert not report.ok
+
+
+def test_a_clock_that_is_off_is_told(sandbox: Sandbox, needs: Needs) -> None:
+    report = sandbox.check(client_id("nothing"), needs, clock=lambda: time.time() + 120)
+    assert of(report, "clock")["This machine's clock"].status == "warning"
+    assert re.match(r"1[12]\d seconds ahead", of(report, "clock")["This machine's clock"].detail)
+
+
+def test_one_company_whose_mapping_speaks_of_subsidiaries_is_told(sandbox: Sandbox, needs: Needs) -> None:
+    plain = replace(
+        needs,
+        records=(),
+        tables=tuple(n for n in needs.tables if n.table in ("transaction", "currency")),
+        columns=(),
+        timezone="Europe/London",
+    )
+    report = sandbox.check("usage-billing", plain, account="TSTDRV7654321")
+    assert of(report, "feature")["OneWorld"].status == "failed"
+    report = sandbox.check("usage-billing", replace(plain, maps_subsidiary=False), account="TSTDRV7654321")
+    assert of(report, "feature")["OneWorld"] == Finding("feature", "OneWorld", "ok", "off")
+
+
+def test_a_field_that_the_account_does_not_have_is_named_with_its_rule(
+    sandbox: Sandbox, needs: Needs
+) -> None:
+    first = needs.columns[0]
+    columns = ColumnsNeed(
+        first.source,
+        {**first.columns, "custentity_gone": "c.custentity_gone"},
+        {**first.written_at, "custentity_gone": "tenants/acme.yaml:40"},
+    )
+    report = sandbox.check(client_id("nothing"), replace(needs, columns=(columns,)))
+    assert list(of(report, "field")) == ["custentity_gone (tenants/acme.yaml:40)"]
+    assert not report.ok
+
+
+def test_an_account_that_does_not_answer_ends_the_check(needs: Needs) -> None:
+    report = Sandbox("http://127.0.0.1:9").check(client_id("nothing"), needs)
+    assert [finding.status for finding in report.findings] == ["failed"]
+    assert "Nothing was sent" in report.findings[0].next_step
+
+
+def test_no_credential_stands_in_a_report(sandbox: Sandbox, needs: Needs) -> None:
+    reports = [
+        sandbox.check(client_id("nothing"), needs),
+        sandbox.check(client_id("nothing"), needs, "secret-cert"),
+    ]
+    for report in reports:
+        assert not re.search(r"eyJ|Bearer|BEGIN|secret-cert", repr(report))
+
+
+WRITTEN: dict[str, Callable[[str, str, str], str]] = {
+    "MM/DD/YYYY": lambda y, m, d: f"{m}/{d}/{y}",
+    "DD/MM/YYYY": lambda y, m, d: f"{d}/{m}/{y}",
+    "DD.MM.YYYY": lambda y, m, d: f"{d}.{m}.{y}",
+    "YYYY-MM-DD": lambda y, m, d: f"{y}-{m}-{d}",
+    "YYYY/MM/DD": lambda y, m, d: f"{y}/{m}/{d}",
+}
+
+
+@given(
+    shown=st.sampled_from(sorted(WRITTEN)),
+    year=st.integers(2000, 2099),
+    month=st.integers(1, 12),
+    day=st.integers(13, 28),
+)
+def test_the_date_format_is_read_from_one_date(shown: str, year: int, month: int, day: int) -> None:
+    y, m, d = f"{year:04}", f"{month:02}", f"{day:02}"
+    if day % 100 == year % 100:
+        return
+    assert date_format(WRITTEN[shown](y, m, d), f"{y}-{m}-{d}") == shown
+
+
+def test_month_names_and_strange_dates() -> None:
+    assert date_format("31-Oct-2026", "2026-10-31") == "DD-Mon-YYYY"
+    assert date_format("31-OCT-2026", "2026-10-31") == "DD-MON-YYYY"
+    assert date_format("October 31, 2026", "2026-10-31") == "Month DD, YYYY"
+    assert date_format("yesterday", "2026-10-31") is None
