@@ -280,7 +280,7 @@ class Profile(Section):
             ]
             if (
                 field.choices is not None
-                and field.choices.startswith("custom")
+                and field.choices.startswith(("customlist_", "customrecord_"))
                 and field.choices not in lists
             ):
                 problems.append(f"custom field {field.script_id}: list {field.choices} is not declared")

@@ -88,6 +88,13 @@ class Switches(BaseModel):
         "This record cannot be deleted because it has dependent records.",
         description="Text of a refused DELETE.",
     )
+    duplicate_name_text: str = Field(
+        "This record already exists.",
+        description="Text for an item, account, term or subsidiary whose name or number is already in use.",
+    )
+    system_note_context: str = Field(
+        "REST Web Services", description="`context` of the system notes that REST requests write."
+    )
     credit_header_sign: Literal["negative", "positive"] = Field(
         "negative", description="Sign of foreigntotal in SuiteQL for credit memos and payments."
     )

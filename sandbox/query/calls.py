@@ -153,6 +153,9 @@ def builtin(x: Expressions, name: str, arguments: list[exp.Expr]) -> Value:
     raise unsupported()
 
 
+_TEXT_KEYS = ("status", "trantype")
+
+
 def _display(x: Expressions, value: Value) -> Value:
     if value.ref is None:
         return Value(printed(x.translator, value), "text", aggregate=value.aggregate)
@@ -163,6 +166,11 @@ def _display(x: Expressions, value: Value) -> Value:
             return Value(value.sql, "text", aggregate=value.aggregate)
         key = f"{value.source.columns['type'].sql} || ':' || {value.sql}"
     space = x.translator.space_of(space)
+    if value.kind == "text" and space not in _TEXT_KEYS:
+        # Several choices, as `2, 4`: their names, by id.
+        chosen = f"instr(', ' || {key} || ',', ', ' || d.id || ',') > 0"
+        names = f"SELECT group_concat(d.name, ', ') FROM display AS d WHERE d.space = '{space}' AND {chosen}"
+        return Value(f"({names})", "text", aggregate=value.aggregate)
     sql = f"(SELECT d.name FROM display AS d WHERE d.space = '{space}' AND d.id = {key})"
     return Value(sql, "text", aggregate=value.aggregate)
 

@@ -1,16 +1,18 @@
-"""The records that a profile declares: written to the store when an account starts, read-only over REST."""
+"""List records (currencies, items, accounts, departments, ...): loaded when an account starts, and as accounting asks of them.
+
+What REST changes of them is `lists`.
+"""
 
 from __future__ import annotations
 
-import calendar
-from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 
-from sandbox.profile import Classification, Currency, Profile
-from sandbox.record.schema import ENUMS, ITEM_TYPES, space_of
+from sandbox.profile import Classification, Currency, GlAccount, Item, Profile, Subsidiary, Term
+from sandbox.record import declared, rates, schema
+from sandbox.record.rows import row_of, title_of
+from sandbox.record.schema import ENUMS, ITEM_TYPES, RecordType, space_of
 from sandbox.store.database import Database, Doc
-from sandbox.wire import Json
+from sandbox.wire import Json, decode
 
 _STATUSES = (
     (
@@ -30,10 +32,15 @@ _STATUSES = (
 
 
 class Masters:
-    """A profile's records by what the accounting rules ask of them."""
+    """An account's list records by what the accounting rules ask of them: the profile's, and what REST made of them."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+        self.restart()
+
+    def restart(self) -> None:
+        """Back to what the profile says."""
+        profile = self.profile
         self.currencies = {currency.id: currency for currency in profile.currencies}
         self._by_symbol = {currency.symbol: currency for currency in profile.currencies}
         self.subsidiaries = {subsidiary.id: subsidiary for subsidiary in profile.subsidiaries}
@@ -46,6 +53,72 @@ class Masters:
             "location": {c.id: c for c in profile.locations},
         }
 
+    def learn(self, record_type: str, doc: Doc) -> None:
+        """Take in a record as REST left it."""
+        identifier, name = doc["id"], doc.get("name")
+        limits = self._limits(doc)
+        if record_type in ITEM_TYPES:
+            # Built without checks: an item of REST may lack an income account, which a profile's never does.
+            self.items[identifier] = Item.model_construct(
+                id=identifier,
+                item_id=doc["itemId"],
+                type=record_type,
+                income_account=doc.get("incomeAccount", ""),
+                rate=doc.get("rate"),
+                subsidiaries=limits,
+                inactive=bool(doc.get("isInactive")),
+            )
+        elif record_type == "term":
+            self.terms[identifier] = Term(
+                id=identifier, name=str(name), days=int(doc.get("daysUntilNetDue", 0))
+            )
+        elif record_type == "account":
+            self.accounts[identifier] = GlAccount(
+                id=identifier,
+                number=doc.get("acctNumber", ""),
+                name=doc["acctName"],
+                type=doc["acctType"],
+                subsidiaries=limits,
+            )
+        elif record_type == "subsidiary":
+            symbol = self.currencies[doc["currency"]].symbol
+            self.subsidiaries[identifier] = Subsidiary(
+                id=identifier, name=str(name), currency=symbol, parent=doc.get("parent")
+            )
+        elif (group := "class" if record_type == "classification" else record_type) in self._groups:
+            self._groups[group][identifier] = Classification(
+                id=identifier, name=str(name), parent=doc.get("parent"), subsidiaries=limits
+            )
+
+    def forget(self, record_type: str, identifier: str) -> None:
+        """Drop a record that REST deleted."""
+        name = "class" if record_type == "classification" else record_type
+        if record_type in ITEM_TYPES:
+            self.items.pop(identifier, None)
+        elif name in self._groups:
+            self._groups[name].pop(identifier, None)
+        elif name == "term":
+            self.terms.pop(identifier, None)
+        elif name == "account":
+            self.accounts.pop(identifier, None)
+        elif name == "subsidiary":
+            self.subsidiaries.pop(identifier, None)
+
+    def _limits(self, doc: Doc) -> list[str]:
+        """The subsidiaries that may use a record: the chosen ones, and their children where they are included."""
+        chosen = list(doc.get("subsidiary") or []) if isinstance(doc.get("subsidiary"), list) else []
+        if doc.get("includeChildren"):
+            chosen = [s for s in self.subsidiaries if s in chosen or self._ancestors(s) & set(chosen)]
+        return chosen
+
+    def _ancestors(self, subsidiary: str) -> set[str]:
+        found: set[str] = set()
+        parent = self.subsidiaries[subsidiary].parent
+        while parent is not None and parent not in found:
+            found.add(parent)
+            parent = self.subsidiaries[parent].parent
+        return found
+
     def currency(self, symbol: str) -> Currency:
         return self._by_symbol[symbol]
 
@@ -55,11 +128,10 @@ class Masters:
             return self._by_symbol[self.subsidiaries[subsidiary].currency]
         return self._by_symbol[self.profile.base_currency]
 
-    def exchange_rate(self, currency: str, subsidiary: str | None) -> Decimal:
-        """Units of the subsidiary's currency that one unit of `currency` (an id) buys."""
+    def exchange_rate(self, currency: str, subsidiary: str | None, day: str | None = None) -> Decimal:
+        """Units of the subsidiary's currency that one unit of `currency` (an id) buys, on an ISO day."""
         base = self.base_currency(subsidiary)
-        rate = self.currencies[currency].rate / base.rate
-        return rate.quantize(Decimal("0.00000001")).normalize()
+        return rates.between(self.currencies[currency], base, day)
 
     def valid_for(self, kind: str, identifier: str, subsidiary: str | None) -> bool:
         """Whether a department, class, location, item or account may be used with a subsidiary."""
@@ -84,17 +156,24 @@ class Masters:
 
 
 def load(database: Database, masters: Masters) -> None:
-    """Write every declared record, its display name and its SuiteQL row; what is there is brought up to the profile."""
+    """Write every declared record, its display name and its SuiteQL row.
+
+    What is there is brought up to the profile, except what REST changed or deleted.
+    """
+    types = {record_type.name: record_type for record_type in schema.build(masters.profile).values()}
+    masters.restart()
     with database.transaction():
-        for record_type, doc, row, name in _all(masters):
-            space = space_of(record_type)
-            identifier = int(doc["id"])
-            doc["_title"] = name
-            database.put(space, identifier, record_type, doc)
-            database.set_name(space, identifier, name)
-            table = "item" if space == "item" else record_type.lower()
-            if table in database.tables:
-                database.insert(table, row)
+        changed = _changed(database)
+        deleted = set(database.connection.execute("SELECT scriptid, recordid FROM q_deletedrecord"))
+        for record_type, doc in declared.documents(masters.profile):
+            space, identifier = space_of(record_type), int(doc["id"])
+            if (record_type.lower(), identifier) in deleted:
+                masters.forget(record_type, doc["id"])
+            elif (space, identifier) not in changed:
+                store(database, masters.profile, types[record_type], doc)
+        for record_type, doc in changed.values():
+            masters.learn(record_type, doc)
+        rates.load(database, masters)
         for kind, title, letters in _STATUSES:
             database.set_name("trantype", kind, title)
             for letter, text in letters.items():
@@ -105,188 +184,24 @@ def load(database: Database, masters: Masters) -> None:
                 database.set_name(name, value, text)
 
 
-_Row = dict[str, Json]
+def _changed(database: Database) -> dict[tuple[str, int], tuple[str, Doc]]:
+    """Type and document of what REST changed, by space and id."""
+    rows = database.connection.execute(
+        "SELECT space, id, type, doc FROM record WHERE space NOT IN ('transaction', 'entity', 'accountingPeriod')"
+    )
+    found = {(row[0], row[1]): (row[2], decode(row[3])) for row in rows}
+    return {key: value for key, value in found.items() if value[1].get("_changed")}
 
 
-def _all(masters: Masters) -> Iterator[tuple[str, Doc, _Row, str]]:
-    profile = masters.profile
-    yield from _money(masters)
-    yield from _items(masters)
-    for record_type, group in (
-        ("department", profile.departments),
-        ("classification", profile.classes),
-        ("location", profile.locations),
-    ):
-        yield from _tree(record_type, group, profile.oneworld)
-    yield from _periods(profile)
-    for record_type, values in [
-        *((s.record_type, s.values) for s in profile.custom_segments),
-        *((c.script_id, c.values) for c in profile.custom_lists),
-    ]:
-        names = {value.id: value.name for value in values}
-        for value in values:
-            full = f"{names[value.parent]} : {value.name}" if value.parent else value.name
-            doc = {"id": value.id, "name": value.name, "fullName": full, "isInactive": value.inactive}
-            doc |= _given(externalId=value.external_id, parent=value.parent)
-            row = {
-                "id": int(value.id),
-                "recordid": int(value.id),
-                "name": value.name,
-                "isinactive": value.inactive,
-            }
-            row |= _given(externalid=value.external_id, parent=value.parent and int(value.parent))
-            yield record_type, doc, row, full
-
-
-def _money(masters: Masters) -> Iterator[tuple[str, Doc, _Row, str]]:
-    profile = masters.profile
-    for c in profile.currencies:
-        base = c.symbol == profile.base_currency
-        doc: Doc = {
-            "id": c.id,
-            "name": c.name,
-            "symbol": c.symbol,
-            "displaySymbol": c.symbol,
-            "exchangeRate": c.rate,
-        }
-        doc |= {"currencyPrecision": c.precision, "isBaseCurrency": base, "isInactive": False}
-        row: _Row = {
-            "id": int(c.id),
-            "name": c.name,
-            "symbol": c.symbol,
-            "displaysymbol": c.symbol,
-            "isinactive": False,
-        }
-        row |= {"exchangerate": c.rate, "currencyprecision": c.precision, "isbasecurrency": base}
-        yield "currency", doc, row, c.symbol
-    for s in profile.subsidiaries:
-        full, currency = masters.subsidiary_name(s.id), masters.currency(s.currency).id
-        doc = {"id": s.id, "name": s.name, "fullName": full, "legalName": s.name, "currency": currency}
-        doc |= {"country": s.country, "isElimination": False, "isInactive": False, **_given(parent=s.parent)}
-        row = {
-            "id": int(s.id),
-            "name": s.name,
-            "fullname": full,
-            "legalname": s.name,
-            "currency": int(currency),
-        }
-        row |= {"country": s.country, "iselimination": False, "isinactive": False}
-        row |= _given(parent=s.parent and int(s.parent))
-        yield "subsidiary", doc, row, full
-    for t in profile.terms:
-        doc = {
-            "id": t.id,
-            "name": t.name,
-            "daysUntilNetDue": t.days,
-            "dateDriven": False,
-            "isInactive": False,
-        }
-        row = {
-            "id": int(t.id),
-            "name": t.name,
-            "daysuntilnetdue": t.days,
-            "datedriven": False,
-            "isinactive": False,
-        }
-        yield "term", doc, row, t.name
-    for a in profile.accounts:
-        shown = f"{a.number} {a.name}"
-        doc = {"id": a.id, "acctNumber": a.number, "acctName": a.name, "fullName": a.name, "acctType": a.type}
-        doc |= {
-            "isInactive": False,
-            "isSummary": False,
-            **({"subsidiary": a.subsidiaries} if profile.oneworld else {}),
-        }
-        row = {
-            "id": int(a.id),
-            "acctnumber": a.number,
-            "fullname": a.name,
-            "accttype": a.type,
-            "isinactive": False,
-        }
-        row |= {"accountsearchdisplayname": shown, "displaynamewithhierarchy": shown, "issummary": False}
-        yield "account", doc, row, shown
-
-
-def _items(masters: Masters) -> Iterator[tuple[str, Doc, _Row, str]]:
-    for item in masters.profile.items:
-        _, kind, subtype = ITEM_TYPES[item.type]
-        doc: Doc = {
-            "id": item.id,
-            "itemId": item.item_id,
-            "fullName": item.item_id,
-            "displayName": item.display_name,
-        }
-        doc |= {"incomeAccount": item.income_account, "itemType": kind, "isInactive": item.inactive}
-        doc |= _given(rate=item.rate, externalId=item.external_id, subtype=subtype or None)
-        if masters.profile.oneworld:
-            doc["subsidiary"] = item.subsidiaries or list(masters.subsidiaries)
-        row: _Row = {"id": int(item.id), "itemid": item.item_id, "fullname": item.item_id, "itemtype": kind}
-        row |= {"displayname": item.display_name or None, "incomeaccount": int(item.income_account)}
-        row |= {"subtype": subtype or None, "isinactive": item.inactive}
-        row |= _given(rate=item.rate, externalid=item.external_id)
-        yield item.type, doc, row, item.item_id
-
-
-def _tree(
-    record_type: str, group: list[Classification], oneworld: bool
-) -> Iterator[tuple[str, Doc, _Row, str]]:
-    names = {entry.id: entry.name for entry in group}
-    for entry in group:
-        full = f"{names[entry.parent]} : {entry.name}" if entry.parent else entry.name
-        doc: Doc = {"id": entry.id, "name": entry.name, "fullName": full, "isInactive": False}
-        doc |= _given(parent=entry.parent, externalId=entry.external_id)
-        if oneworld:
-            doc["subsidiary"] = entry.subsidiaries
-        row: _Row = {"id": int(entry.id), "name": entry.name, "fullname": full, "isinactive": False}
-        row |= _given(parent=entry.parent and int(entry.parent), externalid=entry.external_id)
-        if oneworld and entry.subsidiaries:
-            row["subsidiary"] = int(entry.subsidiaries[0])
-        yield record_type, doc, row, full
-
-
-def _periods(profile: Profile) -> Iterator[tuple[str, Doc, _Row, str]]:
-    periods = profile.periods
-    for number, first in enumerate(months(periods.first, periods.last)):
-        last = first.replace(day=calendar.monthrange(first.year, first.month)[1])
-        month, name = first.strftime("%Y-%m"), f"{calendar.month_abbr[first.month]} {first.year}"
-        closed = month in periods.closed
-        flags = {
-            "closed": closed,
-            "allLocked": closed,
-            "arLocked": closed or month in periods.ar_locked,
-            "apLocked": closed,
-            "payrollLocked": closed,
-            "allowNonGLChanges": month in periods.allow_non_gl_changes,
-            "isAdjust": False,
-            "isPosting": True,
-            "isQuarter": False,
-            "isYear": False,
-            "isInactive": False,
-        }
-        identifier = periods.first_id + number
-        doc: Doc = {
-            "id": str(identifier),
-            "periodName": name,
-            "startDate": first.isoformat(),
-            "endDate": last.isoformat(),
-        }
-        row: _Row = {
-            "id": identifier,
-            "periodname": name,
-            "startdate": f"{first} 00:00:00",
-            "enddate": f"{last} 00:00:00",
-        }
-        row |= {key.lower(): value for key, value in flags.items()}
-        yield "accountingPeriod", doc | flags, row, name
-
-
-def months(first: str, last: str) -> Iterator[date]:
-    """The first day of every month from `YYYY-MM` to `YYYY-MM`."""
-    day = date.fromisoformat(f"{first}-01")
-    while day.strftime("%Y-%m") <= last:
-        yield day
-        day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+def store(database: Database, profile: Profile, record_type: RecordType, doc: Doc) -> None:
+    """Write a list record, its display name and its SuiteQL row."""
+    identifier = int(doc["id"])
+    doc["_title"] = title_of(record_type.name, doc)
+    database.put(record_type.space, identifier, record_type.name, doc)
+    database.set_name(record_type.space, identifier, doc["_title"])
+    table = database.tables.get(record_type.table)
+    if table is not None:
+        database.insert(table.name, row_of(record_type, table, doc, profile.zone))
 
 
 def load_catalogue(database: Database, profile: Profile) -> None:
@@ -314,9 +229,14 @@ def load_catalogue(database: Database, profile: Profile) -> None:
         "record": "List/Record",
         "multiselect": "Multiple Select",
     }
-    row: _Row
-    owners = {"custbody": "BODY", "custcol_": "COLUMN", "custenti": "ENTITY"}
-    for number, field in enumerate(profile.custom_fields, 1):
+    row: dict[str, Json]
+    owners = {"custbody": "BODY", "custcol_": "COLUMN", "custenti": "ENTITY", "custreco": "RECORD"}
+    fields = [("", field) for field in profile.custom_fields]
+    for number, custom in enumerate(profile.custom_record_types, 1):
+        fields += [(str(number), field) for field in custom.fields]
+        row = {"internalid": number, "scriptid": custom.script_id, "name": custom.name, "isinactive": False}
+        database.insert("customrecordtype", row)
+    for number, (owner, field) in enumerate(fields, 1):
         row = {
             "internalid": number,
             "scriptid": field.script_id.upper(),
@@ -325,6 +245,7 @@ def load_catalogue(database: Database, profile: Profile) -> None:
         }
         row |= {"fieldtype": owners[field.script_id[:8]], "fieldvaluetype": kinds[field.type]}
         row |= {"ismandatory": field.mandatory, "isshowinlist": False, "fieldvaluetyperecord": field.choices}
+        row["recordtype"] = owner or None
         database.insert("customfield", row)
     for number, segment in enumerate(profile.custom_segments, 1):
         row = {"internalid": number, "scriptid": segment.script_id, "name": segment.label, "glimpact": False}
@@ -338,7 +259,3 @@ def load_catalogue(database: Database, profile: Profile) -> None:
             "isinactive": False,
         }
         database.insert("customlist", row)
-
-
-def _given(**values: Json) -> dict[str, Json]:
-    return {key: value for key, value in values.items() if value is not None}

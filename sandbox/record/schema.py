@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from sandbox.profile import Profile
-from sandbox.profile_custom import CustomField
+from sandbox.profile_custom import CustomField, CustomRecordType
 from sandbox.record.transaction_fields import SUBLISTS, SUITE_TAX, TRANSACTIONS
 
 
@@ -105,6 +105,10 @@ _CUSTOMER = """
 """
 _ADDRESS_BOOK = "int: internalId; str: id addressId! addressBookAddress_text! label; bool: defaultBilling defaultShipping isResidential"
 _TREE = "str: id! name fullName! externalId; ref>{0}: parent; bool: isInactive includeChildren; multi>subsidiary: subsidiary"
+_VALUE = (
+    "str: id! name fullName! externalId; ref>{0}: parent; bool: isInactive; datetime: created! lastModified!"
+)
+_INSTANCE = "str: id! name externalId; bool: isInactive autoName; datetime: created! lastModified!; ref>employee: owner!"
 _ITEM = """
     str: id! itemId displayName fullName! description salesDescription externalId; num: rate;
     ref>account: incomeAccount deferredRevenueAccount; bool: isInactive isTaxable includeChildren directRevenuePosting;
@@ -127,7 +131,8 @@ _MASTERS = {
     "term": (
         "Term",
         "",
-        "str: id! name externalId; int: daysUntilNetDue; bool: dateDriven installment preferred isInactive",
+        "str: id! name externalId; int: daysUntilNetDue dayOfMonthNetDue daysUntilExpiry dueNextMonthIfWithinDays; "
+        "num: discountPercent; bool: dateDriven installment preferred isInactive",
     ),
     "account": (
         "Account",
@@ -152,6 +157,8 @@ ITEM_TYPES = {
     "nonInventorySaleItem": ("Non-inventory Item for Sale", "NonInvtPart", "Sale"),
     "nonInventoryResaleItem": ("Non-inventory Item for Resale", "NonInvtPart", "Resale"),
     "otherChargeSaleItem": ("Other Charge for Sale", "OthCharge", "Sale"),
+    "otherChargeResaleItem": ("Other Charge for Resale", "OthCharge", "Resale"),
+    "kitItem": ("Kit/Package", "Kit", ""),
     "inventoryItem": ("Inventory Item", "InvtPart", ""),
     "discountItem": ("Discount Item", "Discount", ""),
 }
@@ -201,10 +208,11 @@ def build(profile: Profile) -> dict[str, RecordType]:
         types.append(RecordType(name, title, "item", "Lists -> Items", fields, {}, "item"))
     for segment in profile.custom_segments:
         name = segment.record_type
-        types.append(RecordType(name, segment.label, name, "", _fields(_TREE.format(name)), {}, name))
+        types.append(RecordType(name, segment.label, name, "", _fields(_VALUE.format(name)), {}, name))
     for custom_list in profile.custom_lists:
         name = custom_list.script_id
-        types.append(RecordType(name, custom_list.name, name, "", _fields(_TREE.format(name)), {}, name))
+        types.append(RecordType(name, custom_list.name, name, "", _fields(_VALUE.format(name)), {}, name))
+    types += [_custom_record(custom) for custom in profile.custom_record_types]
     return {record_type.name.lower(): record_type for record_type in types}
 
 
@@ -251,6 +259,12 @@ def _with_custom(fields: dict[str, Field], profile: Profile, owner: str, prefix:
                     segment.script_id, "reference", segment.record_type, label=segment.label, custom=True
                 )
     return fields
+
+
+def _custom_record(custom: CustomRecordType) -> RecordType:
+    name = custom.script_id
+    fields = _fields(_INSTANCE) | {field.script_id: _custom_field(field) for field in custom.fields}
+    return RecordType(name, custom.name, name, custom.permission, fields, {}, name)
 
 
 def _custom_field(custom: CustomField) -> Field:

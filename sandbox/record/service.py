@@ -17,7 +17,7 @@ from sandbox.errors import (
     wrong_transaction_type,
 )
 from sandbox.profile import Role
-from sandbox.record import collection, listing, metadata
+from sandbox.record import collection, listing, lists, metadata
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
@@ -55,6 +55,7 @@ class RecordService:
             "customer": Customers(context),
             "customerPayment": Payments(context),
             **{kind.record_type: Documents(context, kind) for kind in DOCUMENTS},
+            **lists.rules(context),
         }
 
     def handle(self, request: Request, session: Session) -> Response:

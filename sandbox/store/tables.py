@@ -203,6 +203,19 @@ _TABLES = (
              isinactive""",
     ),
     _table(
+        "currencyrate",
+        "Currency",
+        "id: id basecurrency>currency transactioncurrency>currency; number: exchangerate; date: effectivedate lastmodifieddate",
+    ),
+    _table(
+        "consolidatedexchangerate",
+        "Currency",
+        """id: id postingperiod>accountingPeriod fromsubsidiary>subsidiary tosubsidiary>subsidiary
+             fromcurrency>currency tocurrency>currency accountingbook>accountingBook;
+           number: currentrate averagerate historicalrate""",
+        indexes=("postingperiod",),
+    ),
+    _table(
         "accountingbook",
         None,
         "id: id basebook; text: name; bool: isprimary isadjustmentonly isconsolidated isinactive",
@@ -242,6 +255,7 @@ _TABLES = (
 )
 
 _CHOICES = "id: id parent>{0} owner; text: name externalid scriptid; int: recordid; bool: isinactive; date: lastmodified created"
+_INSTANCES = "id: id owner>entity; text: name externalid scriptid; int: recordid; bool: isinactive; date: created lastmodified"
 FIELD_COLUMN_TYPES = {
     "text": "text",
     "number": "number",
@@ -258,8 +272,8 @@ def build(profile: Profile) -> dict[str, Table]:
     """Every table of an account, by name: the standard ones with its custom columns, and one a custom list or segment."""
     tables = {table.name: table for table in _TABLES}
     if not profile.oneworld:
-        tables["subsidiary"] = replace(tables["subsidiary"], columns={})
-        del tables["subsidiary"], tables["customersubsidiaryrelationship"]
+        for name in ("subsidiary", "customersubsidiaryrelationship", "consolidatedexchangerate"):
+            del tables[name]
         for name in (
             "transaction",
             "transactionline",
@@ -273,8 +287,7 @@ def build(profile: Profile) -> dict[str, Table]:
             tables[name] = replace(tables[name], columns=columns)
     for field in profile.custom_fields:
         for name in _tables_of(field):
-            column = Column(field.script_id, FIELD_COLUMN_TYPES[field.type], field.choices)
-            tables[name] = tables[name].with_custom(column)
+            tables[name] = tables[name].with_custom(_custom_column(field))
     for segment in profile.custom_segments:
         column = Column(segment.script_id, "id", segment.record_type)
         for name, applies in (("transaction", segment.body), ("transactionline", segment.lines)):
@@ -286,7 +299,17 @@ def build(profile: Profile) -> dict[str, Table]:
     for custom_list in profile.custom_lists:
         name = custom_list.script_id
         tables[name] = _table(name, None, _CHOICES.format(name))
+    for custom in profile.custom_record_types:
+        permission = custom.permission.rpartition("-> ")[2] or None
+        table = _table(custom.script_id, permission, _INSTANCES)
+        for field in custom.fields:
+            table = table.with_custom(_custom_column(field))
+        tables[custom.script_id] = table
     return tables
+
+
+def _custom_column(field: CustomField) -> Column:
+    return Column(field.script_id, FIELD_COLUMN_TYPES[field.type], field.choices)
 
 
 def _tables_of(field: CustomField) -> tuple[str, ...]:

@@ -324,7 +324,7 @@ QUERIES: list[tuple[str, list[dict[str, str]]]] = [
     ),
     ("SELECT name FROM customlist_region ORDER BY name FETCH FIRST 1 ROWS ONLY", [{"name": "APAC"}]),
     (
-        "SELECT scriptid FROM customfield WHERE fieldtype = 'ENTITY' ORDER BY scriptid",
+        "SELECT scriptid FROM customfield WHERE fieldtype = 'ENTITY' AND fieldvaluetype <> 'Multiple Select' ORDER BY scriptid",
         [{"scriptid": "CUSTENTITY_BILLING_ID"}, {"scriptid": "CUSTENTITY_REGION"}],
     ),
     (
