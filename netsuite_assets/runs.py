@@ -56,7 +56,7 @@ async def quota_counted(
     from netsuite_assets.quota import Work, quota_recorded
     from resources.warehouse import utc_now
 
-    work = Work(run.tenant.name, run.period, context.run_id, context.asset_key.to_user_string())
+    work = Work(run.tenant.name, run.period, context.run.run_id, context.asset_key.to_user_string())
     with quota_recorded(held, client.governor, work, utc_now) as figures:
         yield figures
 
