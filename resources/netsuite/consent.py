@@ -190,7 +190,7 @@ class Listener:
                     "Wait for the browser",
                     said=f"the redirect URI {redirect_uri} does not lead to this machine",
                     what_to_do="Use --paste: copy the address that the browser is sent to. Or register an address "
-                    "such as http://localhost:8765/recon/callback on the integration record.",
+                    "such as http://127.0.0.1:8765/callback on the integration record.",
                 )
             )
         port = 80 if parts.port is None else parts.port

@@ -105,9 +105,9 @@ def _redirect_uri(value: str) -> str:
         usable = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.fragment or parts.query or parts.username or not value.isascii():
+    if not usable or parts.fragment or parts.username or not value.isascii():
         raise ValueError(
-            "a redirect URI is written as on the integration record, such as http://localhost:8765/recon/callback"
+            "a redirect URI is written as on the integration record, such as http://127.0.0.1:8765/callback"
         )
     return value
 
@@ -137,7 +137,7 @@ class AuthorizationCodeSettings(Settings):
     method: Literal["oauth2_authorization_code"]
     client_id: Secret
     client_secret: Secret | None = None
-    redirect_uri: Annotated[StrictStr, AfterValidator(_redirect_uri)] = "http://localhost:8765/recon/callback"
+    redirect_uri: Annotated[StrictStr, AfterValidator(_redirect_uri)] = "http://127.0.0.1:8765/callback"
     refresh_token_hours: StrictInt | None = Field(default=None, ge=1, le=8760)
 
 
