@@ -16,6 +16,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """A fresh `Definitions`, for production and tests; `resources` replace the standard ones by key."""
     from dbt_like_checks.checks import build_checks
     from netsuite_assets import jobs
+    from netsuite_assets.extract.account_assets import ACCOUNT_ASSETS
     from netsuite_assets.extract.assets import ASSETS
     from netsuite_assets.mapping.assets import expected_records
     from netsuite_assets.publish.assets import month_close, published_mart
@@ -34,6 +35,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *ASSETS,
+            *ACCOUNT_ASSETS,
             expected_records,
             reconciliation,
             correction_plan,

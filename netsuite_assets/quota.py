@@ -76,23 +76,41 @@ def record_quota(held: TenantWarehouse, work: Work, figures: Figures, at: dateti
     )
 
 
-def use_of_runs(held: TenantWarehouse, period: str, runs: int = 10) -> list[tuple[object, ...]]:
-    """The last runs of a month: when, run, requests, rejected, part of rejected, seconds waited and backed off, peak."""
+@dataclass(frozen=True)
+class Use:
+    """What one run, or one asset of it, took of the quota. `mean_seconds` is how long an answer took."""
+
+    at: datetime
+    run_id: str
+    asset: str
+    requests: int
+    rejections: int
+    waited_seconds: float
+    backoff_seconds: float
+    peak: int
+    mean_seconds: float
+
+
+def use_of_runs(held: TenantWarehouse, period: str, runs: int = 10) -> list[Use]:
+    """The last runs of a month, the latest first."""
     ensure_quota(held)
-    return held.sql(
-        f"""SELECT max("at") AS last, run_id, sum(requests)::BIGINT, sum(rejections)::BIGINT,
-            sum(rejections) / greatest(sum(requests), 1), sum(waited_seconds), sum(backoff_seconds), max(peak),
-            min(allowed), sum(latency_seconds) / greatest(sum(requests), 1), max(longest_seconds)
-        FROM {TABLE} WHERE period = ? GROUP BY run_id ORDER BY last DESC LIMIT ?""",
+    rows = held.sql(
+        f"""SELECT max("at") AS last, run_id, '' AS asset, sum(requests)::BIGINT, sum(rejections)::BIGINT,
+            sum(waited_seconds), sum(backoff_seconds), max(peak),
+            sum(latency_seconds) / greatest(sum(requests), 1)
+        FROM {TABLE} WHERE period = ? GROUP BY run_id ORDER BY last DESC, run_id LIMIT ?""",
         [period, runs],
     )
+    return [Use(*row) for row in rows]
 
 
-def use_of_assets(held: TenantWarehouse, period: str, run_id: str) -> list[tuple[object, ...]]:
-    """One run by asset, in the order of the work: asset, requests, rejected, seconds waited, mean answer, peak."""
+def use_of_assets(held: TenantWarehouse, period: str, run_id: str) -> list[Use]:
+    """One run by asset, in the order of the work."""
     ensure_quota(held)
-    return held.sql(
-        f"""SELECT asset, requests, rejections, waited_seconds, latency_seconds / greatest(requests, 1), peak
+    rows = held.sql(
+        f"""SELECT "at", run_id, asset, requests, rejections, waited_seconds, backoff_seconds, peak,
+            latency_seconds / greatest(requests, 1)
         FROM {TABLE} WHERE period = ? AND run_id = ? ORDER BY "at", asset""",
         [period, run_id],
     )
+    return [Use(*row) for row in rows]
