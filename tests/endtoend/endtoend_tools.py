@@ -106,7 +106,7 @@ class View:
         return httpx.Client(base_url=self.base, timeout=30, trust_env=False)
 
     @cached_property
-    def _bearer(self) -> dict[str, str]:
+    def bearer(self) -> dict[str, str]:
         url = f"{self.base}/services/rest/auth/oauth2/v1/token"
         now = int(time.time())
         assertion = jwt.encode(
@@ -130,7 +130,7 @@ class View:
             answer = self.http.post(
                 f"/services/rest/query/v1/suiteql?limit=1000&offset={len(rows)}",
                 json={"q": query},
-                headers={**self._bearer, "Prefer": "transient"},
+                headers={**self.bearer, "Prefer": "transient"},
             )
             assert answer.status_code == 200, answer.text
             page = answer.json()
@@ -140,18 +140,18 @@ class View:
 
     def get(self, record: str, ref: str) -> dict[str, Any]:
         answer = self.http.get(
-            f"/services/rest/record/v1/{record}/{ref}?expandSubResources=true", headers=self._bearer
+            f"/services/rest/record/v1/{record}/{ref}?expandSubResources=true", headers=self.bearer
         )
         assert answer.status_code == 200, answer.text
         content: dict[str, Any] = json.loads(answer.content, parse_float=Decimal)
         return content
 
     def patch(self, record: str, ref: str, body: Mapping[str, Any]) -> None:
-        answer = self.http.patch(f"/services/rest/record/v1/{record}/{ref}", json=body, headers=self._bearer)
+        answer = self.http.patch(f"/services/rest/record/v1/{record}/{ref}", json=body, headers=self.bearer)
         assert answer.status_code == 204, answer.text
 
     def put(self, record: str, ref: str, body: Mapping[str, Any]) -> None:
-        answer = self.http.put(f"/services/rest/record/v1/{record}/{ref}", json=body, headers=self._bearer)
+        answer = self.http.put(f"/services/rest/record/v1/{record}/{ref}", json=body, headers=self.bearer)
         assert answer.status_code == 204, answer.text
 
     # The sandbox's own endpoints
