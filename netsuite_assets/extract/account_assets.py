@@ -14,6 +14,7 @@ from resources.as_dagster import NetSuiteResource, TenantsResource, WarehouseRes
 if TYPE_CHECKING:
     from netsuite_assets.extract.catalog import Landed
     from resources.netsuite.catalog import Catalog, Entry
+    from resources.warehouse import TenantWarehouse
 
 #: Records whose fields are read besides those of the mapping.
 _MASTERS = (
@@ -52,7 +53,9 @@ def netsuite_catalog(
         landed = land_catalog(held, catalog, run.mapping, utc_now())
         for broken in landed.broken:
             context.log.warning(f"{broken.where}: {broken.record} {broken.field}: {broken.why}")
-        return dg.MaterializeResult(metadata=_catalog_metadata(catalog, landed))
+        return dg.MaterializeResult(
+            metadata=_catalog_metadata(catalog, landed) | _columns(held, "netsuite.catalog")
+        )
 
 
 def _catalog_metadata(catalog: "Catalog", landed: "Landed") -> dict[str, Any]:
@@ -121,6 +124,7 @@ def netsuite_quota(
                 "dagster/row_count": len(runs),
                 "in short": f"{count(requests, 'request')} in the last {count(len(runs), 'run')}, {rejected:,} rejected;"
                 f" limit {governance.concurrency} less {governance.reserve}",
+                **_columns(held, "meta.quota"),
                 "requests": requests,
                 "rejections": rejected,
                 "runs": dg.MetadataValue.md(
@@ -145,6 +149,11 @@ def netsuite_quota(
                 ),
             }
         )  # fmt: skip
+
+
+def _columns(held: "TenantWarehouse", table: str) -> dict[str, Any]:
+    columns = [dg.TableColumn(name, kind) for name, kind in held.columns(table).items()]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
 
 
 ACCOUNT_ASSETS: Sequence[dg.AssetsDefinition] = [netsuite_catalog, netsuite_quota]
