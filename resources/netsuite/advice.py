@@ -158,8 +158,9 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = {
 
 _SIGN_IN: Final = (
     f"NetSuite gives the exact reason only in {AUDIT_TRAIL}. Usual causes: the role lacks 'Log in using OAuth 2.0 "
-    "Access Tokens' (Setup, Full), the user or role was made inactive, the certificate mapping was removed, or the "
-    "account id and the credentials belong to different accounts."
+    "Access Tokens' (for token-based authentication 'Log in using Access Tokens'; Setup, Full), the user or role was "
+    "made inactive, the certificate mapping, consent or token was removed, or the account id and the credentials "
+    "belong to different accounts."
 )
 
 

@@ -130,15 +130,14 @@ class TokenBased:
         return header
 
     def refused(self, authorization: str) -> bool:
-        """Whether a fresh nonce, time and signature may be tried; not when the user would be locked."""
+        """A fresh nonce, time and signature may fare better; ``authorization`` makes none that could lock the user."""
         with self._lock:
             self._take_up()
-            if not self._signed.pop(authorization, False):
-                return True  # signed with credentials that have changed since
-            self._refusals += 1
-            self._refused_at = self._clock()
-            self._proven, self._probed_at = False, None
-            return self._refusals < _LOCKS_AT - 1
+            if self._signed.pop(authorization, False):  # else by credentials that have changed since
+                self._refusals += 1
+                self._refused_at = self._clock()
+                self._proven, self._probed_at = False, None
+        return True
 
     def accepted(self, authorization: str) -> None:
         """The credentials are proven: any number of requests may go out together."""

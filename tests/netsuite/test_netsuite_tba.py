@@ -139,7 +139,11 @@ def test_a_401_is_tried_once_more_with_a_fresh_signature_and_then_stops() -> Non
 
 
 def test_refused_credentials_never_reach_the_fifth_attempt_that_locks_the_user() -> None:
-    clock, account = Clock(), FakeAccount([invalid_login()])
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.005)
+        return invalid_login()
+
+    clock, account = Clock(), FakeAccount([slowly])
     auth = signing(clock)
 
     async def run() -> list[object]:
@@ -204,7 +208,7 @@ def test_until_one_answer_proves_the_credentials_requests_go_out_one_at_a_time()
             await asyncio.gather(*(get(ns) for _ in range(20)))
 
     asyncio.run(run())
-    assert peaks[0] == 1
+    assert peaks[:2] == [1, 1]
     assert max(peaks) == 8
     assert len(peaks) == 20
 
