@@ -354,3 +354,29 @@ def test_a_damaged_secret_is_told(tmp_path: Path) -> None:
     with pytest.raises(VaultError, match="damaged"):
         vault.read("x")
     assert vault.read("y") is None
+
+
+def test_no_secret_of_a_consent_stands_in_a_log_an_error_or_a_file(
+    server: SignInServer, app: App, consents: Consents, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    stored = connected(server, app, consents)
+    server.valid_access.clear()
+    get(server, signing(server, app, consents))
+    now = consents.read()
+    server.valid_access.clear()
+    server.valid_refresh.clear()
+    with pytest.raises(SignInFailed) as caught:
+        get(server, signing(server, app, consents))
+    seen = f"{caplog.text} {caught.value} {caught.value!r} {now!r}".encode()
+    seen += b"".join(path.read_bytes() for path in consents.vault.folder.iterdir())
+    assert now is not None
+    for secret in (
+        stored.refresh_token,
+        stored.access_token,
+        now.refresh_token,
+        now.access_token,
+        "the-client-secret",
+    ):
+        assert secret.encode() not in seen
+        assert base64.b64encode(secret.encode()) not in seen

@@ -251,3 +251,16 @@ def test_a_journal_of_another_integration_is_not_gone_on_with(
     files.rotation.write_text(json.dumps({**journal, "client_id": "client-9"}))
     with pytest.raises(Exception, match="delete the file"):
         asyncio.run(rotation(server, configured, files).run())
+
+
+def test_two_exchanges_do_not_run_at_once(
+    server: SignInServer, configured: Configured, files: TenantFiles
+) -> None:
+    async def both() -> list[object]:
+        runs = (rotation(server, configured, files).run() for _ in range(2))
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    first, second = asyncio.run(both())
+    assert isinstance(first, str)
+    assert "another `recon rotate acme` is at work" in str(second)
+    assert server.active() == [first]
