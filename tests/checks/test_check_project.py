@@ -13,6 +13,7 @@ from dbt_like_checks.claims import AcceptedValues
 from dbt_like_checks.declared import Declared, read_folder
 from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
+from netsuite_assets.extract.catalog import ENTRIES, SECTIONS, VERSIONS
 from netsuite_assets.extract.netsuite import PERIODS, REFERENCE
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
@@ -37,6 +38,9 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
             opened.ensure_table(f"billing.{name}", columns | monthly)
         opened.ensure_table("netsuite.reference", REFERENCE)
         opened.ensure_table("netsuite.periods", PERIODS)
+        opened.ensure_table("netsuite.catalog", ENTRIES)
+        opened.ensure_table("netsuite.catalog_sections", SECTIONS)
+        opened.ensure_table("netsuite.catalog_versions", VERSIONS)
         for tables in TABLES.values():
             opened.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE)
             opened.ensure_table(f"expected.{tables.name}", EXPECTED_CORE)
@@ -75,6 +79,9 @@ def test_whole_tables_are_those_without_months(project: Declared) -> None:
         "netsuite.reference",
         "netsuite.periods",
         "netsuite.customers",
+        "netsuite.catalog",
+        "netsuite.catalog_sections",
+        "netsuite.catalog_versions",
         "expected.customers",
     }
 
