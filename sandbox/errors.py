@@ -77,9 +77,17 @@ def user_error(text: str) -> Refusal:
     return Refusal(400, "USER_ERROR", PREFIX + text)
 
 
-def missing_values(labels: list[str]) -> Refusal:
+class Incomplete(Refusal):
+    """A record that cannot be saved yet because something is missing; a form of it can be shown."""
+
+
+def incomplete(text: str) -> Incomplete:
+    return Incomplete(400, "USER_ERROR", PREFIX + text)
+
+
+def missing_values(labels: list[str]) -> Incomplete:
     """`labels` are the UI's, not the field names."""
-    return user_error(f"Please enter value(s) for: {', '.join(labels)}.")
+    return incomplete(f"Please enter value(s) for: {', '.join(labels)}.")
 
 
 def invalid_value(value: object, field: str, path: str) -> Refusal:

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,9 +26,10 @@ from sandbox.errors import (
 from sandbox.query import dates, functions
 from sandbox.query.dialect import unsupported
 from sandbox.query.translate import Translated, Translator
+from sandbox.record import balances
 from sandbox.record.collection import page_links, window
 from sandbox.record.context import Context
-from sandbox.store.tables import Table
+from sandbox.store.tables import BALANCE, OVERDUE, Table
 from sandbox.wire import COLLECTION, Json, Request, Response, decode, json_response
 
 ROOT = "/services/rest/query/v1"
@@ -44,12 +46,20 @@ class QueryService:
         self._context = context
         self._connection = context.database.open_reader()
         functions.register(self._connection)
+        for place, name in enumerate((BALANCE, OVERDUE)):
+            self._connection.create_function(name, 1, partial(self._owed, place))
         self._connection.execute("PRAGMA case_sensitive_like = 1")
         self._connection.set_authorizer(_authorize)
         self._connection.set_progress_handler(self._overdue, 100_000)
         self._deadline = float("inf")
         self._translations: OrderedDict[tuple[str, str, str], Translated] = OrderedDict()
         self._counts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+
+    def _owed(self, place: int, customer: int | None) -> float | None:
+        """A customer's balance, or what of it is overdue."""
+        if customer is None:
+            return None
+        return float(balances.of_customer(self._context, str(customer))[place])
 
     def close(self) -> None:
         self._connection.close()

@@ -122,7 +122,7 @@ class Translator:
         source = Source(alias, node.name, {}, table.key)
         for column in table.columns.values():
             source.columns[column.name] = Value(
-                f'"{alias}"."{column.name}"',
+                f'{column.function}("{alias}"."id")' if column.function else f'"{alias}"."{column.name}"',
                 column.type,
                 column.ref,
                 source=source,

@@ -16,29 +16,23 @@ def of_customer(context: Context, identifier: str) -> tuple[Decimal, Decimal]:
     found = context.database.get("entity", int(identifier))
     if found is None:
         return Decimal(0), Decimal(0)
-    customer = found[1]
-    currency = context.masters.currencies[customer["currency"]]
+    currency = context.masters.currencies[found[1]["currency"]]
+    subsidiary = "subsidiary" if context.profile.oneworld else "NULL"
     rows = context.database.connection.execute(
-        "SELECT id, type FROM q_transaction WHERE entity = ?1 AND "
-        "(type = 'CustInvc' AND status = 'A' OR type = 'CustCred' AND status = 'A' OR "
-        "type = 'CustPymt' AND foreignpaymentamountunused > 0)",
+        "SELECT coalesce(foreignamountunpaid, -foreignpaymentamountunused), currency, exchangerate, duedate, "
+        f"{subsidiary} FROM q_transaction WHERE entity = ? AND posting = 'T' "
+        "AND coalesce(foreignamountunpaid, foreignpaymentamountunused) <> 0",
         (int(identifier),),
-    ).fetchall()
-    today = context.today().isoformat()
+    )
+    today = f"{context.today()} 00:00:00"
     balance = overdue = Decimal(0)
-    for transaction, code in rows:
-        held = context.database.get("transaction", transaction)
-        if held is None:
-            continue
-        doc = held[1]
-        amount = Decimal(doc["amountRemaining"])
-        if doc["currency"] != currency.id:
-            own = context.masters.exchange_rate(currency.id, doc.get("subsidiary"))
-            amount = lines.rounded(amount * doc["exchangeRate"] / own, currency.precision)
-        if code != "CustInvc":
-            balance -= amount
-            continue
+    for left, own, rate, due, owner in rows:
+        # SuiteQL's cells are doubles of at most 15 digits: their shortest spelling is the exact amount.
+        amount = Decimal(repr(left))
+        if str(own) != currency.id:
+            into = context.masters.exchange_rate(currency.id, str(owner) if owner is not None else None)
+            amount = lines.rounded(amount * Decimal(repr(rate)) / into, currency.precision)
         balance += amount
-        if doc["dueDate"] < today:
+        if amount > 0 and due < today:
             overdue += amount
     return balance, overdue

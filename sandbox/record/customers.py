@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.errors import invalid_value, missing_values, user_error
 from sandbox.profile import Role
-from sandbox.record import balances
+from sandbox.record import balances, relationships
 from sandbox.record.context import FIRST_ENTITY, Context, integer
 from sandbox.record.values import Body, Values
 from sandbox.store.database import Doc
@@ -27,10 +27,12 @@ class Customers:
             "emailPreference": "DEFAULT",
             "dateCreated": now,
         }
+        body.show(doc)
         self._settle(doc, body, now, identifier, created=True)
         return identifier
 
     def update(self, identifier: int, doc: Doc, body: Body, role: Role) -> None:
+        body.show(doc)
         self._settle(doc, body, self._context.now(), identifier, created=False)
 
     def delete(self, identifier: int, doc: Doc, role: Role) -> None:
@@ -41,6 +43,8 @@ class Customers:
             raise user_error(self._context.profile.switches.dependent_records_text)
         self._database.remove(self.space, identifier)
         self._clear_rows(identifier)
+        if self._context.profile.oneworld:
+            relationships.remove_all(self._context, identifier)
         for table in ("customer", "entity"):
             self._database.delete_rows(table, "id", identifier)
         self._database.insert(
@@ -223,7 +227,7 @@ class Customers:
         self._database.delete_rows("customeraddressbook", "entity", identifier)
         self._database.delete_rows("customercurrencies", "customer", identifier)
         if self._context.profile.oneworld:
-            self._database.delete_rows("customersubsidiaryrelationship", "entity", identifier)
+            self._database.delete_rows("customersubsidiaryrelationship", "id", identifier)
 
     def _insert_rows(self, doc: Doc, identifier: int) -> None:
         database = self._database

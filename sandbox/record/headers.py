@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.errors import invalid_value, missing_values, user_error
 from sandbox.profile import Role
-from sandbox.record import periods
+from sandbox.record import periods, relationships
 from sandbox.record.context import FIRST_LINE_KEY, FIRST_TRANSACTION, Context
 from sandbox.record.kinds import Kind
 from sandbox.record.values import Body, Values
@@ -51,8 +51,8 @@ def party(context: Context, kind: Kind, doc: Doc, previous: Doc | None, body: Bo
         raise invalid_value(doc[kind.party], kind.party, kind.party)
     customer = found[1]
     if context.profile.oneworld:
-        subsidiary = doc.setdefault("subsidiary", customer["subsidiary"])
-        if subsidiary != customer["subsidiary"]:
+        subsidiary = str(doc.setdefault("subsidiary", customer["subsidiary"]))
+        if not relationships.has(context, customer, subsidiary):
             raise invalid_value(subsidiary, "subsidiary", "subsidiary")
     currency = str(doc.setdefault("currency", customer["currency"]))
     if all(currency != line["currency"] for line in customer["currencyList"]):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from sandbox.errors import invalid_value, missing_values, user_error
-from sandbox.record.context import FIRST_LINE_KEY, Context
+from sandbox.errors import incomplete, invalid_value, missing_values
+from sandbox.record import headers
+from sandbox.record.context import Context
 from sandbox.record.schema import ITEM_TYPES
 from sandbox.record.values import Values
 from sandbox.store.database import Doc
@@ -21,7 +22,7 @@ def rounded(amount: Decimal, precision: int) -> Decimal:
 def merge(context: Context, doc: Doc, given: list[Values] | None, replace: bool) -> None:
     """Bring `doc['item']` up to the given lines; numbers of lines that go are never given again."""
     if given is None:
-        raise user_error(NO_LINES)
+        raise incomplete(NO_LINES)
     existing: list[Values] = [] if replace else [dict(line) for line in doc.get("item", [])]
     by_number = {line["line"]: line for line in existing}
     precision = context.masters.currencies[doc["currency"]].precision
@@ -29,14 +30,21 @@ def merge(context: Context, doc: Doc, given: list[Values] | None, replace: bool)
         path = f"item.items[{number}]"
         line = by_number.get(entry.get("line"))
         if line is None:
-            doc["_lastLine"] = doc.get("_lastLine", 0) + 1
-            line = {
-                "line": doc["_lastLine"],
-                "lineUniqueKey": context.database.next("line key", FIRST_LINE_KEY),
-            }
+            line = {"line": next_number(doc), "lineUniqueKey": headers.line_key(context)}
+            by_number[line["line"]] = line
             existing.append(line)
         _apply(context, line, entry, path, precision)
     doc["item"] = existing
+
+
+def next_number(doc: Doc) -> int:
+    """A line number of the document that was never given."""
+    doc["_lastLine"] = number = int(doc.get("_lastLine", 0)) + 1
+    return number
+
+
+def rate_of(amount: Decimal, quantity: Decimal) -> Decimal:
+    return (amount / quantity).quantize(Decimal("0.00000001")).normalize()
 
 
 def _apply(context: Context, line: Values, entry: Values, path: str, precision: int) -> None:
@@ -64,11 +72,16 @@ def _amount(
     if "rate" not in line and "amount" not in line and item_rate is not None:
         line["rate"] = item_rate
     quantity, rate = line.get("quantity"), line.get("rate")
+    if line.get("grossAmt") is not None and "grossAmt" in changed and "amount" not in changed:
+        line["amount"], line["_gross"] = rounded(line["grossAmt"], precision), True
+        if quantity:
+            line["rate"] = rate_of(line["amount"], quantity)
+        return
     keep = context.profile.switches.amount_conflict == "keep_amount"
     if "amount" in changed and line.get("amount") is not None and (keep or rate is None or quantity is None):
         line["amount"] = rounded(line["amount"], precision)
         if quantity and ("rate" not in changed or rate is None):
-            line["rate"] = (line["amount"] / quantity).quantize(Decimal("0.00000001")).normalize()
+            line["rate"] = rate_of(line["amount"], quantity)
         return
     if rate is not None and (changed & {"rate", "quantity", "amount", "item"} or "amount" not in line):
         if quantity is None:
@@ -82,28 +95,12 @@ def _amount(
 def check(context: Context, doc: Doc) -> None:
     """Every line's item, account and segments must be valid for the document's subsidiary."""
     if not doc.get("item"):
-        raise user_error(NO_LINES)
+        raise incomplete(NO_LINES)
     subsidiary = doc.get("subsidiary")
     masters = context.masters
     for number, line in enumerate(doc["item"]):
         path = f"item.items[{number}]"
         if not masters.valid_for("item", line["item"], subsidiary):
             raise invalid_value(line["item"], "item", f"{path}.item")
-        if subsidiary is not None and not masters.valid_for("account", line["account"], subsidiary):
-            account = masters.accounts[line["account"]]
-            raise user_error(
-                f"The {account.number} {account.name} account cannot be used with the "
-                f"{masters.subsidiary_name(subsidiary)} subsidiary."
-            )
-        for name in ("department", "class", "location"):
-            if name in line and not masters.valid_for(name, line[name], subsidiary):
-                raise invalid_value(line[name], name, f"{path}.{name}")
-
-
-def totals(doc: Doc) -> None:
-    """Set subtotal, taxTotal and total; a document's total is never negative."""
-    subtotal = sum((line["amount"] for line in doc["item"]), Decimal(0))
-    doc["subtotal"], doc["taxTotal"], doc["discountTotal"] = subtotal, Decimal(0), Decimal(0)
-    doc["total"] = subtotal
-    if doc["total"] < 0:
-        raise user_error("The total can not be negative.")
+        headers.check_account(context, line["account"], subsidiary)
+        headers.check_segments(context, line, subsidiary, f"{path}.")

@@ -179,6 +179,7 @@ def load(database: Database, masters: Masters) -> None:
             for letter, text in letters.items():
                 database.set_name("status", f"{kind}:{letter}", f"{title} : {text}")
         load_catalogue(database, masters.profile)
+        _load_unserved(database, masters.profile)
         for name, values in ENUMS.items():
             for value, text in values.items():
                 database.set_name(name, value, text)
@@ -216,7 +217,6 @@ def load_catalogue(database: Database, profile: Profile) -> None:
     database.insert(
         "accountingbook", {"id": 1, "name": "Primary Accounting Book", "isprimary": True, "isinactive": False}
     )
-    database.set_name("accountingBook", 1, "Primary Accounting Book")
     kinds = {
         "text": "Free-Form Text",
         "number": "Decimal Number",
@@ -259,3 +259,13 @@ def load_catalogue(database: Database, profile: Profile) -> None:
             "isinactive": False,
         }
         database.insert("customlist", row)
+
+
+def _load_unserved(database: Database, profile: Profile) -> None:
+    """Records that others refer to and that have no path of their own."""
+    books = [("accountingBook", "1", "Primary Accounting Book")]
+    taxes = [("taxType", t.id, t.name) for t in profile.tax_types]
+    taxes += [("taxCode", t.id, t.name) for t in profile.tax_codes]
+    for record_type, identifier, name in books + taxes:
+        database.put(record_type, int(identifier), record_type, {"id": identifier, "name": name})
+        database.set_name(record_type, int(identifier), name)

@@ -30,10 +30,12 @@ class Payments:
     def create(self, body: Body, role: Role) -> int:
         doc = headers.begin(self._context, PAYMENT)
         doc["_receivableKey"] = headers.line_key(self._context)
+        body.show(doc)
         self._settle(doc, None, body, role, doc["createdDate"])
         return int(doc["id"])
 
     def update(self, identifier: int, doc: Doc, body: Body, role: Role) -> None:
+        body.show(doc)
         self._settle(doc, dict(doc), body, role, self._context.now())
 
     def delete(self, identifier: int, doc: Doc, role: Role) -> None:

@@ -14,10 +14,10 @@ from sandbox.wire import Json, Request, link, number
 class Renderer:
     """Renders records for one request."""
 
-    def __init__(self, request: Request, database: Database) -> None:
+    def __init__(self, request: Request, database: Database, *, everything: bool = False) -> None:
         self._records = request.records
         self._database = database
-        self._everything = request.flag("expandSubResources")
+        self._everything = everything or request.flag("expandSubResources")
         self._expand = {name.lower() for name in request.names("expand")}
         self._simple_enums = request.flag("simpleEnumFormat")
         self._only = {name.lower() for name in request.names("fields")}

@@ -104,6 +104,10 @@ _CUSTOMER = """
     num: creditLimit balance! overdueBalance! unbilledOrders!; datetime: dateCreated! lastModifiedDate!
 """
 _ADDRESS_BOOK = "int: internalId; str: id addressId! addressBookAddress_text! label; bool: defaultBilling defaultShipping isResidential"
+_RELATIONSHIP = """
+    str: id! externalId name!; ref>customer: entity; ref>subsidiary: subsidiary; ref>currency: primaryCurrency;
+    bool: isPrimarySub! isInactive; datetime: lastModifiedDate!
+"""
 _TREE = "str: id! name fullName! externalId; ref>{0}: parent; bool: isInactive includeChildren; multi>subsidiary: subsidiary"
 _VALUE = (
     "str: id! name fullName! externalId; ref>{0}: parent; bool: isInactive; datetime: created! lastModified!"
@@ -195,6 +199,11 @@ def build(profile: Profile) -> dict[str, RecordType]:
         ),
         *_transactions(profile),
     ]
+    if profile.oneworld:
+        name = "customerSubsidiaryRelationship"
+        fields = _fields(_RELATIONSHIP)
+        title = "Customer-Subsidiary Relationship"
+        types.append(RecordType(name, title, name, "Lists -> Customers", fields, {}, name.lower()))
     for name, (title, permission, text) in _MASTERS.items():
         if name == "subsidiary" and not profile.oneworld:
             continue

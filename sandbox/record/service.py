@@ -17,12 +17,14 @@ from sandbox.errors import (
     wrong_transaction_type,
 )
 from sandbox.profile import Role
-from sandbox.record import collection, listing, lists, metadata
+from sandbox.record import collection, forms, listing, lists, metadata, relationships, transforms
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
+from sandbox.record.journals import Journals
 from sandbox.record.kinds import DOCUMENTS
 from sandbox.record.payments import Payments
+from sandbox.record.relationships import Relationships
 from sandbox.record.render import Renderer, line_key
 from sandbox.record.schema import RecordType
 from sandbox.record.values import Body, read_body
@@ -54,8 +56,10 @@ class RecordService:
         self._rules: dict[str, Rules] = {
             "customer": Customers(context),
             "customerPayment": Payments(context),
+            "journalEntry": Journals(context),
             **{kind.record_type: Documents(context, kind) for kind in DOCUMENTS},
             **lists.rules(context),
+            **({relationships.SPACE: Relationships(context)} if context.profile.oneworld else {}),
         }
 
     def handle(self, request: Request, session: Session) -> Response:
@@ -70,6 +74,8 @@ class RecordService:
         record_type = self._context.types.get(parts[0].lower())
         if record_type is None:
             raise unknown_record_type(parts[0], f"{ROOT}/{parts[0]}")
+        if len(parts) == 4 and parts[2].lower() == "!transform":
+            return self._transform(request, session, record_type, parts[1], parts[3])
         self._check_permission(record_type, request.method, session)
         if len(parts) == 1:
             return self._on_collection(request, session, record_type, parts[0])
@@ -99,6 +105,8 @@ class RecordService:
         if request.method != "POST":
             raise method_not_allowed(request.method)
         self._check_writable(record_type, "POST")
+        if forms.asked(request):
+            return self._form(request, session, record_type, None)
         with self._context.database.transaction():
             identifier = self._create(request, session, record_type)
         return no_content(f"{request.records}/{called}/{identifier}")
@@ -126,12 +134,57 @@ class RecordService:
             shown = self._present(record_type, doc)
             return json_response(Renderer(request, self._context.database).record(record_type, shown, called))
         self._check_writable(record_type, method)
+        if method == "PATCH" and forms.asked(request):
+            return self._form(request, session, record_type, doc)
         with self._context.database.transaction():
             if method == "DELETE":
                 self._delete(session, record_type, identifier, doc)
                 return no_content()
             self._update(request, session, record_type, identifier, doc)
         return no_content(f"{request.records}/{called}/{identifier}")
+
+    def _transform(
+        self, request: Request, session: Session, source: RecordType, key: str, called: str
+    ) -> Response:
+        """Make a new record from another one, or show the form of it."""
+        if request.method != "POST":
+            raise method_not_allowed(request.method)
+        target = self._context.types.get(called.lower())
+        if target is None:
+            raise unknown_record_type(called, request.path)
+        transforms.check(source, target)
+        self._check_permission(source, "GET", session)
+        self._check_permission(target, "POST", session)
+        _, doc = self._found(source, key)
+        rules, given = self._rules[target.name], read_body(request, target, self._context.database)
+        body = transforms.prepare(self._context, source, doc, target, given)
+        if form := forms.asked(request):
+            shown = forms.rehearse(
+                self._context, body, lambda: rules.create(body, session.role), rules.present
+            )
+            return forms.answer(request, self._context, target, shown, given, form, "transform")
+        with self._context.database.transaction():
+            identifier = rules.create(body, session.role)
+        return no_content(f"{request.records}/{called}/{identifier}")
+
+    def _form(self, request: Request, session: Session, record_type: RecordType, doc: Doc | None) -> Response:
+        """A form of a new record or of one that exists, or the options of its fields."""
+        rules, form = self._rules[record_type.name], forms.asked(request)
+        body = read_body(request, record_type, self._context.database)
+        if form == "select-options":
+            return forms.options(request, self._context, record_type, (doc or {}) | body.values)
+        if (form == "create-form") != (doc is None):
+            raise method_not_allowed(request.method)
+
+        def write() -> None:
+            if doc is None:
+                rules.create(body, session.role)
+            else:
+                rules.update(int(doc["id"]), doc, body, session.role)
+
+        shown = forms.rehearse(self._context, body, write, rules.present)
+        relation = "create" if doc is None else "update"
+        return forms.answer(request, self._context, record_type, shown, body, form, relation)
 
     def _upsert(
         self, request: Request, session: Session, record_type: RecordType, called: str, key: str

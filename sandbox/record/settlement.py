@@ -10,6 +10,9 @@ from sandbox.record.context import Context
 from sandbox.record.kinds import PAYMENT, Kind
 from sandbox.store.database import Doc
 
+_UNAPPROVED = {"1": "D", "3": "E"}
+"""Statuses of invoices whose approval is pending or was refused."""
+
 
 def amounts_by(context: Context, applying: int) -> dict[int, Decimal]:
     """What a credit or payment applies, by invoice id."""
@@ -41,7 +44,11 @@ def balance(context: Context, kind: Kind, doc: Doc, *, final: bool = True) -> No
     doc["amountPaid"], doc["amountRemaining"] = used, doc["total"] - used
     if final and doc["amountRemaining"] < 0:
         raise user_error(context.profile.switches.over_application_text)
-    if kind is PAYMENT:
+    if doc.get("approvalStatus") in _UNAPPROVED:
+        if used:
+            raise user_error("An invoice that is paid in part or in full cannot go back to approval.")
+        doc["status"] = _UNAPPROVED[doc["approvalStatus"]]
+    elif kind is PAYMENT:
         doc["status"] = "B" if doc["undepFunds"] else "C"
     else:
         doc["status"] = "A" if doc["amountRemaining"] > 0 else "B"

@@ -39,7 +39,7 @@ _JOURNAL = (
     _BODY
     + """;
     ref>subsidiary: toSubsidiary; ref>accountingBook: accountingBook; date: reversalDate;
-    bool: approved isReversal! reversalDefer void; ref>transaction: reversalEntry! createdFrom!;
+    bool: approved isReversal! reversalDefer void!; ref>transaction: reversalEntry! createdFrom!;
     enum>approvalStatus: approvalStatus!
 """
 )

@@ -11,7 +11,7 @@ import msgspec
 
 from sandbox.errors import Refusal, invalid_content, invalid_value
 from sandbox.record.schema import ENUMS, Field, RecordType, Sublist, space_of
-from sandbox.store.database import Database
+from sandbox.store.database import Database, Doc
 from sandbox.wire import Json, Request, decode
 
 Values = dict[str, Any]
@@ -27,6 +27,11 @@ class Body:
     """By sublist name; None empties the sublist."""
     replace: frozenset[str] = frozenset()
     """Lower-case names of `?replace=`."""
+    draft: Doc | None = None
+    """The document that the body is being applied to, for a form that shows it unfinished."""
+
+    def show(self, doc: Doc) -> None:
+        self.draft = doc
 
 
 def read_body(request: Request, record_type: RecordType, database: Database) -> Body:

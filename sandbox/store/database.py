@@ -118,6 +118,20 @@ class Database:
         self.connection.execute("COMMIT")
         self.version += 1
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Whatever is written inside is undone at the end, within a transaction or outside of one."""
+        sequences = dict(self._sequences)
+        self.connection.execute("SAVEPOINT rehearsal")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK TO rehearsal")
+            self.connection.execute("RELEASE rehearsal")
+            self._sequences = sequences
+            self._names.clear()
+            self._types.clear()
+
     def next(self, sequence: str, first: int = 1) -> int:
         value = self._sequences.get(sequence, first - 1) + 1
         self._sequences[sequence] = value

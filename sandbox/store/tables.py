@@ -20,12 +20,17 @@ SQL_TYPES = {
     "bool": "TEXT",
 }
 
+BALANCE, OVERDUE = "ns_balance", "ns_overdue"
+"""SQL functions of a customer's id, which the query service gives its connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
     type: str
     ref: str | None = None
+    function: str = ""
+    """The SQL function that computes it from the row's id, where it is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +276,10 @@ FIELD_COLUMN_TYPES = {
 def build(profile: Profile) -> dict[str, Table]:
     """Every table of an account, by name: the standard ones with its custom columns, and one a custom list or segment."""
     tables = {table.name: table for table in _TABLES}
+    for name, function in (("balancesearch", BALANCE), ("overduebalancesearch", OVERDUE)):
+        customer = tables["customer"]
+        computed = replace(customer.columns[name], function=function)
+        tables["customer"] = replace(customer, columns={**customer.columns, name: computed})
     if not profile.oneworld:
         for name in ("subsidiary", "customersubsidiaryrelationship", "consolidatedexchangerate"):
             del tables[name]
