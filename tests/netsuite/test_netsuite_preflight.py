@@ -30,7 +30,8 @@ from resources.netsuite.client import NetSuite
 from resources.netsuite.findings import ColumnsNeed, Finding, Needs, Report
 from resources.netsuite.governor import Backoff, Governor
 from resources.netsuite.hosts import Hosts
-from resources.netsuite.preflight import date_format, preflight
+from resources.netsuite.preflight import preflight
+from resources.netsuite.probes import date_format
 from resources.tenants import TenantRegistry
 
 ROOT = Path(__file__).parents[2]
