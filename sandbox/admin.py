@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sandbox import revenue
 from sandbox.account import Account
 from sandbox.auth.certificates import CertificateError, load_pem
 from sandbox.faults import Fault
@@ -57,6 +58,12 @@ class _State(BaseModel):
     blocked: bool
 
 
+class _Revenue(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    invoices: int = Field(ge=1)
+
+
 class _Problem(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -99,7 +106,7 @@ def _route(account: Account, request: Request) -> Json:
     route = (request.method, what)
     query = request.query
     if route == ("GET", "stats"):
-        return _stats(account)
+        return stats(account)
     if route == ("GET", "requests"):
         writes = query.get("writes", "").lower() == "true"
         after = query.get("after", "0")
@@ -108,6 +115,8 @@ def _route(account: Account, request: Request) -> Json:
         return {"items": account.log.entries(writes_only=writes, after=int(after))}
     if route == ("GET", "logins"):
         return {"items": account.auth.audit.entries(query.get("status"))}
+    if route == ("GET", "searches"):
+        return {"items": [search.model_dump() for search in account.profile.saved_searches]}
     if route == ("GET", "faults"):
         return {"items": account.faults.pending(), "struck": account.faults.struck}
     if route == ("POST", "faults"):
@@ -143,17 +152,20 @@ def _route(account: Account, request: Request) -> Json:
         return _change_period(account, _PeriodChange.model_validate(decode(request.body)))
     if route == ("POST", "fill"):
         filled = fill(account.context, Order.model_validate(decode(request.body)))
-        return _stats(account) | {"filled": filled}
+        return stats(account) | {"filled": filled}
+    if route == ("POST", "revenue"):
+        wanted = _Revenue.model_validate(decode(request.body))
+        return {"elements": revenue.arrange(account.context, wanted.invoices)}
     if route == ("POST", "reset"):
         account.reset()
-        return _stats(account)
+        return stats(account)
     if route == ("POST", "reset/log"):
         account.forget_log()
-        return _stats(account)
+        return stats(account)
     raise _Problem(404, f"there is no {request.method} /sandbox/{what}; see docs/sandbox.md")
 
 
-def _stats(account: Account) -> Json:
+def stats(account: Account) -> Json:
     log, slots = account.log, account.slots
     return {
         "account": account.profile.account,
@@ -210,7 +222,7 @@ def _govern(account: Account, wanted: _Governance) -> Json:
     if wanted.async_processors is not None:
         processors.count = wanted.async_processors
         processors.dispatch()
-    return _stats(account)
+    return stats(account)
 
 
 def _change_period(account: Account, wanted: _PeriodChange) -> Json:

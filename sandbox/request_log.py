@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from sandbox.wire import Json
 
@@ -45,6 +46,10 @@ class RequestLog:
     def entries(self, *, writes_only: bool = False, after: int = 0) -> list[Json]:
         """Oldest first; `after` leaves out entries up to that number."""
         return [asdict(e) for e in self._entries if e.number > after and (e.write or not writes_only)]
+
+    def latest(self, count: int) -> list[Entry]:
+        """The last entries, the newest first."""
+        return list(islice(reversed(self._entries), count))
 
     def clear(self) -> None:
         self._entries.clear()

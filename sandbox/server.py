@@ -17,6 +17,7 @@ from sandbox.account import Account
 from sandbox.auth.roles import Session
 from sandbox.errors import Refusal, concurrency_limit, invalid_login, unexpected
 from sandbox.faults import Fault
+from sandbox.page import page
 from sandbox.wire import JSON, Request, Response, encode
 
 Scope = MutableMapping[str, Any]
@@ -83,6 +84,9 @@ class Application:
 
     def _no_account(self, request: Request) -> Response:
         accounts = [account.profile.account for account in self._accounts.values()]
+        if request.path.rstrip("/") == "/sandbox" and "text/html" in request.headers.get("accept", ""):
+            every = [(account, admin.stats(account)) for account in self._accounts.values()]
+            return Response(200, page(every, request.base), b"text/html; charset=UTF-8", standing=False)
         if request.path.rstrip("/") in ("", "/sandbox", "/sandbox/accounts"):
             return Response(
                 200,

@@ -40,6 +40,8 @@ class Source:
     key: str | None = None
     outer: bool = False
     """Joined from the left: its columns may be missing."""
+    hidden: frozenset[str] = frozenset()
+    """Columns that the caller's role does not see."""
 
 
 @dataclass(slots=True)
@@ -70,5 +72,8 @@ class Scope:
         return None
 
     def unknown(self, name: str) -> Exception:
+        owner = next((source for source in self.sources.values() if name.lower() in source.hidden), None)
+        if owner is not None:
+            return search_error(f"Field '{name}' for record '{owner.shown}' was not found.")
         identifiers = ", ".join(f"{source.alias}={source.shown}" for source in self.sources.values())
         return search_error(f"Unknown identifier '{name}'. Available identifiers are: {{{identifiers}}}.")

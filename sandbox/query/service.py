@@ -21,9 +21,10 @@ from sandbox.errors import (
     invalid_parameter,
     invalid_url,
     method_not_allowed,
+    nonexistent,
     role_lacks_permission,
 )
-from sandbox.query import dates, functions
+from sandbox.query import datasets, dates, functions
 from sandbox.query.dialect import unsupported
 from sandbox.query.translate import Translated, Translator
 from sandbox.record import balances
@@ -68,7 +69,10 @@ class QueryService:
         """Answer a request under the query service's root; raises `Refusal`."""
         if not allows(session.role, REST, "full") or not allows(session.role, WORKBOOK, "edit"):
             raise role_lacks_permission()
-        if request.path.rstrip("/") != f"{ROOT}/suiteql":
+        path = request.path.rstrip("/")
+        if path == f"{ROOT}/dataset" or path.startswith(f"{ROOT}/dataset/"):
+            return self._dataset(request, session, path.removeprefix(f"{ROOT}/dataset").strip("/"))
+        if path != f"{ROOT}/suiteql":
             raise invalid_url(request.path)
         if request.method != "POST":
             raise method_not_allowed(request.method)
@@ -77,14 +81,31 @@ class QueryService:
             text = "The required request header 'Prefer' is missing or invalid. It must be 'transient'."
             raise Refusal(400, code, text, pointer=("o:errorHeader", "Prefer"))
         query, parameters = _body(request)
-        limit, offset = window(request)
-        response = json_response(self._page(request, session, query, parameters, limit, offset), COLLECTION)
+        response = json_response(self._page(request, session, query, parameters, "suiteql"), COLLECTION)
         response.headers.append((b"preference-applied", b"transient"))
         return response
 
+    def _dataset(self, request: Request, session: Session, rest: str) -> Response:
+        """The account's datasets, or the result of one: the rows of the SuiteQL that it amounts to."""
+        if request.method != "GET":
+            raise method_not_allowed(request.method)
+        every = self._context.profile.datasets
+        identifier, _, what = rest.partition("/")
+        if not rest:
+            return json_response(datasets.page(every, request), COLLECTION)
+        found = next((one for one in every if one.id.lower() == identifier.lower()), None)
+        if what != "result":
+            raise invalid_url(request.path)
+        if found is None:
+            raise nonexistent()
+        content = self._page(request, session, found.query, [], f"dataset/{identifier}/result")
+        return json_response(content, COLLECTION)
+
     def _page(
-        self, request: Request, session: Session, query: str, parameters: list[Json], limit: int, offset: int
+        self, request: Request, session: Session, query: str, parameters: list[Json], path: str
     ) -> Json:
+        """One page of a query's rows; `path` is the service's part of the links."""
+        limit, offset = window(request)
         translated = self._translated(query, session)
         if translated.parameters != len(parameters):
             raise unsupported()
@@ -110,8 +131,8 @@ class QueryService:
             items.append(item)
         switches = self._context.profile.switches
         reachable = total if switches.suiteql_cap_has_more else min(total, _MOST_ROWS)
-        own = {"rel": "self", "href": request.url, "method": "POST"}
-        base = f"{request.base}{ROOT}/suiteql"
+        own = {"rel": "self", "href": request.url, "method": request.method}
+        base = f"{request.base}{ROOT}/{path}"
         return {
             "links": page_links(base, [], limit, offset, reachable, own, switches.suiteql_buggy_last_link),
             "count": len(items),
@@ -131,6 +152,7 @@ class QueryService:
             translator = Translator(
                 self._context.database.tables,
                 lambda table: _visible(table, session),
+                role=session.role.id,
                 date_format=self._context.profile.date_format,
                 zone=self._context.profile.timezone,
                 now=stamp,

@@ -45,12 +45,14 @@ class Translator:
         tables: Mapping[str, Table],
         visible: Callable[[Table], bool],
         *,
+        role: str = "",
         date_format: str,
         zone: str,
         now: str,
     ) -> None:
         self._tables, self._visible = tables, visible
         self.date_format, self.zone, self.now = date_format, zone, now
+        self._role = role
         self._parameters = 0
 
     def translate(self, query: str) -> Translated:
@@ -120,7 +122,10 @@ class Translator:
             raise search_error(f"Record '{node.name}' was not found.")
         alias = (node.alias or name).lower()
         source = Source(alias, node.name, {}, table.key)
+        source.hidden = frozenset(c.name for c in table.columns.values() if self._role in c.hidden_from)
         for column in table.columns.values():
+            if column.name in source.hidden:
+                continue
             source.columns[column.name] = Value(
                 f'{column.function}("{alias}"."id")' if column.function else f'"{alias}"."{column.name}"',
                 column.type,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.errors import invalid_value, missing_values, user_error
 from sandbox.profile import Role
-from sandbox.record import periods, relationships
+from sandbox.record import addresses, periods, relationships
 from sandbox.record.context import FIRST_LINE_KEY, FIRST_TRANSACTION, Context
 from sandbox.record.kinds import Kind
 from sandbox.record.values import Body, Values
@@ -57,6 +57,8 @@ def party(context: Context, kind: Kind, doc: Doc, previous: Doc | None, body: Bo
     currency = str(doc.setdefault("currency", customer["currency"]))
     if all(currency != line["currency"] for line in customer["currencyList"]):
         raise invalid_value(currency, "currency", "currency")
+    if previous is None:
+        addresses.take(context, doc, customer)
     exchange_rate(context, doc, previous, body)
     check_segments(context, doc, doc.get("subsidiary"), "")
     return customer
@@ -68,7 +70,8 @@ def exchange_rate(context: Context, doc: Doc, previous: Doc | None, body: Body) 
         doc.get(name) != previous.get(name) for name in ("currency", "subsidiary", "tranDate")
     )
     if "exchangeRate" not in doc or (moved and "exchangeRate" not in body.values):
-        doc["exchangeRate"] = context.masters.exchange_rate(doc["currency"], doc.get("subsidiary"))
+        day = doc.get("tranDate") or context.today().isoformat()
+        doc["exchangeRate"] = context.masters.exchange_rate(doc["currency"], doc.get("subsidiary"), day)
     if doc["exchangeRate"] <= 0:
         raise invalid_value(doc["exchangeRate"], "exchangeRate", "exchangeRate")
 
@@ -139,7 +142,8 @@ def check_ids(context: Context, kind: Kind, doc: Doc, previous: Doc | None) -> N
 
 
 def log_deletion(context: Context, kind: Kind, doc: Doc) -> None:
-    """The row of `deletedrecord`."""
+    """The row of `deletedrecord`, and the end of what the transaction had to itself."""
+    addresses.remove(context, doc)
     context.database.insert(
         "deletedrecord",
         {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sandbox.record import lines
+from sandbox.record import addresses, lines
 from sandbox.record.context import Context, integer, stamp
 from sandbox.record.kinds import CREDIT_MEMO, INVOICE, JOURNAL, PAYMENT, Kind
 from sandbox.store.database import Doc
@@ -115,6 +115,7 @@ def _header(context: Context, doc: Doc, kind: Kind) -> Cells:
     }
     if context.profile.oneworld:
         row["subsidiary"] = int(doc["subsidiary"])
+    row.update(addresses.cells(doc))
     row.update(context.custom_cells("transaction", doc))
     return row
 

@@ -11,6 +11,7 @@ from sandbox.profile import Role
 from sandbox.record import masters, rates
 from sandbox.record.context import Context
 from sandbox.record.schema import ITEM_TYPES, RecordType
+from sandbox.record.type_numbers import type_number
 from sandbox.record.values import Body
 from sandbox.store.database import Doc
 
@@ -24,9 +25,6 @@ _REQUIRED = {
 _ITEM_REQUIRED = (("itemId", "Item Name/Number"), ("incomeAccount", "Income Account"))
 _UNIQUE = {"account": "acctNumber", "term": "name", "subsidiary": "name"}
 _TREES = ("department", "classification", "location", "subsidiary")
-_TYPE_NUMBERS = {"account": -112, "department": -102, "classification": -101, "location": -103}
-_TYPE_NUMBERS |= {"subsidiary": -117, "term": -199}
-_ITEM_TYPE_NUMBER = -10
 _TERMS = "Setup -> Accounting Lists"
 _DERIVED = ("currencyrate", "consolidatedexchangerate")
 """Tables whose rows are no reason to keep a record."""
@@ -96,7 +94,7 @@ class Lists:
             "deletedrecord",
             {
                 "recordid": identifier,
-                "recordtypeid": self._type_number(record_type),
+                "recordtypeid": type_number(self._context.profile, record_type.name),
                 "name": doc.get("_title"),
                 "type": record_type.title,
                 "scriptid": record_type.name.lower(),
@@ -119,13 +117,6 @@ class Lists:
             "SELECT max(id) FROM record WHERE space = ?", (space,)
         ).fetchone()[0]
         return self._database.next(f"list {space}", max((highest or 0) + 1, 1))
-
-    def _type_number(self, record_type: RecordType) -> int | None:
-        if record_type.name in ITEM_TYPES:
-            return _ITEM_TYPE_NUMBER
-        if record_type.name in self._custom:
-            return list(self._custom).index(record_type.name) + 1
-        return _TYPE_NUMBERS.get(record_type.name)
 
     def _settle(self, record_type: RecordType, doc: Doc, previous: Doc | None, body: Body) -> None:
         """Apply the body, check the whole, name it, and save it."""

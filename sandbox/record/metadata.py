@@ -7,7 +7,7 @@ from sandbox.errors import method_not_allowed, unknown_record_type
 from sandbox.record.context import Context
 from sandbox.record.filters import filterable
 from sandbox.record.kinds import KINDS
-from sandbox.record.schema import ENUMS, Field, RecordType, Sublist
+from sandbox.record.schema import ENUMS, Field, RecordType, Sublist, seen_by
 from sandbox.record.values import ADDRESS_FIELDS
 from sandbox.wire import COLLECTION, Json, Request, Response, json_response
 
@@ -50,7 +50,7 @@ def answer(context: Context, request: Request, session: Session, parts: list[str
 
 def _visible(context: Context, session: Session) -> dict[str, RecordType]:
     return {
-        name: record_type
+        name: seen_by(record_type, session.role)
         for name, record_type in context.types.items()
         if not record_type.permission or allows(session.role, record_type.permission_name, "view")
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sandbox.profile import Profile
+from sandbox.profile import Profile, Role
 from sandbox.profile_custom import CustomField, CustomRecordType
 from sandbox.record.transaction_fields import SUBLISTS, SUITE_TAX, TRANSACTIONS
 
@@ -21,6 +21,8 @@ class Field:
     read_only: bool = False
     label: str = ""
     custom: bool = False
+    hidden_from: tuple[str, ...] = ()
+    """Ids of the roles that do not see it."""
 
     @property
     def is_choice(self) -> bool:
@@ -280,7 +282,23 @@ def _custom_field(custom: CustomField) -> Field:
     kind = {"text": "string", "list": "choice", "record": "reference", "multiselect": "multi"}.get(
         custom.type, custom.type
     )
-    return Field(custom.script_id, kind, custom.choices or "", label=custom.label, custom=True)
+    hidden = tuple(custom.hidden_from)
+    return Field(
+        custom.script_id, kind, custom.choices or "", label=custom.label, custom=True, hidden_from=hidden
+    )
+
+
+def seen_by(record_type: RecordType, role: Role) -> RecordType:
+    """The record type without the fields that are hidden from a role."""
+
+    def kept(fields: dict[str, Field]) -> dict[str, Field]:
+        return {key: f for key, f in fields.items() if role.id not in f.hidden_from}
+
+    groups = [record_type.fields, *(sublist.fields for sublist in record_type.sublists.values())]
+    if not any(role.id in f.hidden_from for fields in groups for f in fields.values()):
+        return record_type
+    sublists = {key: replace(s, fields=kept(s.fields)) for key, s in record_type.sublists.items()}
+    return replace(record_type, fields=kept(record_type.fields), sublists=sublists)
 
 
 ENUMS: dict[str, dict[str, str]] = {

@@ -23,10 +23,11 @@ from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
 from sandbox.record.journals import Journals
 from sandbox.record.kinds import DOCUMENTS
+from sandbox.record.notes import Notes
 from sandbox.record.payments import Payments
 from sandbox.record.relationships import Relationships
 from sandbox.record.render import Renderer, line_key
-from sandbox.record.schema import RecordType
+from sandbox.record.schema import RecordType, seen_by
 from sandbox.record.values import Body, read_body
 from sandbox.store.database import Doc
 from sandbox.wire import COLLECTION, Json, Request, Response, json_response, no_content
@@ -61,9 +62,18 @@ class RecordService:
             **lists.rules(context),
             **({relationships.SPACE: Relationships(context)} if context.profile.oneworld else {}),
         }
+        self._notes = Notes(context)
+        self._seen_types: dict[tuple[str, str], RecordType] = {}
+        """By record type and role."""
 
     def handle(self, request: Request, session: Session) -> Response:
         """Answer any request under the record service's root; raises `Refusal`."""
+        if request.method == "GET":
+            return self._answer(request, session)
+        with self._notes.written_by(session):
+            return self._answer(request, session)
+
+    def _answer(self, request: Request, session: Session) -> Response:
         if not allows(session.role, REST, "full"):
             raise role_lacks_permission()
         parts = [part for part in request.path[len(ROOT) :].split("/") if part]
@@ -74,6 +84,7 @@ class RecordService:
         record_type = self._context.types.get(parts[0].lower())
         if record_type is None:
             raise unknown_record_type(parts[0], f"{ROOT}/{parts[0]}")
+        record_type = self._seen(record_type, session.role)
         if len(parts) == 4 and parts[2].lower() == "!transform":
             return self._transform(request, session, record_type, parts[1], parts[3])
         self._check_permission(record_type, request.method, session)
@@ -84,6 +95,12 @@ class RecordService:
         if request.method != "GET":
             raise method_not_allowed(request.method)
         return self._sub_resource(request, record_type, parts)
+
+    def _seen(self, record_type: RecordType, role: Role) -> RecordType:
+        key = (record_type.name, role.id)
+        if key not in self._seen_types:
+            self._seen_types[key] = seen_by(record_type, role)
+        return self._seen_types[key]
 
     def _check_permission(self, record_type: RecordType, method: str, session: Session) -> None:
         if not record_type.permission:
@@ -271,6 +288,7 @@ class RecordService:
 
     def _delete(self, session: Session, record_type: RecordType, identifier: int, doc: Doc) -> None:
         self._rules[record_type.name].delete(identifier, doc, session.role)
+        self._notes.sign_deletion(session, record_type.name, identifier)
 
     def _sub_resource(self, request: Request, record_type: RecordType, parts: list[str]) -> Response:
         """A sublist, one of its lines, or a line's subrecord, by address."""

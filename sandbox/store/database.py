@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,9 @@ CREATE INDEX IF NOT EXISTS application_applied ON application (applied);
 """
 Doc = dict[str, Any]
 """A record as stored: schema-case field names, references as id strings, amounts Decimal, sublists lists of dicts."""
+
+Watch = Callable[[str, int, str, Doc | None, Doc | None], None]
+"""Takes space, id and type of a record, what it was, and what it becomes; None stands for nothing."""
 
 
 class StateError(Exception):
@@ -61,6 +64,8 @@ class Database:
         self._names: dict[tuple[str, str], str | None] = {}
         self._types: dict[tuple[str, int], str] = {}
         self._inserts: dict[tuple[str, ...], str] = {}
+        self.watch: Watch | None = None
+        """Told of every record that is about to be written or removed."""
         self.version = 0
         """Rises with every committed write: what was read under one version still holds under it."""
 
@@ -177,6 +182,9 @@ class Database:
         return self._types[key]
 
     def put(self, space: str, identifier: int, record_type: str, doc: Doc) -> None:
+        if self.watch is not None:
+            found = self.get(space, identifier)
+            self.watch(space, identifier, record_type, found[1] if found is not None else None, doc)
         self.connection.execute(
             "INSERT INTO record (space, id, type, externalid, doc) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (space, id) DO UPDATE SET externalid = excluded.externalid, doc = excluded.doc",
@@ -184,6 +192,8 @@ class Database:
         )
 
     def remove(self, space: str, identifier: int) -> None:
+        if self.watch is not None and (found := self.get(space, identifier)) is not None:
+            self.watch(space, identifier, found[0], found[1], None)
         self.connection.execute("DELETE FROM record WHERE space = ? AND id = ?", (space, identifier))
         self.connection.execute("DELETE FROM display WHERE space = ? AND id = ?", (space, identifier))
         self._names.pop((space, str(identifier)), None)

@@ -31,6 +31,8 @@ class Column:
     ref: str | None = None
     function: str = ""
     """The SQL function that computes it from the row's id, where it is not stored."""
+    hidden_from: tuple[str, ...] = ()
+    """Ids of the roles that do not see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,55 @@ _TABLES = (
            bool: iscustomlist iscustomrecord iscustomtransaction""",
         key=None,
     ),
+    _table(
+        "systemnote",
+        None,
+        """date: date; id: name>entity recordid recordtypeid role; text: context field oldvalue newvalue record""",
+        key=None,
+        indexes=("recordid",),
+    ),
+    _table(
+        "transactionhistory",
+        "Find Transaction",
+        "id: transaction>transaction name>entity role; date: date; text: context type",
+        key=None,
+        indexes=("transaction",),
+    ),
+    *(
+        _table(
+            name,
+            "Find Transaction",
+            "id: nkey; text: addr1 addr2 addr3 addressee attention addrphone addrtext city state zip country; bool: override",
+            key="nkey",
+        )
+        for name in ("transactionbillingaddress", "transactionshippingaddress")
+    ),
+    _table(
+        "revenueelement",
+        "Revenue Element",
+        """id: id item>item currency>currency source>transaction sourceline revenuearrangement>transaction
+             entity>entity;
+           text: referenceid; number: quantity salesamount allocationamount discountedsalesamount exchangerate;
+           date: elementdate revrecstartdate revrecenddate""",
+        indexes=("revenuearrangement", "source"),
+    ),
+    _table(
+        "revenueplan",
+        "Revenue Recognition Plan",
+        """id: id createdfrom>revenueElement item>item parentlinecurrency>currency catchupperiod>accountingPeriod; int: periodoffset;
+           text: recordnumber amountsource comments enddatechangeimpact recognitionmethod;
+           number: amount initialamount exchangerate;
+           date: revrecstartdate revrecenddate; bool: holdrevenuerecognition""",
+        indexes=("createdfrom",),
+    ),
+    _table(
+        "revenueplanplannedrevenue",
+        "Revenue Recognition Plan",
+        """id: id revenueplan>revenuePlan plannedperiod>accountingPeriod postingperiod>accountingPeriod
+             journal>transaction deferralaccount>account recognitionaccount>account;
+           number: amount percentoftotalamount; bool: isrecognized""",
+        indexes=("revenueplan",),
+    ),
     _table("dual", None, "text: dummy", key=None),
 )
 
@@ -318,7 +369,8 @@ def build(profile: Profile) -> dict[str, Table]:
 
 
 def _custom_column(field: CustomField) -> Column:
-    return Column(field.script_id, FIELD_COLUMN_TYPES[field.type], field.choices)
+    hidden = tuple(field.hidden_from)
+    return Column(field.script_id, FIELD_COLUMN_TYPES[field.type], field.choices, hidden_from=hidden)
 
 
 def _tables_of(field: CustomField) -> tuple[str, ...]:
