@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
+from random import Random
 
 import pytest
 from endtoend_planted import assert_found_exactly
-from endtoend_tools import World, assert_holds_exactly, books, query, run, tenant
+from endtoend_tools import (
+    RECON,
+    World,
+    assert_holds_exactly,
+    books,
+    definitions,
+    plain_environment,
+    query,
+    recon,
+    run,
+    tenant,
+    world,
+)
+from rich.console import Console
 
 from demo.documents import Document, Facts
+from demo.run import run_demo
 
 Opened = Callable[[Path], AbstractContextManager[World]]
 TENANTS = ("acme", "globex")
@@ -74,6 +94,9 @@ def test_it_prints_where_the_published_file_is_and_three_queries_and_nothing_odd
     printed = (demo_ran / "demo.out").read_text(encoding="utf-8")
     assert "The published file: .demo/warehouse/published.duckdb" in printed
     assert len(re.findall(r'^  \.venv/bin/recon query "SELECT .*"$', printed, flags=re.MULTILINE)) == 3
+    for name in TENANTS:
+        for told in ("filling the billing database", "filling the demo NetSuite account", "reconciled"):
+            assert f"{name}: {told}" in printed
     said = printed + (demo_ran / "demo.err").read_text(encoding="utf-8")
     assert not re.search(r"Warning|Traceback|Error", said), said
 
@@ -129,10 +152,51 @@ def test_afterwards_netsuite_holds_the_truth_and_a_second_run_writes_nothing(
 def test_the_command_itself_a_second_time(demo_ran: Path, opened: Opened) -> None:
     with opened(demo_ran) as here:
         before = here.ledger.intents()
-    from endtoend_tools import recon
-
     again = recon("demo", folder=here.folder, environ={})
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("Nothing: NetSuite holds what billing billed.") == len(TENANTS)
     assert again.stdout.count("Nothing was sent.") == len(TENANTS)
     assert here.ledger.intents() == before
+
+
+def test_the_demo_can_stop_before_it_writes(
+    filled: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(filled) as here:
+        pass
+    monkeypatch.chdir(here.folder)
+    without_checks = definitions()
+    monkeypatch.setattr("netsuite_assets.definitions.build_defs", lambda: without_checks)
+    for name, value in here.stage.kept_environment().items():
+        monkeypatch.setenv(name, value)
+    printed = StringIO()
+    run_demo(Console(file=printed, width=200), here.stage, [tenant("globex")], apply=False)
+    assert "21 operations planned, none sent." in printed.getvalue()
+    assert "NetSuite still differs from billing" in printed.getvalue()
+    assert here.ledger.intents() == []
+    with world(here.folder) as again:
+        held = again.view("globex").suiteql("SELECT COUNT(*) AS n FROM transaction")
+        assert int(held[0]["n"]) == len(books("globex").bookings)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(4))
+def test_a_killed_demo_is_healed_by_the_next(tmp_path: Path, seed: int) -> None:
+    """Ended while it fills or runs, wherever it is; the sandbox that it leaves behind holds nothing up."""
+    process = subprocess.Popen(
+        [str(RECON), "demo"],
+        cwd=tmp_path,
+        env=plain_environment(),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(Random(seed).uniform(1, 20))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    again = recon("demo", folder=tmp_path, environ={})
+    assert again.returncode == 0, again.stderr
+    with world(tmp_path) as here:
+        for name in TENANTS:
+            assert_holds_exactly(here.view(name), name, tenant(name).billing)
+        assert here.ledger.open() == []
+        here.ledger.assert_consistent()

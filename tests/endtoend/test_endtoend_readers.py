@@ -78,3 +78,8 @@ def test_readers_and_a_whole_run_do_not_disturb_each_other(globex: World) -> Non
     assert globex.published.stat().st_ino != before
     left = sorted(path.name for path in globex.published.parent.iterdir() if "building" in path.name)
     assert left == []
+
+    # Four at once at most: the account's five, less the one that is left to other integrations.
+    quota = globex.view("globex").stats()
+    assert 2 <= quota["in_flight_peak"] <= 4
+    assert quota["rejections"] == 0
