@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fake_account import pem
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from netsuite_assets.extract.needs import needs_of
 from netsuite_assets.mapping.compiler import compile_mapping
@@ -284,6 +285,40 @@ def test_no_credential_stands_in_a_report(sandbox: Sandbox, needs: Needs) -> Non
     ]
     for report in reports:
         assert not re.search(r"eyJ|Bearer|BEGIN|secret-cert", repr(report))
+
+
+def test_the_command_prints_what_is_missing_and_ends_with_its_status(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netsuite_assets.cli import app
+
+    key = tmp_path / "key.pem"
+    key.write_bytes(pem(KEY))
+    for name, value in {
+        "ACME_NS_URL": f"{sandbox.url}/1234567-sb1",
+        "ACME_NS_KEY_FILE": str(key),
+        "ACME_BILLING_URL": f"sqlite:///{tmp_path}/billing.sqlite",
+        "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite",
+        "RECON_SECRETS": str(tmp_path / "secrets"),
+        "RECON_WAREHOUSE": str(tmp_path / "warehouse"),
+        "RECON_TENANTS": str(ROOT / "tenants"),
+        "COLUMNS": "200",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(integration: str) -> tuple[int, str]:
+        monkeypatch.setenv("ACME_NS_CLIENT_ID", integration)
+        monkeypatch.setenv("ACME_NS_CERT_ID", f"cert-{integration}")
+        done = CliRunner().invoke(app, ["check", "acme", "--write-probes"])
+        return done.exit_code, done.output
+
+    assert run(client_id("nothing"))[0] == 0
+    status, printed = run(client_id("Invoice"))
+    assert status == 1
+    assert "missing Invoice" in printed
+    assert "Permissions > Transactions: Invoice" in printed
+    assert "writing invoices" in printed
+    assert not re.search(r"eyJ|Bearer|BEGIN", printed)
 
 
 WRITTEN: dict[str, Callable[[str, str, str], str]] = {
