@@ -1,4 +1,4 @@
-"""Fills an account from a seed: customers, invoices with lines, credit memos applied to some of them.
+"""Fills an account from a seed: customers, invoices with lines, credit memos and payments of some of them, journals.
 
 Records go through the record service's own rules, so that what is filled could have been written over HTTP.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,11 +16,15 @@ from sandbox.profile import Role
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
+from sandbox.record.journals import Journals
 from sandbox.record.kinds import CREDIT_MEMO, INVOICE
+from sandbox.record.payments import Payments
 from sandbox.record.values import Body, Values
 
 _STEP = 5_000
 """Records in one database transaction."""
+_FUNDS = ("Bank", "OthCurrAsset")
+_NEEDING_MORE = ("AcctRec", "AcctPay", "NonPosting", "Stat")
 _FILLER = Role(id="0", name="Filler", administrator=True)
 _NAMES = (
     "Amber",
@@ -58,6 +62,8 @@ class Order(BaseModel):
     invoices: int = Field(1_000, ge=0)
     lines: int = Field(3, ge=1)
     credit_memos: int = Field(0, ge=0)
+    payments: int = Field(0, ge=0)
+    journals: int = Field(0, ge=0)
     first: date = date(2026, 9, 1)
     last: date = date(2026, 10, 31)
     seed: int = 1
@@ -75,17 +81,19 @@ class _Filler:
         self._customers = Customers(context)
         self._invoices = Documents(context, INVOICE)
         self._memos = Documents(context, CREDIT_MEMO)
+        self._payments = Payments(context)
+        self._journals = Journals(context)
 
     def run(self) -> dict[str, int]:
         order = self._order
         customers = self._each(order.customers, self._customer)
         targets: list[tuple[int, str, Decimal]] = []
         self._each(order.invoices, lambda n: targets.append(self._invoice(n, customers)))
-        for start in range(0, order.credit_memos, _STEP):
-            with self._context.database.transaction():
-                for number in range(start, min(start + _STEP, order.credit_memos)):
-                    self._memo(number, customers, targets)
-        return {"customers": order.customers, "invoices": order.invoices, "credit_memos": order.credit_memos}
+        self._each(order.credit_memos, lambda n: self._memo(n, customers, targets))
+        self._each(order.payments, lambda n: self._payment(n, customers, targets))
+        self._each(order.journals, self._journal)
+        names = ("customers", "invoices", "credit_memos", "payments", "journals")
+        return {name: getattr(order, name) for name in names}
 
     def _each(self, count: int, make: Any) -> list[Any]:
         made: list[Any] = []
@@ -138,6 +146,8 @@ class _Filler:
             "externalId": self._external("invoice", number),
             "memo": f"Usage {number}",
         }
+        if self._context.profile.features.invoice_approvals:
+            values["approvalStatus"] = "2"
         lines = self._lines(self._subsidiary(customer), self._order.lines)
         identifier = self._invoices.create(Body(values, {"item": lines}), _FILLER)
         return identifier, customer, sum((line["quantity"] * line["rate"] for line in lines), Decimal(0))
@@ -155,3 +165,39 @@ class _Filler:
         sublists["item"] = [{"item": lines[0]["item"], "amount": max(amount, Decimal("0.01"))}]
         values["entity"] = customer
         self._memos.create(Body(values, sublists), _FILLER)
+
+    def _payment(self, number: int, customers: list[str], invoices: list[tuple[int, str, Decimal]]) -> None:
+        """Most payments pay an invoice in full, some in part; one without an invoice stays unapplied."""
+        values: Values = {"tranDate": self._day(), "externalId": self._external("customerpayment", number)}
+        sublists: dict[str, list[Values] | None] = {}
+        if invoices:
+            target, customer, total = invoices.pop(self._random.randrange(len(invoices)))
+            part = self._random.choice((1, 1, 1, 2, 4))
+            amount = max((total / part).quantize(Decimal("0.01"), ROUND_DOWN), Decimal("0.01"))
+            sublists["apply"] = [{"doc": str(target), "apply": True, "amount": amount}]
+        else:
+            customer, amount = self._random.choice(customers), Decimal(self._random.randint(1, 10_000)) / 100
+        values |= {"customer": customer, "payment": amount}
+        if self._context.profile.undeposited_funds_account is None:
+            values["account"] = self._accounts(self._subsidiary(customer), _FUNDS)[0]
+        self._payments.create(Body(values, sublists), _FILLER)
+
+    def _journal(self, number: int) -> None:
+        values: Values = {"tranDate": self._day(), "externalId": self._external("journalentry", number)}
+        subsidiary: str | None = None
+        if self._context.profile.oneworld:
+            subsidiary = values["subsidiary"] = self._random.choice(self._context.profile.subsidiaries).id
+        debit, credit = self._random.sample(self._accounts(subsidiary, None), 2)
+        amount = Decimal(self._random.randint(1, 1_000_000)) / 100
+        lines: list[Values] = [{"account": debit, "debit": amount}, {"account": credit, "credit": amount}]
+        self._journals.create(Body(values, {"line": lines}), _FILLER)
+
+    def _accounts(self, subsidiary: str | None, types: tuple[str, ...] | None) -> list[str]:
+        """Accounts of some types, or every one that a journal may use without naming a customer."""
+        masters = self._context.masters
+        return [
+            account.id
+            for account in masters.accounts.values()
+            if (account.type in types if types else account.type not in _NEEDING_MORE)
+            and masters.valid_for("account", account.id, subsidiary)
+        ]

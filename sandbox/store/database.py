@@ -277,6 +277,7 @@ def _without(doc: Doc, name: str) -> Doc:
 
 
 def _cell(value: Json) -> Json:
-    if value is True or value is False:
+    kind = type(value)
+    if kind is bool:
         return "T" if value else "F"
-    return float(value) if isinstance(value, Decimal) else value
+    return float(value) if kind is Decimal else value

@@ -285,13 +285,23 @@ def test_the_login_audit_trail_tells_successes_too(oneworld: Api) -> None:
 
 def test_fill_makes_the_same_records_from_the_same_seed(fresh: Fresh) -> None:
     _, api = fresh()
-    order = {"customers": 4, "invoices": 30, "lines": 2, "credit_memos": 6, "seed": 5}
+    order = {
+        "customers": 4,
+        "invoices": 30,
+        "lines": 2,
+        "credit_memos": 6,
+        "payments": 9,
+        "journals": 5,
+        "seed": 5,
+    }
     query = "SELECT externalid, foreigntotal, trandate, status FROM transaction ORDER BY externalid"
 
     def run() -> list[dict[str, str]]:
         api.admin("POST", "reset")
         stats = api.admin("POST", "fill", order)
-        assert stats["filled"] == {"customers": 4, "invoices": 30, "credit_memos": 6}
+        assert stats["filled"] == {
+            name: order[name] for name in ("customers", "invoices", "credit_memos", "payments", "journals")
+        }
         assert (stats["records"]["invoice"], stats["records"]["creditMemo"]) == (30, 6)
         return api.rows(query)
 
@@ -300,4 +310,4 @@ def test_fill_makes_the_same_records_from_the_same_seed(fresh: Fresh) -> None:
     assert api.rows("SELECT SUM(debit) - SUM(credit) AS nothing FROM transactionaccountingline") == [
         {"nothing": "0"}
     ]
-    assert api.rows("SELECT COUNT(*) AS n FROM NextTransactionLineLink") == [{"n": "6"}]
+    assert api.rows("SELECT COUNT(*) AS n FROM NextTransactionLineLink") == [{"n": "15"}]
