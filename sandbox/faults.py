@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LineKind = Literal[
     "status",
     "reset_before_commit",
+    "reset_during_commit",
     "reset_after_commit",
     "error_after_commit",
     "timeout_after_commit",
@@ -60,7 +61,8 @@ class Fault(BaseModel):
     probability: float = Field(1.0, gt=0, le=1)
     seed: int = 0
     seconds: float = Field(0.0, ge=0)
-    """Of `latency`, `slow_page` and the timeouts: how long the request is held, or its body takes."""
+    """Of `latency`, `slow_page` and the timeouts: how long the request is held, or its body takes; of
+    `reset_during_commit`: how long after the cut it is carried out."""
     permission: str = ""
     """Of `permission_lost`, as in the profile: `Invoice`."""
     level: Literal["view", "create", "edit"] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -148,6 +149,12 @@ class Application:
             return _injected(fault, account)
         if fault.kind == "reset_before_commit":
             return None
+        if fault.kind == "reset_during_commit":
+            # The connection is cut now, and NetSuite is done with it later.
+            asyncio.get_running_loop().call_later(
+                fault.seconds, self._finish_alone, account, request, session
+            )
+            return None
         if fault.kind in ("latency", "timeout"):
             await asyncio.sleep(fault.seconds)
             return self._safely(account, request, session) if fault.kind == "latency" else None
@@ -157,6 +164,11 @@ class Application:
         if fault.kind == "timeout_after_commit":
             await asyncio.sleep(fault.seconds)
         return response
+
+    def _finish_alone(self, account: Account, request: Request, session: Session | None) -> None:
+        """Carry out a request whose caller is gone; nobody hears of a refusal."""
+        with contextlib.suppress(Refusal):
+            self._safely(account, request, session)
 
     def _safely(self, account: Account, request: Request, session: Session | None) -> Response:
         try:
@@ -235,7 +247,13 @@ class Application:
 
 
 _PIECES = 10
-_CUTTING = ("reset_before_commit", "reset_after_commit", "timeout", "timeout_after_commit")
+_CUTTING = (
+    "reset_before_commit",
+    "reset_during_commit",
+    "reset_after_commit",
+    "timeout",
+    "timeout_after_commit",
+)
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -163,6 +163,17 @@ def test_a_reset_after_the_commit_keeps_the_write(faulty: Api) -> None:
     assert faulty.admin("GET", "requests?writes=true")["items"][-1]["status"] == 0
 
 
+def test_a_reset_during_the_commit_shows_the_write_only_later(faulty: Api) -> None:
+    external = unique("cut")
+    faulty.admin("POST", "faults", {"kind": "reset_during_commit", "methods": ["PUT"], "seconds": 0.5})
+    cut(faulty, external)
+    assert faulty.send("GET", f"customer/eid:{external}").status_code == 404
+    deadline = time.monotonic() + 10
+    while faulty.send("GET", f"customer/eid:{external}").status_code == 404 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert faulty.get(f"customer/eid:{external}")["companyName"] == external
+
+
 def test_an_error_after_the_commit_keeps_the_write(faulty: Api) -> None:
     external = unique("err")
     faulty.admin("POST", "faults", {"kind": "error_after_commit", "methods": ["PUT"]})
