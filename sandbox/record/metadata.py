@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.auth.roles import Session, allows
 from sandbox.errors import method_not_allowed, unknown_record_type
+from sandbox.record import transforms
 from sandbox.record.context import Context
 from sandbox.record.filters import filterable
 from sandbox.record.kinds import KINDS
@@ -182,6 +183,8 @@ def _openapi(request: Request, context: Context, types: list[RecordType]) -> Jso
         if name == "customer" or name in KINDS:
             paths[f"/{name}"]["post"] = _operation(name, "")
             paths[f"/{name}/{{id}}"] |= {verb: _operation(name, "") for verb in ("patch", "put", "delete")}
+        for target in transforms.TARGETS.get(name, ()):
+            paths[f"/{name}/{{id}}/!transform/{target}"] = {"post": _operation(target, "")}
     # Types that were not chosen are generic objects.
     for target in {f.target for t in types for f in _all_fields(t) if f.kind == "reference"} - schemas.keys():
         schemas[target] = {"type": "object"}

@@ -12,11 +12,12 @@ from sandbox.record.schema import RecordType
 from sandbox.record.values import Body, Values
 from sandbox.store.database import Doc
 
-_TARGETS = {
+TARGETS = {
     "customer": ("invoice", "salesOrder", "customerPayment"),
     "salesOrder": ("invoice",),
     "invoice": ("creditMemo", "customerPayment"),
 }
+"""What each type can be transformed to."""
 _HEADER = ("subsidiary", "currency", "department", "class", "location")
 _DOCUMENT = ("memo", "otherRefNum", "discountItem", "discountRate", "taxDetailsOverride")
 _TAX_ROW = ("taxDetailsReference", "taxType", "taxCode", "taxRate", "calcDetail")
@@ -34,7 +35,7 @@ _NOT_CARRIED = (
 
 def check(source: RecordType, target: RecordType) -> None:
     """Refuse a transformation that does not exist."""
-    if target.name not in _TARGETS.get(source.name, ()):
+    if target.name not in TARGETS.get(source.name, ()):
         text = f"A record of type {source.name} cannot be transformed to {target.name}."
         raise Refusal(400, "INVALID_REQUEST", text)
 

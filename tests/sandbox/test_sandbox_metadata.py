@@ -91,7 +91,8 @@ def test_openapi_holds_what_is_selected(oneworld: Api) -> None:
     assert answer.headers["content-type"] == "application/swagger+json"
     found = answer.json()
     assert found["openapi"].startswith("3.0")
-    assert set(found["paths"]) == {"/customer", "/customer/{id}", "/invoice", "/invoice/{id}"}
+    records = {path for path in found["paths"] if "!transform" not in path}
+    assert records == {"/customer", "/customer/{id}", "/invoice", "/invoice/{id}"}
     assert found["components"]["schemas"]["invoice"]["properties"]["entity"] == {
         "$ref": "#/components/schemas/customer"
     }

@@ -141,6 +141,18 @@ def test_what_does_not_transform(oneworld: Api, auditor: Api) -> None:
     assert auditor.refused("POST", f"invoice/{invoice}/!transform/creditMemo").status == 403
 
 
+def test_the_catalog_names_the_transformations(oneworld: Api) -> None:
+    headers = {"Accept": "application/swagger+json"}
+    catalog = oneworld.request(
+        "GET", "record/v1/metadata-catalog?select=invoice,salesOrder", headers=headers
+    ).json()
+    assert {path for path in catalog["paths"] if "!transform" in path} == {
+        "/invoice/{id}/!transform/creditMemo",
+        "/invoice/{id}/!transform/customerPayment",
+        "/salesOrder/{id}/!transform/invoice",
+    }
+
+
 # Forms
 
 
