@@ -19,9 +19,8 @@ _LINE_FIELDS = {
     "approvalStatus",
 }
 """The body fields that the rows of the lines show."""
-
-
 _FIXED = ("entity", "subsidiary", "currency")
+"""What cannot change while the document is applied."""
 
 
 class Documents:
