@@ -120,16 +120,15 @@ def share(mine: Lease, others: Sequence[Lease], allowed: int, keep: int, now: in
     hungry = [other for other in others if other.wants]
     busy = 1 + sum(1 for other in others if other.wants or other.slots)
     equal = max(1, allowed // busy)
+    reserved = sum(max(0, equal - other.slots) for other in hungry)
     waiting = [other for other in hungry if other.slots == 0]
     if mine.slots == 0:
         ahead = sum(1 for other in waiting if (other.since, other.holder) < (mine.since, mine.holder))
-        reserved = sum(max(0, equal - other.slots) for other in hungry if other.slots)
         return max(0, min(free - ahead, max(equal, free - reserved)))
     if waiting and free <= mine.slots <= 1 and now - mine.since >= turn:
         holders = [other for other in others if other.slots] + [mine]
         if min(holders, key=lambda holder: (holder.since, holder.holder)) == mine:
             return 0
-    reserved = sum(max(0, equal - other.slots) for other in hungry)
     return min(free, max(min(mine.slots, equal), free - reserved))
 
 
