@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.auth.roles import Session, allows
 from sandbox.errors import method_not_allowed, unknown_record_type
-from sandbox.record import transforms
+from sandbox.record import lists, transforms
 from sandbox.record.context import Context
 from sandbox.record.filters import filterable
 from sandbox.record.kinds import KINDS
@@ -153,6 +153,18 @@ _HELPERS: dict[str, Json] = {
             "id": {"type": "string"},
             "refName": {"type": "string"},
             "externalId": {"type": "string"},
+            "links": {"type": "array", "items": _component_link("nsLink")},
+        },
+    },
+    "nsResourceCollection": {
+        "type": "object",
+        "properties": {
+            "links": {"type": "array", "items": _component_link("nsLink")},
+            "count": {"type": "integer", "format": "int64"},
+            "hasMore": {"type": "boolean"},
+            "items": {"type": "array", "items": _component_link("nsResource")},
+            "offset": {"type": "integer", "format": "int64"},
+            "totalResults": {"type": "integer", "format": "int64"},
         },
     },
     "nsError": {
@@ -171,20 +183,8 @@ def _openapi(request: Request, context: Context, types: list[RecordType]) -> Jso
     schemas: dict[str, Json] = dict(_HELPERS)
     paths: dict[str, Json] = {}
     for record_type in types:
-        name = record_type.name
-        schemas[name] = {
-            "type": "object",
-            "x-ns-filterable": filterable(context, record_type),
-            "properties": _properties(record_type.fields, _component_link)
-            | _sublists(record_type, _component_link),
-        }
-        paths[f"/{name}"] = {"get": _operation(name, "collection")}
-        paths[f"/{name}/{{id}}"] = {"get": _operation(name, "singular")}
-        if name == "customer" or name in KINDS:
-            paths[f"/{name}"]["post"] = _operation(name, "")
-            paths[f"/{name}/{{id}}"] |= {verb: _operation(name, "") for verb in ("patch", "put", "delete")}
-        for target in transforms.TARGETS.get(name, ()):
-            paths[f"/{name}/{{id}}/!transform/{target}"] = {"post": _operation(target, "")}
+        schemas |= _components(context, record_type)
+        paths |= _paths(record_type)
     # Types that were not chosen are generic objects.
     for target in {f.target for t in types for f in _all_fields(t) if f.kind == "reference"} - schemas.keys():
         schemas[target] = {"type": "object"}
@@ -197,14 +197,87 @@ def _openapi(request: Request, context: Context, types: list[RecordType]) -> Jso
     }
 
 
+def _components(context: Context, record_type: RecordType) -> dict[str, Json]:
+    """The record's schema, and a collection and an element for each sublist."""
+    name = record_type.name
+    properties = _properties(record_type.fields, _component_link)
+    found: dict[str, Json] = {}
+    for sublist in record_type.sublists.values():
+        collection, element = f"{name}-{sublist.name}Collection", f"{name}-{sublist.name}Element"
+        properties[sublist.name] = _component_link(collection)
+        found[element] = {"type": "object", "properties": _properties(sublist.fields, _component_link)}
+        items = {"title": "Items", "type": "array", "items": _component_link(element)}
+        found[collection] = {
+            "type": "object",
+            "properties": {
+                "items": items,
+                "links": _links(_component_link),
+                "totalResults": _SIMPLE["integer"],
+            },
+        }
+    schema = {
+        "type": "object",
+        "x-ns-filterable": filterable(context, record_type),
+        "properties": properties,
+    }
+    return {name: schema, **found}
+
+
+def _paths(record_type: RecordType) -> dict[str, Json]:
+    name = record_type.name
+    whole: dict[str, Json] = {"get": _operation(name, "collection", _PAGING)}
+    one: dict[str, Json] = {"parameters": [_IDENTIFIER], "get": _operation(name, "singular", _SHOWING)}
+    paths: dict[str, Json] = {f"/{name}": whole, f"/{name}/{{id}}": one}
+    if name == "customer" or name in KINDS or lists.writable(record_type):
+        whole["post"] = _writing(name)
+        one |= {"patch": _writing(name), "put": _writing(name), "delete": _operation(name, "")}
+    for target in transforms.TARGETS.get(name, ()):
+        operation = _operation(name, "") | {"requestBody": _content({"type": "object"})}
+        paths[f"/{name}/{{id}}/!transform/{target}"] = {"parameters": [_IDENTIFIER], "post": operation}
+    return paths
+
+
 def _all_fields(record_type: RecordType) -> list[Field]:
     inner = [field for sublist in record_type.sublists.values() for field in sublist.fields.values()]
     return [*record_type.fields.values(), *inner]
 
 
-def _operation(name: str, kind: str) -> Json:
-    if not kind:
-        return {"tags": [name], "responses": {"204": {"description": "No Content"}}}
-    media = f"application/vnd.oracle.resource+json; type={kind}"
-    content = {media: {"schema": _component_link(name) if kind == "singular" else {"type": "object"}}}
-    return {"tags": [name], "responses": {"200": {"description": "OK", "content": content}}}
+def _operation(name: str, kind: str, parameters: list[Json] | None = None) -> dict[str, Json]:
+    responses: dict[str, Json] = {
+        "default": {"description": "Error", "content": {_ERROR: _refers("nsError")}}
+    }
+    if kind:
+        media = f"application/vnd.oracle.resource+json; type={kind}"
+        shown = _refers(name if kind == "singular" else "nsResourceCollection")
+        responses["200"] = {"description": "OK", "content": {media: shown}}
+    else:
+        responses["204"] = {"description": "No Content"}
+    operation: dict[str, Json] = {"tags": [name], "responses": responses}
+    return operation | ({"parameters": parameters} if parameters else {})
+
+
+def _writing(name: str) -> dict[str, Json]:
+    return _operation(name, "") | {"requestBody": _content(_component_link(name))}
+
+
+def _content(schema: Json) -> Json:
+    return {"content": {_RECORD: {"schema": schema}}}
+
+
+def _refers(schema: str) -> Json:
+    return {"schema": _component_link(schema)}
+
+
+def _query(name: str, kind: str) -> Json:
+    return {"name": name, "in": "query", "schema": {"type": kind}}
+
+
+_RECORD = "application/vnd.oracle.resource+json"
+_ERROR = "application/vnd.oracle.resource+json; type=error"
+_IDENTIFIER: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_PAGING = [_query("q", "string"), _query("limit", "integer"), _query("offset", "integer")]
+_SHOWING = [
+    _query("fields", "string"),
+    _query("expand", "string"),
+    *(_query(name, "boolean") for name in ("expandSubResources", "simpleEnumFormat")),
+]

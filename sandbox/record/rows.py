@@ -43,7 +43,8 @@ def _cell(column: Column, value: Json, zone: ZoneInfo) -> Json:
             return int(value[0]) if value else None
         return ", ".join(str(one) for one in value) or None
     if column.type == "id":
-        return int(value)
+        # An open enumeration takes any text; a column of ids holds numbers.
+        return int(value) if str(value).lstrip("-").isdigit() else None
     if column.type == "date":
         text = str(value)
         if "T" in text:

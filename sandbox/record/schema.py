@@ -117,21 +117,25 @@ _VALUE = (
 _INSTANCE = "str: id! name externalId; bool: isInactive autoName; datetime: created! lastModified!; ref>employee: owner!"
 _ITEM = """
     str: id! itemId displayName fullName! description salesDescription externalId; num: rate;
-    ref>account: incomeAccount deferredRevenueAccount; bool: isInactive isTaxable includeChildren directRevenuePosting;
-    enum>itemType: itemType!; enum>subtype: subtype!; multi>subsidiary: subsidiary;
-    datetime: createdDate! lastModifiedDate!
+    ref>account: incomeAccount deferredRevenueAccount; ref>item: parent; ref>department: department;
+    ref>classification: class; ref>location: location;
+    bool: isInactive isTaxable includeChildren directRevenuePosting;
+    enum>itemType: itemType!; enum>subtype: subtype!; enum>taxSchedule: taxSchedule; enum>units: unitsType saleUnit;
+    enum>revenueRule: revenueRecognitionRule; enum>revenuePlans: createRevenuePlansOn;
+    enum>revenueCategory: itemRevenueCategory; multi>subsidiary: subsidiary; datetime: createdDate! lastModifiedDate!
 """
 _MASTERS = {
     "subsidiary": (
         "Subsidiary",
         "Lists -> Subsidiaries",
         "str: id! name fullName! legalName email url state tranPrefix edition externalId; ref>currency: currency; "
-        "ref>subsidiary: parent; enum>country: country; bool: isElimination isInactive",
+        "ref>subsidiary: parent; ref>customer: representingCustomer; ref>account: intercoAccount; "
+        "enum>country: country; enum>fiscalCalendar: fiscalCalendar; bool: isElimination isInactive",
     ),
     "currency": (
         "Currency",
         "Lists -> Currency",
-        "str: id! name symbol displaySymbol formatSample!; int: currencyPrecision; num: exchangeRate; "
+        "str: id! name symbol displaySymbol formatSample! locale; int: currencyPrecision; num: exchangeRate; "
         "bool: isBaseCurrency isAnchorCurrency includeInFxRateUpdates isInactive",
     ),
     "term": (
@@ -144,17 +148,24 @@ _MASTERS = {
         "Account",
         "Lists -> Accounts",
         "str: id! acctName acctNumber description fullName! externalId; enum>accountType: acctType; ref>currency: currency; "
-        "num: balance!; bool: isInactive isSummary eliminate includeChildren; multi>subsidiary: subsidiary",
+        "ref>account: parent; enum>rateType: generalRate cashFlowRate; enum>specialAccount: sSpecAcct; num: balance!; "
+        "bool: isInactive isSummary eliminate includeChildren inventory revalue; multi>subsidiary: subsidiary",
     ),
     "accountingPeriod": (
         "Accounting Period",
         "Setup -> Manage Accounting Periods",
         "str: id! periodName; date: startDate endDate closedOnDate; ref>accountingPeriod: parent; bool: closed allLocked "
-        "arLocked apLocked payrollLocked allowNonGLChanges isAdjust isPosting isQuarter isYear isInactive",
+        "arLocked apLocked payrollLocked allowNonGLChanges isAdjust isPosting isQuarter isYear isInactive; "
+        "enum>fiscalCalendar: fiscalCalendar",
     ),
     "department": ("Department", "Lists -> Departments", _TREE.format("department")),
     "classification": ("Class", "Lists -> Classes", _TREE.format("classification")),
-    "location": ("Location", "Lists -> Locations", _TREE.format("location")),
+    "location": (
+        "Location",
+        "Lists -> Locations",
+        _TREE.format("location")
+        + "; bool: makeInventoryAvailable; enum>locationType: locationType; enum>zone: timeZone",
+    ),
 }
 ITEM_TYPES = {
     # REST name: (title, SuiteQL itemtype, subtype)
@@ -322,6 +333,16 @@ ENUMS: dict[str, dict[str, str]] = {
     "salesOrderStatus": {"F": "Pending Billing", "G": "Billed"},
     "orderStatus": {"F": "Pending Billing", "G": "Billed"},
     "approvalStatus": {"1": "Pending Approval", "2": "Approved", "3": "Rejected"},
+    "accountType": {
+        **{"Bank": "Bank", "AcctRec": "Accounts Receivable", "OthCurrAsset": "Other Current Asset"},
+        **{"FixedAsset": "Fixed Asset", "OthAsset": "Other Asset", "AcctPay": "Accounts Payable"},
+        **{"CredCard": "Credit Card", "OthCurrLiab": "Other Current Liability"},
+        **{"LongTermLiab": "Long Term Liability", "Equity": "Equity", "Income": "Income"},
+        **{"COGS": "Cost of Goods Sold", "Expense": "Expense", "OthIncome": "Other Income"},
+        **{"OthExpense": "Other Expense", "DeferRevenue": "Deferred Revenue"},
+        **{"DeferExpense": "Deferred Expense", "UnbilledRec": "Unbilled Receivable"},
+        **{"NonPosting": "Non Posting", "Stat": "Statistical"},
+    },
     "undepFunds": {"true": "Yes", "false": "No"},
     "customForm": {
         "101": "Standard Service Invoice",

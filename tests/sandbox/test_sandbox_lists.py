@@ -103,6 +103,20 @@ def test_what_is_mandatory_is_named_by_its_label(
     assert wide.refused("POST", path, body).detail.endswith(f"Please enter value(s) for: {labels}.")
 
 
+def test_an_account_type_is_one_of_netsuites(wide: Api) -> None:
+    refused = wide.refused("POST", "account", {"acctName": "X", "acctType": {"id": "Piggy"}})
+    assert (refused.code, refused.error["o:errorPath"]) == ("INVALID_CONTENT", "acctType")
+
+
+def test_an_items_segments_and_rules_are_kept(wide: Api) -> None:
+    given = {"department": "2", "class": "7", "revenueRecognitionRule": {"id": "RULE-7"}, "parent": "412"}
+    made = item(wide, **given)
+    found = wide.get(f"serviceSaleItem/{made}")
+    assert (found["department"]["refName"], found["class"]["refName"]) == ("Sales", "Cloud")
+    assert found["revenueRecognitionRule"]["id"] == "RULE-7"
+    assert found["fullName"].startswith("API Calls : ")
+
+
 def test_names_are_unique(wide: Api) -> None:
     name = unique("Item")
     item(wide, itemId=name)

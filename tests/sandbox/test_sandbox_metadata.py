@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sandbox_tools import Api, Refused
 
 SCHEMA = {"Accept": "application/schema+json"}
@@ -114,3 +117,87 @@ def test_governance_limits_are_for_administrators(oneworld: Api) -> None:
 def test_server_time(oneworld: Api) -> None:
     found = datetime.fromisoformat(oneworld.request("GET", "system/v1/serverTime").json()["serverTime"])
     assert abs((datetime.now(UTC) - found).total_seconds()) < 60
+
+
+def openapi(api: Api, select: str = "") -> Any:
+    return api.send("GET", f"metadata-catalog{select}", headers=SWAGGER).json()
+
+
+def walk(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of a document, with its place."""
+    if isinstance(node, dict):
+        yield where, node
+        for key, value in node.items():
+            yield from walk(value, f"{where}/{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walk(value, f"{where}/{number}")
+
+
+@pytest.mark.parametrize("select", ["", "?select=customer,invoice", "?select=customrecord_contract"])
+def test_openapi_is_whole(oneworld: Api, select: str) -> None:
+    """What OpenAPI 3.0 asks of a document: references that lead somewhere, declared parameters, known types."""
+    found = openapi(oneworld, select)
+    schemas = found["components"]["schemas"]
+    for where, node in walk(found):
+        if isinstance(node.get("$ref"), str):
+            prefix, _, name = node["$ref"].rpartition("/")
+            assert (prefix, name in schemas) == ("#/components/schemas", True), where
+        if "properties" in node and "type" in node:
+            assert node["type"] == "object", where
+        if isinstance(node.get("type"), str) and "description" not in node:
+            assert node["type"] in {"object", "array", "string", "number", "integer", "boolean"}, where
+        if node.get("type") == "array":
+            assert isinstance(node["items"], dict), where
+        if "enum" in node and node.get("type") == "string":
+            assert len(set(node["enum"])) == len(node["enum"]) > 0, where
+    verbs = {"get", "post", "patch", "put", "delete"}
+    for path, item in found["paths"].items():
+        declared = {parameter["name"] for parameter in item.get("parameters", [])}
+        assert set(re.findall(r"{(\w+)}", path)) == declared, path
+        assert verbs & item.keys(), path
+        for verb in verbs & item.keys():
+            assert item[verb]["responses"].keys() & {"200", "204"}, (path, verb)
+            assert ("requestBody" in item[verb]) == (verb in ("post", "patch", "put")), (path, verb)
+
+
+def test_every_schema_of_the_catalogue_is_a_json_schema(oneworld: Api) -> None:
+    for entry in oneworld.get("metadata-catalog")["items"]:
+        found = schema(oneworld, entry["name"])
+        assert found["type"] == "object"
+        assert set(found["x-ns-filterable"]) <= set(found["properties"]), entry["name"]
+        for where, node in walk(found["properties"]):
+            if "x-ns-custom-field" in node:
+                assert where.rpartition("/")[2].startswith(("cust", "cseg_")), where
+            for name in ("nullable", "readOnly"):
+                if name in node and not isinstance(node[name], dict):
+                    assert node[name] is True, where
+
+
+def test_custom_records_are_described(oneworld: Api) -> None:
+    properties = schema(oneworld, "customrecord_contract")["properties"]
+    assert properties["custrecord_contract_minimum"] == {
+        "title": "Monthly Minimum",
+        "type": "number",
+        "format": "double",
+        "nullable": True,
+        "x-ns-custom-field": True,
+    }
+    assert properties["custrecord_contract_region"]["properties"].keys() == {"id", "refName"}
+    assert "items" in properties["custrecord_contract_products"]["properties"]
+    paths = openapi(oneworld, "?select=customrecord_contract")["paths"]
+    assert {"get", "post"} <= paths["/customrecord_contract"].keys()
+    assert {"get", "patch", "put", "delete"} <= paths["/customrecord_contract/{id}"].keys()
+
+
+def test_sublists_have_schemas_of_their_own(oneworld: Api) -> None:
+    schemas = openapi(oneworld, "?select=invoice")["components"]["schemas"]
+    assert schemas["invoice"]["properties"]["item"] == {"$ref": "#/components/schemas/invoice-itemCollection"}
+    items = schemas["invoice-itemCollection"]["properties"]["items"]["items"]
+    assert items == {"$ref": "#/components/schemas/invoice-itemElement"}
+    assert schemas["invoice-itemElement"]["properties"]["quantity"]["format"] == "double"
+
+
+def test_read_only_types_offer_no_writing(oneworld: Api) -> None:
+    paths = openapi(oneworld, "?select=currency,accountingPeriod,customlist_region")["paths"]
+    assert {verb for item in paths.values() for verb in item} == {"get", "parameters"}
