@@ -97,15 +97,23 @@ class KeyOrder:
         return implied
 
     def _implied(self, limited: Value, sign: str, limit: str) -> str | None:
-        """`transaction.id > n` says of lines that their key is at least the least one of such transactions."""
+        """`transaction.id > n` bounds the keys of lines: a main line's key is given when its transaction is made.
+
+        So every line of a later transaction has a greater key than the main line of any earlier one.
+        """
         leader = self.key.source
-        assert leader is not None
+        if leader is None or leader.shown.lower() != "transactionline" or limited.source is None:
+            return None
         for left, right in [*self.equal, *((b, a) for a, b in self.equal)]:
-            same = left.source is limited.source and left.column == limited.column and left.source is not None
-            if same and right.source is leader and right.column in _leading(self.indexes[leader.alias]):
+            same = left.source is limited.source and left.column == limited.column == "id"
+            if same and right.source is leader and right.column == "transaction":
                 table = next(j.sql for j in self.joined if j.source is leader).partition(" AS ")[0]
-                least = f'SELECT min("{self.key.column}") FROM {table} WHERE "{right.column}" {sign} {limit}'
-                return f"{self.key.sql} >= ({least})"
+                earlier = "<=" if sign == ">" else "<"
+                last = (
+                    f'SELECT "uniquekey" FROM {table} WHERE "transaction" {earlier} {limit} AND "id" = 0 AND "mainline" = \'T\' '
+                    'ORDER BY "transaction" DESC LIMIT 1'
+                )
+                return f"{self.key.sql} > ifnull(({last}), 0)"
         return None
 
     def _connected(self, leader: Joined) -> list[Joined] | None:

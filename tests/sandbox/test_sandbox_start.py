@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -195,3 +196,16 @@ def test_every_switch_is_in_the_documentation(name: str) -> None:
     default = Switches.model_fields[name].default
     shown = str(default).lower() if isinstance(default, bool) else str(default)
     assert f"| `{name}` | `{shown}` |" in (ROOT / "docs" / "sandbox.md").read_text()
+
+
+def test_the_checklist_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    table = text.partition("## The checklist")[2].partition("\n## ")[0]
+    assert [line.split("**")[1] for line in table.splitlines() if line.startswith("| **")] == [
+        str(number) for number in range(1, 21)
+    ]
+    every = "".join(path.read_text() for path in sorted((ROOT / "tests" / "sandbox").glob("test_*.py")))
+    for name in re.findall(r"`(test_\w+)`", table):
+        assert f"def {name}(" in every, name
+    for name in re.findall(r"\b(test_sandbox_\w+)", table):
+        assert (ROOT / "tests" / "sandbox" / f"{name}.py").is_file(), name

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sandbox_tools import TRANSIENT, Api, Refused, unique
+from sandbox_tools import TRANSIENT, Api, Refused, Server, unique
 
 
 def one(api: Api, expression: str, *parameters: Any) -> str | None:
@@ -574,3 +574,39 @@ def test_lines_ordered_by_their_transaction_alone_are_not_stable(
     ]
     assert len(rows) == 40
     assert len(set(rows)) < 40
+
+
+def test_pages_of_lines_by_their_key_are_the_same_however_they_are_bounded(
+    fresh: Callable[..., tuple[Server, Api]],
+) -> None:
+    """Led by the key or sorted at the end: the same rows; also where lines came to a transaction later."""
+    _, api = fresh()
+    api.admin("POST", "fill", {"customers": 3, "invoices": 60, "lines": 2})
+    first = int(api.rows("SELECT MIN(id) AS id FROM transaction")[0]["id"])
+    line = {"item": {"id": "417"}, "amount": 5}
+    api.write("PATCH", f"invoice/{first + 3}", {"item": {"items": [line]}})
+    api.write("PATCH", f"invoice/{first + 40}?replace=item", {"item": {"items": [line]}})
+    everything = api.rows(
+        "SELECT tl.uniquekey AS k, t.id, t.type, tl.mainline AS m FROM transactionline tl "
+        "JOIN transaction t ON tl.transaction = t.id WHERE tl.mainline = 'F'"
+    )
+    for after in (0, first, first + 3, first + 30, first + 40, first + 59):
+        wanted = sorted(int(row["k"]) for row in everything if int(row["id"]) > after)
+        found = api.rows(
+            "SELECT t.id, tl.uniquekey FROM transaction t JOIN transactionline tl ON tl.transaction = t.id "
+            f"WHERE t.id > {after} AND t.type = 'CustInvc' AND tl.mainline = 'F' ORDER BY tl.uniquekey"
+        )
+        assert [int(row["uniquekey"]) for row in found] == wanted
+        bounded = api.rows(
+            "SELECT tl.uniquekey FROM transaction t JOIN customer c ON c.id = t.entity "
+            "LEFT JOIN term p ON p.id = t.terms JOIN transactionline tl ON tl.transaction = t.id "
+            "WHERE t.id >= ? AND tl.mainline = 'F' ORDER BY tl.uniquekey DESC",
+            after + 1,
+        )
+        assert [int(row["uniquekey"]) for row in bounded] == wanted[::-1]
+    keys = sorted(int(row["k"]) for row in everything)
+    page = api.rows(
+        "SELECT tl.uniquekey FROM transaction t, transactionline tl WHERE tl.transaction = t.id "
+        f"AND tl.uniquekey > {keys[50]} AND tl.mainline = 'F' ORDER BY tl.uniquekey FETCH FIRST 7 ROWS ONLY"
+    )
+    assert [int(row["uniquekey"]) for row in page] == keys[51:58]
