@@ -23,7 +23,8 @@ from netsuite_assets import frames
 from netsuite_assets.extract.lookup import Found, closed_months, find_by_external_id, find_by_internal_id
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import TABLES
-from netsuite_assets.writeback.plan import Planned, PlanRefused, label_of, load_plan, request_of
+from netsuite_assets.writeback.operations import label_of
+from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan, request_of
 from resources.ledger import Event, Intent, Ledger, NewIntent
 from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import NetSuiteError, NotFound, RateLimited, SignInFailed, Unreachable
