@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -78,10 +78,18 @@ def test_a_killed_run_is_settled_and_finished_by_the_next(globex: World, seed: i
     time.sleep(random.uniform(0, 0.05))
     killed.send_signal(signal.SIGKILL)
     assert killed.wait(10) == -signal.SIGKILL
-    assert globex.ledger.open(), "nothing was under way"
+    doubtful = globex.ledger.open()
+    assert doubtful, "nothing was under way"
     netsuite.disarm()
+    happened = {intent["id"]: has_happened(globex, intent) for intent in doubtful}
 
     run("write_back", "globex", MONTH)
+    if kind != "latency":
+        stories = {intent["id"]: globex.ledger.events(intent["id"]) for intent in doubtful}
+        assert {key: "adopted" in story for key, story in stories.items()} == happened
+        assert {key: "not_found" in story for key, story in stories.items()} == {
+            key: not done for key, done in happened.items()
+        }
     if kind == "latency":
         # A write that arrived between this run's plan and its sending made the planned one stale: the next run sees.
         run("write_back", "globex", MONTH)
@@ -107,6 +115,16 @@ def test_a_killed_command_is_healed_by_running_it_again(globex: World, seed: int
     again = globex.recon("write-back", "globex", MONTH)
     assert again.returncode == 0, again.stderr
     assert_right(globex)
+
+
+def has_happened(here: World, intent: Mapping[str, Any]) -> bool:
+    """Whether NetSuite shows the write of an intent; of a correction only that its record is there."""
+    table = "customer" if intent["record"] == "customer" else "transaction"
+    key, target = ("id", intent["target"])
+    if intent["action"] != "delete":
+        key, target = "externalid", f"'{intent['target']}'"
+    there = here.view("globex").suiteql(f"SELECT id FROM {table} WHERE {key} = {target}")
+    return bool(there) == (intent["action"] != "delete")
 
 
 def assert_right(here: World) -> None:
