@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -87,3 +88,25 @@ def demo_ran(prepared: Callable[[str, Prepare], Path]) -> Path:
         assert done.returncode == 0, done.stdout + done.stderr
 
     return prepared("demo", prepare)
+
+
+@pytest.fixture(scope="session")
+def shared_globex(
+    planned: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, dict[str, str]]]:
+    """One such world and its variables for many tests, none of which changes it: starting a sandbox takes its time."""
+    former = dict(os.environ)
+    with world(shutil.copytree(planned, tmp_path_factory.mktemp("shared") / "here")) as here:
+        # Other tests come between: each takes the variables by itself.
+        os.environ.clear()
+        os.environ.update(former)
+        yield here, here.stage.kept_environment()
+
+
+@pytest.fixture
+def desk(shared_globex: tuple[World, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> World:
+    """The shared world, with its environment. Not to be changed."""
+    here, environ = shared_globex
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return here

@@ -111,7 +111,7 @@ def test_a_mistake_in_a_tenants_file_has_file_line_and_column(
 
 @pytest.mark.parametrize("name", ["GLOBEX_NS_KEY_FILE", "GLOBEX_NS_CLIENT_ID", "GLOBEX_BILLING_URL"])
 def test_a_missing_variable_is_named_with_the_line_that_names_it(
-    globex: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, name: str
+    desk: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.delenv(name)
     result = command(*RUN)
@@ -133,7 +133,7 @@ def test_a_missing_variable_is_named_with_the_line_that_names_it(
     ids=["absent", "garbage", "certificate", "another's"],
 )
 def test_a_wrong_key_file(
-    globex: World,
+    desk: World,
     command: Callable[..., Result],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -142,9 +142,9 @@ def test_a_wrong_key_file(
 ) -> None:
     path = tmp_path / "key.pem"
     if key == "certificate":
-        path = globex.stage.keys("globex").certificate
+        path = desk.stage.keys("globex").certificate
     elif key == "another tenant's":
-        path = globex.stage.keys("acme").private_key
+        path = desk.stage.keys("acme").private_key
     elif key is not None:
         path.write_text(key)
     monkeypatch.setenv("GLOBEX_NS_KEY_FILE", str(path))
@@ -155,7 +155,7 @@ def test_a_wrong_key_file(
 
 
 def test_a_sandbox_that_is_not_running(
-    globex: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    desk: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"http://127.0.0.1:{closed_port()}/tstdrv7654321"
     monkeypatch.setenv("GLOBEX_NS_URL", address)
@@ -212,7 +212,7 @@ def test_a_billing_table_that_is_gone(globex: World, command: Callable[..., Resu
     ids=["broken file", "no server", "no driver", "no url"],
 )
 def test_a_billing_database_that_cannot_be_read(
-    globex: World,
+    desk: World,
     command: Callable[..., Result],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -230,7 +230,7 @@ def test_a_billing_database_that_cannot_be_read(
 
 
 def test_an_error_that_was_not_foreseen_is_told_in_its_own_words(
-    globex: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    desk: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of this")
@@ -260,12 +260,12 @@ def test_a_broken_published_file(globex: World, command: Callable[..., Result]) 
         assert_told(command(*arguments), "nothing is published yet")
 
 
-def test_a_query_with_a_mistake(globex: World, command: Callable[..., Result]) -> None:
+def test_a_query_with_a_mistake(desk: World, command: Callable[..., Result]) -> None:
     assert_told(command("query", "SELECT nothing FROM differences"), "DuckDB refuses the query", "nothing")
 
 
 def test_a_ledger_that_cannot_be_opened(
-    globex: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    desk: World, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECON_LEDGER", f"postgresql://ledger:s3cr3t-pw@127.0.0.1:{closed_port()}/ledger")
     result = command("plan", "globex", MONTH)
@@ -298,7 +298,7 @@ def test_a_ledger_that_cannot_be_opened(
     ids=lambda value: " ".join(value[:3]) if isinstance(value, tuple) else None,
 )
 def test_wrong_arguments(
-    globex: World,
+    desk: World,
     command: Callable[..., Result],
     arguments: tuple[str, ...],
     status: int,
@@ -307,10 +307,10 @@ def test_wrong_arguments(
     assert_told(command(*arguments), *parts, status=status)
 
 
-def test_the_command_itself_ends_with_the_status_and_the_message(globex: World) -> None:
+def test_the_command_itself_ends_with_the_status_and_the_message(desk: World) -> None:
     """One case in a process of its own, as a script sees it."""
     done = recon(
-        "reconcile", "globx", MONTH, folder=globex.folder, environ=globex.stage.kept_environment()
+        "reconcile", "globx", MONTH, folder=desk.folder, environ=desk.stage.kept_environment()
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("recon: ")

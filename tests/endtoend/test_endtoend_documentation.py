@@ -135,19 +135,15 @@ def test_the_pages_commands_run_in_their_order(
             assert "acme" in ran.stdout
 
 
-def test_the_queries_that_the_demo_prints_run(demo_ran: Path) -> None:
+def test_the_queries_that_the_demo_prints_run(demo_ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     printed = (demo_ran / "demo.out").read_text(encoding="utf-8")
     queries = re.findall(r'^  \.venv/bin/recon (query ".*")$', printed, flags=re.MULTILINE)
     assert len(queries) == 3
+    monkeypatch.chdir(demo_ran)
+    monkeypatch.delenv("RECON_WAREHOUSE", raising=False)
     for text in queries:
-        done = subprocess.run(
-            [str(RECON), *shlex.split(text)],
-            cwd=demo_ran,
-            env=plain_environment(),
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, shlex.split(text))
+        assert done.exit_code == 0, done.output
         assert re.search(r"\d+ rows", done.stdout), done.stdout
 
 

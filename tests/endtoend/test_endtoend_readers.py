@@ -60,6 +60,8 @@ def told(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def test_readers_and_a_whole_run_do_not_disturb_each_other(globex: World) -> None:
     before = Path(globex.published).stat().st_ino
+    # Each request takes a while, as in life, so that those in flight together can be counted.
+    globex.view("globex").govern(latency_ms=20)
     holds, opens_anew = reader(globex, "held"), reader(globex, "anew")
     try:
         run("write_back", "globex", MONTH)

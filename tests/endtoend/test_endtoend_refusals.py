@@ -148,7 +148,7 @@ def test_a_record_made_by_hand_since_the_plan_is_not_written_over(globex: World)
     assert left == [("changed_since_planned", missing.external_id)]
 
 
-@pytest.mark.parametrize("lock", ["closed", "ar_locked"])
+@pytest.mark.parametrize("lock", ["closed", pytest.param("ar_locked", marks=pytest.mark.soak)])
 def test_a_period_closed_since_the_plan_takes_no_document(planned: Path, tmp_path: Path, lock: str) -> None:
     folder = shutil.copytree(planned, tmp_path / "here")
     profile = yaml.safe_load(ACCOUNTS["globex"].profile.read_text(encoding="utf-8"))

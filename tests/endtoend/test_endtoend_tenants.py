@@ -121,6 +121,7 @@ def test_the_demo_goes_on_with_the_next_tenant_and_says_at_the_end_what_failed(
         assert_holds_exactly(again.view("globex"), "globex", tenant("globex").billing)
 
 
+@pytest.mark.soak
 def test_two_tenants_at_once_are_both_published(filled: Path, opened: Opened) -> None:
     with opened(filled) as here:
         environ = plain_environment() | here.stage.kept_environment()
