@@ -115,7 +115,7 @@ def netsuite_quota(
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
         runs = use_of_runs(held, run.period)
-        assets = use_of_assets(held, run.period, context.run_id)
+        assets = use_of_assets(held, run.period, context.run.run_id)
         governance = run.tenant.netsuite.governance
         requests = sum(row.requests for row in runs)
         rejected = sum(row.rejections for row in runs)
