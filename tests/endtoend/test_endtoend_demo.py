@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from io import StringIO
 from pathlib import Path
 from random import Random
 
@@ -22,7 +21,6 @@ from endtoend_tools import (
     World,
     assert_holds_exactly,
     books,
-    definitions,
     plain_environment,
     query,
     recon,
@@ -30,10 +28,8 @@ from endtoend_tools import (
     tenant,
     world,
 )
-from rich.console import Console
 
 from demo.documents import Document, Facts
-from demo.run import run_demo
 
 Opened = Callable[[Path], AbstractContextManager[World]]
 TENANTS = ("acme", "globex")
@@ -157,26 +153,6 @@ def test_the_command_itself_a_second_time(demo_ran: Path, opened: Opened) -> Non
     assert again.stdout.count("Nothing: NetSuite holds what billing billed.") == len(TENANTS)
     assert again.stdout.count("Nothing was sent.") == len(TENANTS)
     assert here.ledger.intents() == before
-
-
-def test_the_demo_can_stop_before_it_writes(
-    filled: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opened(filled) as here:
-        pass
-    monkeypatch.chdir(here.folder)
-    without_checks = definitions()
-    monkeypatch.setattr("netsuite_assets.definitions.build_defs", lambda: without_checks)
-    for name, value in here.stage.kept_environment().items():
-        monkeypatch.setenv(name, value)
-    printed = StringIO()
-    run_demo(Console(file=printed, width=200), here.stage, [tenant("globex")], apply=False)
-    assert "21 operations planned, none sent." in printed.getvalue()
-    assert "NetSuite still differs from billing" in printed.getvalue()
-    assert here.ledger.intents() == []
-    with world(here.folder) as again:
-        held = again.view("globex").suiteql("SELECT COUNT(*) AS n FROM transaction")
-        assert int(held[0]["n"]) == len(books("globex").bookings)
 
 
 @pytest.mark.soak

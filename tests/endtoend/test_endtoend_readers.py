@@ -33,7 +33,7 @@ while True:
         print("reading", flush=True)
     if last:
         break
-    time.sleep(0.01)
+    time.sleep(0.05)
 print(json.dumps({"seen": seen, "times": times}), flush=True)
 """
 
