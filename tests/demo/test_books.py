@@ -21,7 +21,7 @@ from demo.keys import ensure_keys
 from demo.netsuite_account import Account, BooksError, Login
 from demo.planted import Booking, Books, customer_eid
 
-REAL = Path("/work/shared/data/online-retail-2010-12.csv")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "online-retail-2010-12.csv"
 GLOBEX = usage.globex(Random(11))
 GLOBEX_BOOKS = make_books("globex", GLOBEX, "2026-10", 11)
 HEADERS = (

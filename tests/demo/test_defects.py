@@ -17,7 +17,7 @@ from demo.documents import Billing, Document
 from demo.invoice_file import read_invoice_file
 from demo.planted import DEFECTS, Books, Record, customer_eid, document_eid
 
-REAL = Path("/work/shared/data/online-retail-2010-12.csv")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "online-retail-2010-12.csv"
 MONTH = {"acme": "2026-10", "globex": "2026-10", "retail": "2010-12"}
 Found = Counter[tuple[str, str | None, str | None]]
 

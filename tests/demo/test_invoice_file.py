@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from demo.documents import Facts
 from demo.invoice_file import InvoiceFileError, read_invoice_file
 
-REAL = Path("/work/shared/data/online-retail-2010-12.csv")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "online-retail-2010-12.csv"
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 GOOD = [
     HEADER,
