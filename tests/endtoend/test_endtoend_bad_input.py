@@ -25,10 +25,18 @@ CSV = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,Customer
 """
 
 
+@pytest.fixture(scope="module")
+def instance_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the cases that share a world run, so that Dagster makes its databases once."""
+    return tmp_path_factory.mktemp("instance")
+
+
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """`recon` in this process, in a folder of its own; its runs without the checks, which no case here reaches."""
-    monkeypatch.chdir(tmp_path)
+def command(
+    request: pytest.FixtureRequest, tmp_path: Path, instance_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """`recon` in this process, its runs without the checks, which no case here reaches."""
+    monkeypatch.chdir(instance_folder if "desk" in request.fixturenames else tmp_path)
     without_checks = definitions()
     monkeypatch.setattr("netsuite_assets.definitions.build_defs", lambda: without_checks)
 
