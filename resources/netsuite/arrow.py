@@ -1,18 +1,19 @@
 """SuiteQL rows, which are all text, to Arrow columns of declared types; what cannot be read is an error, not NULL.
 
-Only the typing of values belongs here. Which columns a set has is the caller's schema.
+Only the typing of values and the size of what is handed on belong here. Which columns a set has is the caller's
+schema; where the rows are kept is the caller's too.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
-from operator import attrgetter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from resources.netsuite.pages import Page, incomplete
+from resources.netsuite.pages import Page
 
 
 class UnreadableValue(ValueError):
@@ -36,6 +37,9 @@ class UnreadableValue(ValueError):
 
 
 _BOOLEANS: Final = {"T": True, "F": False, None: None}
+_TIMESTAMP_LENGTH: Final = len("2026-10-31 07:15:00")
+
+Texts = Sequence[str | None]
 
 
 class RowReader:
@@ -50,25 +54,20 @@ class RowReader:
     def __init__(self, schema: pa.Schema, key: str = "id") -> None:
         if key not in schema.names:
             raise ValueError(f"The schema has no key column '{key}'.")
-        for column in schema:
-            if pa.types.is_floating(column.type):
-                raise ValueError(f"The column '{column.name}' is a float; declare a decimal.")
-            if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-                raise ValueError(
-                    f"The column '{column.name}' has a time zone; SuiteQL prints local time without one."
-                )
         self.schema = schema
         self.key = key
-        names = [f"f{index}" for index in range(len(schema))]
+        self._typed = {column.name: _typing(column) for column in schema}
+        # A row's keys come in alphabetical order, and a struct whose fields have the same order is read fastest.
+        self._names = sorted(schema.names)
+        fields = [f"f{number}" for number in range(len(self._names))]
         row = msgspec.defstruct(
             "Row",
-            [*((name, str | None, None) for name in names), ("links", msgspec.Raw, msgspec.Raw(b""))],
-            rename=dict(zip(names, schema.names, strict=True)),
+            [("links", msgspec.Raw, msgspec.Raw(b"")), *((field, str | None, None) for field in fields)],
+            rename=dict(zip(fields, self._names, strict=True)),
             forbid_unknown_fields=True,
             gc=False,
         )
         self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-        self._getters = [attrgetter(name) for name in names]
 
     def batch(self, page: Page) -> pa.RecordBatch:
         """The page's rows as one record batch.
@@ -76,38 +75,92 @@ class RowReader:
         Raises ``UnreadableValue`` for a value that is not of its type and ``Incomplete`` for a page whose shape
         is not the one announced.
         """
-        try:
-            rows = self._decoder.decode(page.items)
-        except msgspec.ValidationError as error:
-            raise incomplete(page.query, f"the rows do not have the columns asked for: {error}") from None
-        if len(rows) != page.count:
-            raise incomplete(page.query, f"the page announces {page.count} rows and holds {len(rows)}")
-        texts = [list(map(getter, rows)) for getter in self._getters]
-        keys = texts[self.schema.get_field_index(self.key)]
-        columns = [
-            self._column(field, values, keys) for field, values in zip(self.schema, texts, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        rows = page.decoded(self._decoder)
+        if not rows:
+            return pa.RecordBatch.from_pylist([], self.schema)
+        _, *columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
+        texts: dict[str, Texts] = dict(zip(self._names, columns, strict=True))
+        keys = texts[self.key]
+        return pa.RecordBatch.from_arrays(
+            [self._column(field, texts[field.name], keys) for field in self.schema], schema=self.schema
+        )
 
-    def _column(self, field: pa.Field, values: list[str | None], keys: list[str | None]) -> pa.Array:
-        if not field.nullable and None in values:
-            at = values.index(None)
+    def _column(self, field: pa.Field, texts: Texts, keys: Texts) -> pa.Array:
+        typed = self._typed[field.name]
+        try:
+            column = typed(texts)
+        except (ValueError, KeyError):
+            at = next(at for at, text in enumerate(texts) if not _is_readable(typed, text))
+            raise UnreadableValue(keys[at] or "?", field.name, texts[at], str(field.type)) from None
+        if column.null_count and not field.nullable:
+            at = texts.index(None)
             raise UnreadableValue(keys[at] or "?", field.name, None, f"a value ({field.type})")
-        try:
-            return _typed(values, field.type)
-        except (pa.ArrowInvalid, KeyError) as error:
-            for key, value in zip(keys, values, strict=True):
-                try:
-                    _typed([value], field.type)
-                except (pa.ArrowInvalid, KeyError):
-                    raise UnreadableValue(key or "?", field.name, value, str(field.type)) from None
-            raise incomplete("", f"the column '{field.name}' could not be typed: {error}") from error
+        return column
 
 
-def _typed(values: list[str | None], wanted: pa.DataType) -> pa.Array:
-    if pa.types.is_boolean(wanted):
-        return pa.array([_BOOLEANS[value] for value in values], wanted)
-    return pa.array(values, pa.string()).cast(wanted)
+def _typing(column: pa.Field) -> Callable[[Texts], pa.Array]:
+    """How a column's texts become its type; what it gives raises ``ValueError`` or ``KeyError``.
+
+    Raises ``ValueError`` for a type that would lose something, or that no text of SuiteQL has.
+    """
+    kind = column.type
+    if pa.types.is_floating(kind):
+        raise ValueError(f"The column '{column.name}' is a float; declare a decimal.")
+    if pa.types.is_timestamp(kind):
+        if kind.tz is not None:
+            raise ValueError(
+                f"The column '{column.name}' has a time zone; SuiteQL prints local time without one."
+            )
+        return lambda texts: _timestamps(texts, kind)
+    if pa.types.is_boolean(kind):
+        return lambda texts: pa.array([_BOOLEANS[text] for text in texts], kind)
+    if pa.types.is_string(kind):
+        return lambda texts: pa.array(texts, kind)
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_date(kind):
+        return lambda texts: pa.array(texts, pa.string()).cast(kind)
+    raise ValueError(f"The column '{column.name}' is {kind}, as which no text is read.")
+
+
+def _timestamps(texts: Texts, kind: pa.DataType) -> pa.Array:
+    """A date alone is refused: a date-time column that is not printed by TO_CHAR has lost its time."""
+    printed = pa.array(texts, pa.string())
+    lengths = pc.min_max(pc.binary_length(printed)).as_py()
+    if not {lengths["min"], lengths["max"]} <= {_TIMESTAMP_LENGTH, None}:
+        raise ValueError("not a date and time to the second")
+    return printed.cast(kind)
+
+
+def _is_readable(typed: Callable[[Texts], pa.Array], text: str | None) -> bool:
+    try:
+        typed([text])
+    except (ValueError, KeyError):
+        return False
+    return True
+
+
+class Gathered:
+    """Record batches put together until they are worth an INSERT, which costs DuckDB a millisecond whatever it holds.
+
+    Holds less than ``size`` bytes and one batch.
+    """
+
+    def __init__(self, size: int = 16 * 2**20) -> None:
+        self._size = size
+        self._batches: list[pa.RecordBatch] = []
+        self._held = 0
+
+    def add(self, batch: pa.RecordBatch) -> pa.Table | None:
+        """All that is held, once it is large enough; until then nothing."""
+        self._batches.append(batch)
+        self._held += batch.nbytes
+        return self.take() if self._held >= self._size else None
+
+    def take(self) -> pa.Table | None:
+        """All that is held, if anything is."""
+        if not self._batches:
+            return None
+        batches, self._batches, self._held = self._batches, [], 0
+        return pa.Table.from_batches(batches)
 
 
 async def rows_to_arrow(

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from resources.netsuite.errors import Failure, Incomplete
 from resources.netsuite.suiteql import PAGE_LIMIT, ROW_LIMIT, Select
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +38,24 @@ class Page:
 
         Raises ``Incomplete`` when the page does not hold what it announces.
         """
-        rows = self._decoded(_ROWS)
+        rows = self.decoded(_ROWS)
         for row in rows:
             row.pop("links", None)
         return rows
 
     def keys(self, name: str) -> list[str]:
         """The column ``name`` of every row; raises ``Incomplete`` where a row has none."""
-        keys = [row.key for row in self._decoded(_key_rows(name))]
+        keys = [row.key for row in self.decoded(_key_rows(name))]
         if None in keys:
             raise incomplete(self.query, f"a row has no '{name}'")
         return keys
 
-    def _decoded(self, decoder: msgspec.json.Decoder[list[Any]]) -> list[Any]:
+    def decoded(self, decoder: msgspec.json.Decoder[list[T]]) -> list[T]:
+        """The rows as ``decoder`` reads them; raises ``Incomplete`` when they are not such rows, or not ``count``."""
         try:
             rows = decoder.decode(self.items)
-        except msgspec.ValidationError as error:
-            raise incomplete(self.query, f"the page does not hold rows of text: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise incomplete(self.query, f"the rows are not of the shape asked for: {error}") from None
         if len(rows) != self.count:
             raise incomplete(self.query, f"the page announces {self.count} rows and holds {len(rows)}")
         return rows

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.netsuite.arrow import RowReader, UnreadableValue, rows_to_arrow
+from resources.netsuite.arrow import Gathered, RowReader, UnreadableValue, rows_to_arrow
 from resources.netsuite.errors import Incomplete
 from resources.netsuite.pages import Page
 
@@ -88,6 +89,8 @@ def test_each_column_has_its_declared_type() -> None:
         ("trandate", "10/31/2026"),
         ("trandate", "2026-02-30"),
         ("changed", "31-Oct-2026"),
+        ("changed", "2026-10-31"),
+        ("changed", "2026-10-31 07:15"),
         ("voided", "true"),
         ("voided", ""),
         ("id", "7.5"),
@@ -124,6 +127,7 @@ def test_a_missing_value_where_there_must_be_one() -> None:
         page({"id": 1}),
         page({"id": "1"}, count=2),
         Page(msgspec.Raw(b'{"a":1}'), 1, 0, False, 1, "SELECT …"),
+        Page(msgspec.Raw(b'[{"links":[],"id":"1","tranid":"\xff"}]'), 1, 0, False, 1, "SELECT …"),
     ],
 )
 def test_rows_of_another_shape_than_asked_for_are_refused(rows: Page) -> None:
@@ -132,7 +136,9 @@ def test_rows_of_another_shape_than_asked_for_are_refused(rows: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "column", [("total", pa.float64()), ("changed", pa.timestamp("us", tz="UTC"))], ids=["float", "zone"]
+    "column",
+    [("total", pa.float64()), ("changed", pa.timestamp("us", tz="UTC")), ("memo", pa.binary())],
+    ids=["float", "zone", "bytes"],
 )
 def test_a_schema_that_would_lose_something_is_refused(column: tuple[str, pa.DataType]) -> None:
     with pytest.raises(ValueError, match=column[0]):
@@ -168,3 +174,37 @@ def test_money_keeps_every_digit(amounts: list[Decimal | None]) -> None:
     rows = [{"id": str(i)} | ({} if a is None else {"total": printed(a)}) for i, a in enumerate(amounts)]
     schema = pa.schema([("id", pa.string()), ("total", pa.decimal128(20, 2))])
     assert RowReader(schema).batch(page(*rows)).column("total").to_pylist() == amounts
+
+
+NAMES = ["id", "b_rate", "amount", "zone", "cseg_product", "memo"]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=5)), max_size=8), st.randoms())
+def test_a_value_stands_in_its_own_column_whatever_the_order(
+    rows: list[dict[str, str]], random: Random
+) -> None:
+    shuffled = [dict(random.sample(list(row.items()), len(row))) for row in rows]
+    schema = pa.schema([(name, pa.string()) for name in NAMES])
+    assert RowReader(schema).batch(page(*shuffled)).to_pylist() == [
+        {name: row.get(name) for name in NAMES} for row in rows
+    ]
+
+
+@given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 400))
+def test_gathered_batches_keep_every_row_in_order_and_stay_small(lengths: list[int], size: int) -> None:
+    batches = [
+        pa.record_batch({"id": pa.array(range(number * 100, number * 100 + length), pa.int64())})
+        for number, length in enumerate(lengths)
+    ]
+    gathered, tables = Gathered(size), []
+    for batch in batches:
+        if (table := gathered.add(batch)) is not None:
+            assert size <= table.nbytes < size + max(batch.nbytes, 1)
+            tables.append(table)
+    if (rest := gathered.take()) is not None:
+        assert rest.nbytes < size
+        tables.append(rest)
+    assert gathered.take() is None
+    assert [key for table in tables for key in table["id"].to_pylist()] == [
+        key for batch in batches for key in batch["id"].to_pylist()
+    ]
