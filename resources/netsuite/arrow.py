@@ -1,7 +1,6 @@
 """SuiteQL rows, which are all text, to Arrow columns of declared types; what cannot be read is an error, not NULL.
 
-Only the typing of values and the size of what is handed on belong here. Which columns a set has is the caller's
-schema; where the rows are kept is the caller's too.
+Only the typing of values belongs here. Which columns a set has is the caller's schema.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from resources.netsuite.pages import Page
+from resources.netsuite.pages import Page, shortened
 
 
 class UnreadableValue(ValueError):
     """A value that is not of its column's type, or a missing one where there must be one.
 
-    ``row_key`` is the key of the row, ``column`` the column, ``value`` the text that came (``None``: nothing).
+    ``row_key`` is the key of the row, ``column`` the column, ``value`` the text that came (``None``: nothing),
+    ``wanted`` what was expected, in words.
     """
 
     def __init__(self, row_key: str, column: str, value: str | None, wanted: str) -> None:
@@ -27,9 +27,10 @@ class UnreadableValue(ValueError):
         self.column = column
         self.value = value
         self.wanted = wanted
-        came = "has no value" if value is None else f"has '{value}'"
+        came = "has no value" if value is None else f"has '{shortened(value)}'"
         super().__init__(
-            f"The row with key {row_key} {came} in column '{column}', where {wanted} is expected."
+            f"The row with key {row_key} {came} in column '{column}', where {wanted} is expected. Nothing of this"
+            " set is used. Correct the record in NetSuite; if it is right there, the column's type is declared wrongly."
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,10 +92,10 @@ class RowReader:
             column = typed(texts)
         except (ValueError, KeyError):
             at = next(at for at, text in enumerate(texts) if not _is_readable(typed, text))
-            raise UnreadableValue(keys[at] or "?", field.name, texts[at], str(field.type)) from None
+            raise UnreadableValue(keys[at] or "?", field.name, texts[at], _wanted(field.type)) from None
         if column.null_count and not field.nullable:
             at = texts.index(None)
-            raise UnreadableValue(keys[at] or "?", field.name, None, f"a value ({field.type})")
+            raise UnreadableValue(keys[at] or "?", field.name, None, "a value")
         return column
 
 
@@ -121,6 +122,16 @@ def _typing(column: pa.Field) -> Callable[[Texts], pa.Array]:
     raise ValueError(f"The column '{column.name}' is {kind}, as which no text is read.")
 
 
+def _wanted(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"a number with at most {kind.precision - kind.scale} digits before the point and {kind.scale} after"
+    if pa.types.is_timestamp(kind):
+        return "a date and time like 2026-10-31 07:15:00"
+    if pa.types.is_date(kind):
+        return "a date like 2026-10-31"
+    return "T or F" if pa.types.is_boolean(kind) else "a whole number"
+
+
 def _timestamps(texts: Texts, kind: pa.DataType) -> pa.Array:
     """A date alone is refused: a date-time column that is not printed by TO_CHAR has lost its time."""
     printed = pa.array(texts, pa.string())
@@ -136,31 +147,6 @@ def _is_readable(typed: Callable[[Texts], pa.Array], text: str | None) -> bool:
     except (ValueError, KeyError):
         return False
     return True
-
-
-class Gathered:
-    """Record batches put together until they are worth an INSERT, which costs DuckDB a millisecond whatever it holds.
-
-    Holds less than ``size`` bytes and one batch.
-    """
-
-    def __init__(self, size: int = 16 * 2**20) -> None:
-        self._size = size
-        self._batches: list[pa.RecordBatch] = []
-        self._held = 0
-
-    def add(self, batch: pa.RecordBatch) -> pa.Table | None:
-        """All that is held, once it is large enough; until then nothing."""
-        self._batches.append(batch)
-        self._held += batch.nbytes
-        return self.take() if self._held >= self._size else None
-
-    def take(self) -> pa.Table | None:
-        """All that is held, if anything is."""
-        if not self._batches:
-            return None
-        batches, self._batches, self._held = self._batches, [], 0
-        return pa.Table.from_batches(batches)
 
 
 async def rows_to_arrow(
