@@ -53,7 +53,8 @@ TABLES: Mapping[str, RecordTables] = {
     )
 }
 
-#: Columns that every `netsuite.<record>` table has before its mapped ones. `dated_in` is the month of the
+#: Columns that every `netsuite.<record>` table has before its mapped ones. `remaining` is what is not paid of an
+#: invoice, or not used of a credit memo. `dated_in` is the month of the
 #: transaction date: a document found by its external id may lie outside the slice's period.
 ACTUAL_CORE: dict[str, str] = {
     "period": "VARCHAR",
@@ -64,6 +65,7 @@ ACTUAL_CORE: dict[str, str] = {
     "status": "VARCHAR",
     "currency": "VARCHAR",
     "total": "DECIMAL(18,4)",
+    "remaining": "DECIMAL(18,4)",
     "dated_in": "VARCHAR",
     "last_modified": "VARCHAR",
 }

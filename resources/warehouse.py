@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 #: Files made with this storage version open in DuckDB 1.2 and later, 2.x included.
 STORAGE_VERSION = "v1.2.0"
-SCHEMAS = ("meta", "billing", "netsuite", "expected", "reconciliation", "write_back")
+SCHEMAS = ("meta", "billing", "netsuite_rows", "netsuite", "expected", "reconciliation", "write_back")
 
 _SLICES = """
 CREATE TABLE IF NOT EXISTS meta.slices (
@@ -91,6 +91,7 @@ class TenantWarehouse:
 
     tenant: str
     connection: duckdb.DuckDBPyConnection
+    _in_transaction: bool = False
 
     def sql(self, query: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; DECIMAL comes as `Decimal`, DATE as `date`."""
@@ -109,14 +110,21 @@ class TenantWarehouse:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: commits at the end, rolls back when anything is raised."""
+        """All or nothing: commits at the end, rolls back when anything is raised. Within another one it is part of it."""
+        if self._in_transaction:
+            yield
+            return
         self.connection.execute("BEGIN")
+        self._in_transaction = True
         try:
             yield
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
+        else:
+            self.connection.execute("COMMIT")
+        finally:
+            self._in_transaction = False
 
     def columns(self, table: str) -> dict[str, str]:
         """The columns of `schema.name` in order, with their types; empty when there is no such table."""

@@ -9,24 +9,25 @@ and NetSuite dates elsewhere: those are asked for by external id.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 
 import pyarrow as pa
 
 from netsuite_assets.extract.billing import month_bounds
+from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, COLUMN_TYPES, TABLES
-from resources.netsuite.arrow import RowReader
+from netsuite_assets.tell import count
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import ReferenceTable, record, reference
-from resources.netsuite.suiteql import Select, in_lists, literal
+from resources.netsuite.sets import Proof
+from resources.netsuite.suiteql import in_lists, literal
 from resources.warehouse import IncompleteSlice, Slice, TenantWarehouse, quote
+from resources.warehouse import literal as quoted
 
-#: How often a set that changes while it is read is read again.
+#: How often documents that change between them and their lines are read again.
 ATTEMPTS = 3
 
 _ARROW: dict[str, pa.DataType] = {
@@ -63,13 +64,26 @@ PERIODS = {
     "all_locked": "BOOLEAN",
 }
 
+LIST_COLUMNS = {
+    "id": Column("x.id", pa.string()),
+    "name": Column("x.name", pa.string()),
+    "externalid": Column("x.externalid", pa.string()),
+    "number": Column("x.number", pa.string()),
+    "isinactive": Column("x.isinactive", pa.bool_()),
+}
 
-@dataclass(frozen=True)
-class _Column:
-    """One column of a SuiteQL set: its expression and the Arrow type that its text becomes."""
+PERIOD_COLUMNS = {
+    "id": Column("x.id", pa.string()),
+    "name": Column("x.periodname", pa.string()),
+    "startdate": Column("TO_CHAR(x.startdate, 'YYYY-MM-DD')", pa.date32()),
+    "enddate": Column("TO_CHAR(x.enddate, 'YYYY-MM-DD')", pa.date32()),
+    "closed": Column("x.closed", pa.bool_()),
+    "arlocked": Column("x.arlocked", pa.bool_()),
+    "alllocked": Column("x.alllocked", pa.bool_()),
+}
 
-    expression: str
-    kind: pa.DataType
+_BASE_PERIODS = "x.isquarter = 'F' AND x.isyear = 'F' AND x.isadjust = 'F'"
+_MODIFIED = "TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')"
 
 
 async def extract_reference(
@@ -78,66 +92,52 @@ async def extract_reference(
     """Land what lookups resolve against (`netsuite.reference`) and the accounting periods."""
     warehouse.ensure_table("netsuite.reference", REFERENCE)
     warehouse.ensure_table("netsuite.periods", PERIODS)
+    extraction = Extraction(warehouse, netsuite, lambda: now)
+    extraction.prepare("lists", LIST_COLUMNS)
+    extraction.prepare("periods", PERIOD_COLUMNS)
     names = sorted({"currency", *mapping.lists} - {"customer"})
-    counted = 0
-    for position, name in enumerate(names):
-        table = _reference_table(name)
-        columns = {
-            "id": _Column("x.id", pa.string()),
-            "name": _Column(f"x.{table.name}", pa.string()),
-            "isinactive": _Column("x.isinactive", pa.bool_()),
-        }
-        if table.external_id:
-            columns["externalid"] = _Column(f"x.{table.external_id}", pa.string())
-        if table.number:
-            columns["number"] = _Column(f"x.{table.number}", pa.string())
-        counted += await _stage(warehouse, netsuite, "reference_in", columns, f"{table.table} x", "", "x.id")
-        number = "number" if table.number else "name"
-        external_id = "externalid" if table.external_id else "NULL"
-        warehouse.connection.execute(
-            f"CREATE {'OR REPLACE TEMP TABLE reference_all AS' if position == 0 else 'OR REPLACE TEMP TABLE reference_next AS'}"
-            f" SELECT ? AS list, id AS internal_id, {external_id}::VARCHAR AS external_id, name,"
-            f" {number} AS number, NULL::VARCHAR AS subsidiary, NULL::VARCHAR AS currency,"
-            " coalesce(isinactive, false) AS is_inactive FROM reference_in",
-            [name],
+    with warehouse.transaction():
+        extraction.forget_but("lists", names)
+        counted = 0
+        for name in names:
+            table = _reference_table(name)
+            proof = await extraction.read(
+                "lists",
+                name,
+                f"values of the list {name}",
+                _list_columns(table),
+                f"{table.table} x",
+                "",
+                "x.id",
+            )
+            counted += proof.after.rows
+        months = await extraction.read(
+            "periods", None, "accounting periods", PERIOD_COLUMNS, "accountingperiod x", _BASE_PERIODS, "x.id"
         )
-        if position:
-            warehouse.connection.execute("INSERT INTO reference_all FROM reference_next")
-    periods = {
-        "id": _Column("x.id", pa.string()),
-        "name": _Column("x.periodname", pa.string()),
-        "startdate": _Column("TO_CHAR(x.startdate, 'YYYY-MM-DD')", pa.date32()),
-        "enddate": _Column("TO_CHAR(x.enddate, 'YYYY-MM-DD')", pa.date32()),
-        "closed": _Column("x.closed", pa.bool_()),
-        "arlocked": _Column("x.arlocked", pa.bool_()),
-        "alllocked": _Column("x.alllocked", pa.bool_()),
-    }
-    base_periods = "x.isquarter = 'F' AND x.isyear = 'F' AND x.isadjust = 'F'"
-    months = await _stage(
-        warehouse, netsuite, "periods_in", periods, "accountingperiod x", base_periods, "x.id"
-    )
-    return {
-        "netsuite.reference": warehouse.replace_slice(
-            "netsuite.reference",
-            None,
-            "SELECT * FROM reference_all",
-            key=("list", "internal_id"),
-            expected_rows=counted,
-            source="NetSuite",
-            now=now,
-        ),
-        "netsuite.periods": warehouse.replace_slice(
-            "netsuite.periods",
-            None,
-            "SELECT id AS internal_id, name, startdate AS start_date, enddate AS end_date,"
-            " coalesce(closed, false) AS closed, coalesce(arlocked, false) AS ar_locked,"
-            " coalesce(alllocked, false) AS all_locked FROM periods_in",
-            key=("internal_id",),
-            expected_rows=months,
-            source="NetSuite",
-            now=now,
-        ),
-    }
+        return {
+            "netsuite.reference": warehouse.replace_slice(
+                "netsuite.reference",
+                None,
+                "SELECT scope AS list, id AS internal_id, externalid AS external_id, name,"
+                " coalesce(number, name) AS number, NULL::VARCHAR AS subsidiary, NULL::VARCHAR AS currency,"
+                " coalesce(isinactive, false) AS is_inactive FROM netsuite_rows.lists",
+                key=("list", "internal_id"),
+                expected_rows=counted,
+                source="NetSuite",
+                now=now,
+            ),
+            "netsuite.periods": warehouse.replace_slice(
+                "netsuite.periods",
+                None,
+                "SELECT id AS internal_id, name, startdate AS start_date, enddate AS end_date,"
+                " coalesce(closed, false) AS closed, coalesce(arlocked, false) AS ar_locked,"
+                " coalesce(alllocked, false) AS all_locked FROM netsuite_rows.periods",
+                key=("internal_id",),
+                expected_rows=months.after.rows,
+                source="NetSuite",
+                now=now,
+            ),
+        }
 
 
 async def extract_customers(
@@ -147,129 +147,179 @@ async def extract_customers(
     fields = comparable(rules.fields)
     warehouse.ensure_table("netsuite.customers", ACTUAL_CORE | _columns(fields))
     columns = {
-        "id": _Column("c.id", pa.string()),
-        "externalid": _Column("c.externalid", pa.string()),
-        "entityid": _Column("c.entityid", pa.string()),
-        "companyname": _Column("c.companyname", pa.string()),
-        "currency_id": _Column("c.currency", pa.string()),
-        "lastmodified": _Column("TO_CHAR(c.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')", pa.string()),
+        "id": Column("c.id", pa.string()),
+        "externalid": Column("c.externalid", pa.string()),
+        "entityid": Column("c.entityid", pa.string()),
+        "companyname": Column("c.companyname", pa.string()),
+        "currency_id": Column("c.currency", pa.string()),
+        "lastmodified": Column("TO_CHAR(c.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')", pa.string()),
         **_mapped(fields),
     }
     kind = record("customer")
-    counted = await _stage(
-        warehouse, netsuite, "customers_in", columns, kind.source, kind.where, kind.row_key
-    )
+    extraction = Extraction(warehouse, netsuite, lambda: now)
+    extraction.prepare("customers", columns)
     selected = "".join(f", r.{_alias(field)} AS {quote(field.name)}" for field in fields)
-    return warehouse.replace_slice(
-        "netsuite.customers",
-        None,
-        f"""SELECT NULL::VARCHAR AS period, r.id AS internal_id, r.externalid AS external_id, r.entityid AS number,
-            coalesce(r.companyname, r.entityid) AS name, NULL::VARCHAR AS status, {_SYMBOL} AS currency,
-            NULL::DECIMAL(18,4) AS total, NULL::VARCHAR AS dated_in, r.lastmodified AS last_modified{selected}
-        FROM customers_in r""",
-        key=("internal_id",),
-        expected_rows=counted,
-        source="NetSuite",
-        now=now,
-    )
+    with warehouse.transaction():
+        proof = await extraction.read(
+            "customers", None, "customers", columns, kind.source, kind.where, kind.row_key,
+            modified="lastmodified",
+        )  # fmt: skip
+        return warehouse.replace_slice(
+            "netsuite.customers",
+            None,
+            f"""SELECT NULL::VARCHAR AS period, r.id AS internal_id, r.externalid AS external_id, r.entityid AS number,
+                coalesce(r.companyname, r.entityid) AS name, NULL::VARCHAR AS status, {_SYMBOL} AS currency,
+                NULL::DECIMAL(18,4) AS total, NULL::DECIMAL(18,4) AS remaining, NULL::VARCHAR AS dated_in,
+                r.lastmodified AS last_modified{selected}
+            FROM netsuite_rows.customers r""",
+            key=("internal_id",),
+            expected_rows=proof.after.rows,
+            source="NetSuite",
+            now=now,
+        )
 
 
 async def extract_documents(
     warehouse: TenantWarehouse, netsuite: NetSuite, rules: RecordMapping, period: str, now: datetime
 ) -> dict[str, Slice]:
-    """Land one document type of a month with its lines. Customers must have landed before."""
+    """Land one document type of a month with its lines. Customers must have landed before.
+
+    Headers and lines are read until each line's document is the version that was read.
+    """
     tables, kind = TABLES[rules.record], record(rules.record)
+    items = kind.sublists["item"]
     assert tables.lines is not None
     fields, line_fields = comparable(rules.fields), comparable(rules.line_fields)
     warehouse.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE | _columns(fields))
     warehouse.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE | _columns(line_fields))
+    remaining = "foreignamountunpaid" if rules.record == "invoice" else "foreignpaymentamountunused"
     columns = {
-        "id": _Column("t.id", pa.string()),
-        "externalid": _Column("t.externalid", pa.string()),
-        "tranid": _Column("t.tranid", pa.string()),
-        "entityname": _Column("BUILTIN.DF(t.entity)", pa.string()),
-        "status": _Column("t.status", pa.string()),
-        "currency_id": _Column("t.currency", pa.string()),
-        "total": _Column("ABS(t.foreigntotal)", pa.decimal128(18, 4)),
-        "trandate": _Column("TO_CHAR(t.trandate, 'YYYY-MM-DD')", pa.date32()),
-        "lastmodified": _Column("TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')", pa.string()),
+        "id": Column("t.id", pa.string()),
+        "externalid": Column("t.externalid", pa.string()),
+        "tranid": Column("t.tranid", pa.string()),
+        "entityname": Column("BUILTIN.DF(t.entity)", pa.string()),
+        "status": Column("t.status", pa.string()),
+        "currency_id": Column("t.currency", pa.string()),
+        "total": Column("ABS(t.foreigntotal)", pa.decimal128(18, 4)),
+        # A payment may change what remains without touching the document's time of change.
+        "remaining": Column(f"ABS(t.{remaining})", pa.decimal128(18, 4)),
+        "trandate": Column("TO_CHAR(t.trandate, 'YYYY-MM-DD')", pa.date32()),
+        "lastmodified": Column(_MODIFIED, pa.string()),
         **_mapped(fields),
     }
-    in_month = f"{kind.where} AND {_dated_in('t.trandate', period)}"
-    documents = await _stage(
-        warehouse, netsuite, "documents_in", columns, kind.source, in_month, "t.id", total="t.foreigntotal"
-    )
-    strays = _expected_and_absent(warehouse, tables.name, period)
-    documents += await _stage_each(
-        warehouse,
-        netsuite,
-        "documents_in",
-        columns,
-        kind.source,
-        [f"{kind.where} AND {condition}" for condition in in_lists("t.externalid", strays)],
-        "t.id",
-    )
-    lines = await _stage_lines(warehouse, netsuite, rules, line_fields, period)
-    return {
-        tables.name: warehouse.replace_slice(
-            f"netsuite.{tables.name}",
-            period,
-            f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, r.entityname AS name,
-                r.status, {_SYMBOL} AS currency, r.total, strftime(r.trandate, '%Y-%m') AS dated_in,
-                r.lastmodified AS last_modified{"".join(_landed(field) for field in fields)}
-            FROM documents_in r""",
-            key=("internal_id",),
-            expected_rows=documents,
-            source="NetSuite",
-            now=now,
-        ),
-        tables.lines: warehouse.replace_slice(
-            f"netsuite.{tables.lines}",
-            period,
-            f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no
-                {"".join(_landed_line(field) for field in line_fields)}
-            FROM lines_in r""",
-            key=("line_key",),
-            expected_rows=lines,
-            source="NetSuite",
-            now=now,
-        ),
+    line_columns = {
+        "line_key": Column(items.row_key, pa.string()),
+        "transaction_id": Column(items.owner, pa.string()),
+        "line_no": Column("tl.linesequencenumber", pa.int64()),
+        "line_amount": Column(items.fields["amount"].suiteql, pa.decimal128(18, 4)),
+        "line_rate": Column(items.fields["rate"].suiteql, pa.decimal128(28, 12)),
+        "lastmodified": Column(_MODIFIED, pa.string()),
+        **_mapped(line_fields),
     }
+    extraction = Extraction(warehouse, netsuite, lambda: now)
+    extraction.prepare(tables.name, columns)
+    extraction.prepare(tables.lines, line_columns)
+
+    async def documents(scope: str, name: str, where: str) -> Proof:
+        return await extraction.read(
+            tables.name, scope, name, columns, kind.source, f"{kind.where} AND {where}", kind.row_key,
+            sums=("total", "remaining"), modified="lastmodified",
+            whole=("transaction t", f"{kind.where} AND {where}"),
+        )  # fmt: skip
+
+    async def lines(scope: str, name: str, where: str) -> Proof:
+        return await extraction.read(
+            tables.lines or "", scope, name, line_columns, items.source, f"{items.where} AND {where}",
+            items.row_key, sums=("line_amount",), modified="lastmodified",
+        )  # fmt: skip
+
+    in_month = _dated_in("t.trandate", period)
+    with warehouse.transaction():
+        for _ in range(ATTEMPTS):
+            await documents(period, f"{tables.label}s dated in {period}", in_month)
+            await lines(period, f"lines of the {tables.label}s dated in {period}", in_month)
+            await _elsewhere(extraction, tables.name, tables.lines, period, documents, lines)
+            torn = _torn(warehouse, tables.name, tables.lines, period)
+            if not torn:
+                break
+        else:
+            raise IncompleteSlice(
+                f"{warehouse.tenant}: {tables.label}s of {period}: {count(len(torn), tables.label)} changed each of the"
+                f" {ATTEMPTS} times that they were read, so that their lines are of another moment than they"
+                f" themselves: internal ids {', '.join(torn[:5])}{' …' if len(torn) > 5 else ''}. Nothing of it is"
+                " used. Run again when the other integration or the users that are writing have finished."
+            )
+        scope = f"(r.scope = {quoted(period)} OR r.scope LIKE {quoted(f'{period} elsewhere %')})"
+        return {
+            tables.name: warehouse.replace_slice(
+                f"netsuite.{tables.name}",
+                period,
+                f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, r.entityname AS name,
+                    r.status, {_SYMBOL} AS currency, r.total, r.remaining,
+                    strftime(r.trandate, '%Y-%m') AS dated_in,
+                    r.lastmodified AS last_modified{"".join(_landed(field) for field in fields)}
+                FROM netsuite_rows.{tables.name} r WHERE {scope}""",
+                key=("internal_id",),
+                expected_rows=_proven(warehouse, tables.name, period),
+                source="NetSuite",
+                now=now,
+            ),
+            tables.lines: warehouse.replace_slice(
+                f"netsuite.{tables.lines}",
+                period,
+                f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no
+                    {"".join(_landed_line(field) for field in line_fields)}
+                FROM netsuite_rows.{tables.lines} r WHERE {scope}""",
+                key=("line_key",),
+                expected_rows=_proven(warehouse, tables.lines, period),
+                source="NetSuite",
+                now=now,
+            ),
+        }
 
 
-async def _stage_lines(
-    warehouse: TenantWarehouse,
-    netsuite: NetSuite,
-    rules: RecordMapping,
-    fields: Sequence[MappedField],
-    period: str,
-) -> int:
-    """Stage the lines of the documents in `documents_in` as `lines_in`; how many NetSuite counts."""
-    items = record(rules.record).sublists["item"]
-    columns = {
-        "line_key": _Column(items.row_key, pa.string()),
-        "transaction_id": _Column(items.owner, pa.string()),
-        "line_no": _Column("tl.linesequencenumber", pa.int64()),
-        "line_amount": _Column(items.fields["amount"].suiteql, pa.decimal128(18, 4)),
-        "line_rate": _Column(items.fields["rate"].suiteql, pa.decimal128(28, 12)),
-        **_mapped(fields),
-    }
-    in_month = f"{items.where} AND {_dated_in('t.trandate', period)}"
-    counted = await _stage(warehouse, netsuite, "lines_in", columns, items.source, in_month, items.row_key)
-    elsewhere = warehouse.sql(
-        "SELECT id FROM documents_in WHERE strftime(trandate, '%Y-%m') <> ? ORDER BY id::BIGINT", [period]
+_Read = Callable[[str, str, str], Awaitable[Proof]]
+
+
+async def _elsewhere(
+    extraction: Extraction, name: str, line_name: str, period: str, documents: _Read, lines: _Read
+) -> None:
+    """Read the documents that billing issued in the month and NetSuite dates elsewhere, each set in its own scope."""
+    absent = in_lists("t.externalid", _expected_and_absent(extraction.warehouse, name, period))
+    scopes = {f"{period} elsewhere {number}": where for number, where in enumerate(absent, start=1)}
+    found = []
+    for scope, where in scopes.items():
+        told = f"{name} expected in {period} that NetSuite dates elsewhere"
+        if (await documents(scope, told, where)).after.rows:
+            found.append(scope)
+            ids = extraction.warehouse.sql(
+                f"SELECT id::BIGINT FROM netsuite_rows.{name} WHERE scope = ? ORDER BY 1", [scope]
+            )
+            (within,) = in_lists("t.id", [row[0] for row in ids])
+            await lines(scope, f"lines of {told}", within)
+    extraction.forget_but(name, [period, *scopes], like=f"{period}%")
+    extraction.forget_but(line_name, [period, *found], like=f"{period}%")
+
+
+def _torn(warehouse: TenantWarehouse, name: str, line_name: str, period: str) -> list[str]:
+    """The documents whose lines were read at another version than they themselves, by internal id."""
+    rows = warehouse.sql(
+        f"""SELECT DISTINCT l.transaction_id FROM netsuite_rows.{line_name} l
+        LEFT JOIN netsuite_rows.{name} d ON d.id = l.transaction_id AND d.scope = l.scope
+        WHERE (l.scope = ? OR l.scope LIKE ?) AND l.lastmodified IS DISTINCT FROM d.lastmodified
+        ORDER BY l.transaction_id""",
+        [period, f"{period} elsewhere %"],
     )
-    return counted + await _stage_each(
-        warehouse,
-        netsuite,
-        "lines_in",
-        columns,
-        items.source,
-        [
-            f"{items.where} AND {condition}"
-            for condition in in_lists("t.id", [int(row[0]) for row in elsewhere])
-        ],
-        items.row_key,
+    return [str(row[0]) for row in rows]
+
+
+def _proven(warehouse: TenantWarehouse, table: str, period: str) -> int:
+    """The rows that the proofs of a month's scopes count."""
+    return int(
+        warehouse.value(
+            "SELECT coalesce(sum(rows), 0) FROM meta.proofs WHERE table_name = ? AND (scope = ? OR scope LIKE ?)",
+            [table, period, f"{period} elsewhere %"],
+        )
     )
 
 
@@ -285,84 +335,11 @@ def comparable(fields: Sequence[MappedField]) -> list[MappedField]:
 def _expected_and_absent(warehouse: TenantWarehouse, name: str, period: str) -> list[str]:
     rows = warehouse.sql(
         f"SELECT e.external_id FROM expected.{name} e WHERE e.period = ? AND e.external_id IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM documents_in d WHERE d.externalid = e.external_id) ORDER BY 1",
+        f" AND NOT EXISTS (SELECT 1 FROM netsuite_rows.{name} d WHERE d.scope = e.period"
+        " AND d.externalid = e.external_id) ORDER BY 1",
         [period],
     )
     return [row[0] for row in rows]
-
-
-# Sets
-
-
-async def _stage(
-    warehouse: TenantWarehouse,
-    netsuite: NetSuite,
-    table: str,
-    columns: dict[str, _Column],
-    source: str,
-    where: str,
-    key: str,
-    *,
-    total: str | None = None,
-) -> int:
-    """Read a set into the temporary table `table`, made anew; the count that NetSuite gives before and after.
-
-    A set that changes while it is read is read again; raises `IncompleteSlice` when that does not end.
-    """
-    select = Select({name: column.expression for name, column in columns.items()}, source, where, key=key)
-    reader = RowReader(pa.schema([(name, column.kind) for name, column in columns.items()]), select.key_name)
-    census = select.census(**({"total": total} if total else {}))
-    before = await netsuite.suiteql_rows(census)
-    for _ in range(ATTEMPTS):
-        _insert(warehouse, table, pa.Table.from_batches([], reader.schema), create=True)
-        async for page in netsuite.rows_keyset(select):
-            _insert(warehouse, table, pa.Table.from_batches([reader.batch(page)]))
-        after = await netsuite.suiteql_rows(census)
-        if after == before:
-            return int(after[0]["row_count"])
-        before = after
-    raise IncompleteSlice(
-        f"{warehouse.tenant}: NetSuite's rows changed each of the {ATTEMPTS} times that they were read"
-        f" ({source}): {before[0].get('row_count')} at the last count. Nothing of it is used."
-        " Run again when the other integration or the users that are writing have finished."
-    )
-
-
-async def _stage_each(
-    warehouse: TenantWarehouse,
-    netsuite: NetSuite,
-    table: str,
-    columns: dict[str, _Column],
-    source: str,
-    conditions: Sequence[str],
-    key: str,
-) -> int:
-    """Add one small set for each condition to a staged table; how many rows were added."""
-    if not conditions:
-        return 0
-    schema = pa.schema([(name, column.kind) for name, column in columns.items()])
-    selects = [
-        Select({name: column.expression for name, column in columns.items()}, source, where, key=key)
-        for where in conditions
-    ]
-    reader = RowReader(schema, selects[0].key_name)
-
-    async def read(select: Select) -> list[pa.RecordBatch]:
-        return [reader.batch(page) async for page in netsuite.rows_keyset(select)]
-
-    added = 0
-    for batches in await asyncio.gather(*(read(select) for select in selects)):
-        rows = pa.Table.from_batches(batches, schema)
-        _insert(warehouse, table, rows)
-        added += rows.num_rows
-    return added
-
-
-def _insert(warehouse: TenantWarehouse, table: str, rows: pa.Table, *, create: bool = False) -> None:
-    warehouse.connection.register("rows_in", rows)
-    verb = f"CREATE OR REPLACE TEMP TABLE {table} AS" if create else f"INSERT INTO {table}"
-    warehouse.connection.execute(f"{verb} SELECT * FROM rows_in")
-    warehouse.connection.unregister("rows_in")
 
 
 def _dated_in(column: str, period: str) -> str:
@@ -372,6 +349,21 @@ def _dated_in(column: str, period: str) -> str:
 
 def _day(day: date) -> str:
     return literal(day)
+
+
+def _list_columns(table: ReferenceTable) -> dict[str, Column]:
+    expressions = {
+        "id": "id",
+        "name": table.name,
+        "externalid": table.external_id,
+        "number": table.number,
+        "isinactive": "isinactive",
+    }
+    return {
+        name: Column(f"x.{expression}", LIST_COLUMNS[name].kind)
+        for name, expression in expressions.items()
+        if expression
+    }
 
 
 def _reference_table(name: str) -> ReferenceTable:
@@ -388,8 +380,8 @@ def _alias(field: MappedField) -> str:
     return f"f_{field.name.lower()}"
 
 
-def _mapped(fields: Sequence[MappedField]) -> dict[str, _Column]:
-    return {_alias(field): _Column(field.suiteql, _ARROW[field.kind]) for field in fields}
+def _mapped(fields: Sequence[MappedField]) -> dict[str, Column]:
+    return {_alias(field): Column(field.suiteql, _ARROW[field.kind]) for field in fields}
 
 
 def _columns(fields: Sequence[MappedField]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import logging
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -23,6 +24,7 @@ import msgspec
 
 from resources.netsuite import errors, pages
 from resources.netsuite.auth import Auth
+from resources.netsuite.deadline import Deadline, Deadlines
 from resources.netsuite.errors import Attempt, Failure, NetSuiteError, NotFound, Rejected
 from resources.netsuite.governor import Governor
 from resources.netsuite.hosts import Hosts
@@ -87,6 +89,7 @@ class NetSuite:
     """One account's REST web services, as an async context manager.
 
     ``auth`` signs in; ``governor`` keeps the quota (by default the account's shared one, with a limit of 5 less 1);
+    ``deadlines`` end an operation that does not succeed, however often it is tried and wherever it waits;
     ``bind_parameters`` sends SuiteQL values as bound parameters, which an account has since release 2026.2;
     ``transport`` replaces the network in tests.
 
@@ -102,6 +105,7 @@ class NetSuite:
         governor: Governor | None = None,
         bind_parameters: bool = False,
         timeouts: Timeouts | None = None,
+        deadlines: Deadlines | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.hosts = hosts
@@ -109,6 +113,7 @@ class NetSuite:
         self._auth = auth
         self._bind_parameters = bind_parameters
         self._timeouts = timeouts or Timeouts()
+        self._deadlines = deadlines or Deadlines()
         self._transport = transport
         self._http: httpx.AsyncClient | None = None
 
@@ -133,6 +138,13 @@ class NetSuite:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """End whatever is asked for in the block within ``seconds`` together, the waits for a slot included.
+
+        What has not succeeded by then raises ``DeadlinePassed``, or ``InDoubt`` for a write that is under way.
+        """
+        return self.governor.within(seconds)
 
     # Records
 
@@ -279,10 +291,15 @@ class NetSuite:
     ) -> AsyncIterator[Page]:
         """All pages of a set in windows of its key, from above ``after`` to ``until``; any number of rows.
 
-        Raises ``Incomplete`` when the keys do not rise.
+        A set whose key is not unique is read by offset instead, and so has fewer than 100,000 rows in these bounds.
+        Raises ``Incomplete`` when the keys do not rise or the pages do not add up.
         """
         size = pages.check_page_size(page_size)
-        async for page in pages.by_key(self._fetcher(()), select, after=after, until=until, page_size=size):
+        if select.unique:
+            read = pages.by_key(self._fetcher(()), select, after=after, until=until, page_size=size)
+        else:
+            read = pages.by_offset(self._fetcher(()), select.between(after=after, until=until), size)
+        async for page in read:
             yield page
 
     def _fetcher(self, params: Sequence[Value]) -> pages.Fetch:
@@ -381,11 +398,21 @@ class NetSuite:
             read_timeout or self._timeouts.read, connect=self._timeouts.connect, pool=None
         )
 
+        under_way = False
+
         async def signed() -> tuple[str, Answer]:
+            nonlocal under_way
             authorization = await self._auth.authorization(method, url, http)
             signed_headers = {**headers, "Authorization": authorization}
             request = http.build_request(method, url, content=body, headers=signed_headers, timeout=timeout)
-            return authorization, await _sent(http, request, attempt)
+            under_way = True
+            try:
+                answer = await _sent(http, request, attempt)
+            except NetSuiteError:
+                under_way = False
+                raise
+            under_way = False
+            return authorization, answer
 
         async def once() -> T:
             for _ in range(2):
@@ -408,7 +435,9 @@ class NetSuite:
                     "The answer is not what was asked for:",
                 ) from None
 
-        return await self.governor.run(once)
+        seconds = self._deadlines.write if attempt.is_write else self._deadlines.read
+        late = Deadline(seconds, lambda tried: errors.past_deadline(attempt, tried, sent=under_way))
+        return await self.governor.run(once, late)
 
 
 async def _sent(http: httpx.AsyncClient, request: httpx.Request, attempt: Attempt) -> Answer:

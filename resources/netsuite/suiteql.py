@@ -110,7 +110,9 @@ class Select:
     """A set of rows that can be read in windows of a unique whole-number key.
 
     ``columns`` maps each row's key (lower case) to its expression and must hold the ``key``'s own expression
-    under some name. ``source`` is what follows FROM, ``where`` what follows WHERE (may be empty).
+    under some name. ``source`` is what follows FROM, ``where`` what follows WHERE (may be empty). Where several rows
+    share a key (the applications of a payment) ``unique`` is false: such a set is ordered by all its columns, and a
+    window of keys is read by offset.
 
     >>> invoices = Select({"id": "t.id", "total": "t.foreigntotal"}, "transaction t", "t.type = 'CustInvc'", key="t.id")
     >>> print(invoices.window(after="48112", size=500))
@@ -122,6 +124,7 @@ WHERE (t.type = 'CustInvc') AND t.id > 48112 ORDER BY t.id FETCH FIRST 500 ROWS 
     source: str
     where: str = ""
     key: str = "t.id"
+    unique: bool = True
 
     def __post_init__(self) -> None:
         if self.key not in self.columns.values():
@@ -134,36 +137,66 @@ WHERE (t.type = 'CustInvc') AND t.id > 48112 ORDER BY t.id FETCH FIRST 500 ROWS 
         """The name under which the key stands in a row."""
         return next(name for name, expression in self.columns.items() if expression == self.key)
 
+    @property
+    def text(self) -> str:
+        """The query for the whole set, in order: for people, and to tell one set from another."""
+        return f"{self._select()}{_where(self._within())} ORDER BY {self._order()}"
+
     def window(self, *, after: str | None = None, until: str | None = None, size: int = PAGE_LIMIT) -> str:
         """The query for the next ``size`` rows with a key above ``after`` and at most ``until``.
 
         Without ``after`` it begins at the lowest key, which may be negative (system rows).
         """
-        bounds = [f"({self.where})"] if self.where else []
-        if after is not None:
-            bounds.append(f"{self.key} > {_key(after)}")
-        if until is not None:
-            bounds.append(f"{self.key} <= {_key(until)}")
-        selected = ", ".join(f"{expression} AS {name}" for name, expression in self.columns.items())
-        return (
-            f"SELECT {selected} FROM {self.source}{_where(bounds)} "
-            f"ORDER BY {self.key} FETCH FIRST {size} ROWS ONLY"
-        )
+        return f"{self.between(after=after, until=until)} FETCH FIRST {size} ROWS ONLY"
 
-    def census(self, **sums: str) -> str:
-        """The query for one row with ``row_count``, ``distinct_keys``, ``low``, ``high`` and a sum for each of ``sums``.
+    def between(self, *, after: str | None = None, until: str | None = None) -> str:
+        """The query for all rows with a key above ``after`` and at most ``until``, to be read by offset."""
+        return f"{self._select()}{_where(self._within(after, until))} ORDER BY {self._order()}"
 
-        Asked before and after the reading, it proves that the rows read are all rows.
+    def census(
+        self, sums: Mapping[str, str] | None = None, *, modified: str = "", bucket: int | None = None
+    ) -> str:
+        """The query that counts the set: one row, or one for each ``bucket`` of so many consecutive keys.
+
+        A row has ``row_count``, ``distinct_keys``, ``low``, ``high``, ``key_sum``, a sum for each of ``sums`` (name
+        to expression) and, when ``modified`` is an expression that prints the last change, ``last_modified``.
+        Held against the rows that were read, it proves that they are all rows.
         """
         wanted = {
             "row_count": "COUNT(*)",
             "distinct_keys": f"COUNT(DISTINCT {self.key})",
             "low": f"MIN({self.key})",
             "high": f"MAX({self.key})",
-            **{name: f"SUM({expression})" for name, expression in sums.items()},
+            "key_sum": f"SUM({self.key})",
+            **{name: f"SUM({expression})" for name, expression in (sums or {}).items()},
         }
+        if modified:
+            wanted["last_modified"] = f"MAX({modified})"
+        group = ""
+        if bucket is not None:
+            expression = f"FLOOR({self.key} / {bucket})"
+            wanted = {"bucket": expression, **wanted}
+            group = f" GROUP BY {expression} ORDER BY {expression}"
         selected = ", ".join(f"{expression} AS {name}" for name, expression in wanted.items())
-        return f"SELECT {selected} FROM {self.source}{_where([f'({self.where})'] if self.where else [])}"
+        return f"SELECT {selected} FROM {self.source}{_where(self._within())}{group}"
+
+    def _select(self) -> str:
+        selected = ", ".join(f"{expression} AS {name}" for name, expression in self.columns.items())
+        return f"SELECT {selected} FROM {self.source}"
+
+    def _within(self, after: str | None = None, until: str | None = None) -> list[str]:
+        bounds = [f"({self.where})"] if self.where else []
+        if after is not None:
+            bounds.append(f"{self.key} > {_key(after)}")
+        if until is not None:
+            bounds.append(f"{self.key} <= {_key(until)}")
+        return bounds
+
+    def _order(self) -> str:
+        if self.unique:
+            return self.key
+        # Rows that are alike in every column may change places without harm.
+        return ", ".join(dict.fromkeys([self.key, *self.columns.values()]))
 
 
 def _where(conditions: Sequence[str]) -> str:

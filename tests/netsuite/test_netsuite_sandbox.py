@@ -385,6 +385,7 @@ def test_a_set_is_read_whole_by_key_and_typed(sandbox: Sandbox) -> None:
             "distinct_keys": "57",
             "low": str(min(ids)),
             "high": str(max(ids)),
+            "key_sum": str(sum(ids)),
         }
         paged = [
             row["id"]

@@ -99,9 +99,29 @@ def test_a_key_is_a_whole_number(key: str) -> None:
 
 
 def test_a_census_asks_what_proves_a_reading() -> None:
-    assert INVOICES.census(total="t.foreigntotal") == (
-        "SELECT COUNT(*) AS row_count, COUNT(DISTINCT t.id) AS distinct_keys, MIN(t.id) AS low, MAX(t.id) AS high, "
-        "SUM(t.foreigntotal) AS total FROM transaction t WHERE (t.type = 'CustInvc' OR t.memo = 'x')"
+    figures = (
+        "COUNT(*) AS row_count, COUNT(DISTINCT t.id) AS distinct_keys, MIN(t.id) AS low, MAX(t.id) AS high, "
+        "SUM(t.id) AS key_sum, SUM(t.foreigntotal) AS total"
+    )
+    of = "FROM transaction t WHERE (t.type = 'CustInvc' OR t.memo = 'x')"
+    assert INVOICES.census({"total": "t.foreigntotal"}) == f"SELECT {figures} {of}"
+    changed = "TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')"
+    assert INVOICES.census({"total": "t.foreigntotal"}, modified=changed, bucket=500) == (
+        f"SELECT FLOOR(t.id / 500) AS bucket, {figures}, MAX({changed}) AS last_modified {of} "
+        "GROUP BY FLOOR(t.id / 500) ORDER BY FLOOR(t.id / 500)"
+    )
+
+
+def test_a_set_without_a_unique_key_is_ordered_by_all_its_columns() -> None:
+    links = Select(
+        {"next": "l.nextdoc", "previous": "l.previousdoc", "amount": "l.foreignamount"},
+        "NextTransactionLineLink l",
+        key="l.nextdoc",
+        unique=False,
+    )
+    assert links.between(after="4", until="9") == (
+        "SELECT l.nextdoc AS next, l.previousdoc AS previous, l.foreignamount AS amount FROM NextTransactionLineLink l "
+        "WHERE l.nextdoc > 4 AND l.nextdoc <= 9 ORDER BY l.nextdoc, l.previousdoc, l.foreignamount"
     )
 
 
