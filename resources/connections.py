@@ -11,6 +11,7 @@ from typing import Final
 from resources.billing import open_billing
 from resources.billing.canonical import BillingSource
 from resources.netsuite.client import NetSuite
+from resources.netsuite.deadline import Deadlines
 from resources.netsuite.governor import Governor
 from resources.quota import SharedBudget
 from resources.sign_in import netsuite_auth, netsuite_hosts
@@ -34,7 +35,8 @@ def netsuite_client(tenant: Tenant, environ: Mapping[str, str]) -> NetSuite:
         governance.reserve,
         budget=lambda ceiling: SharedBudget(ledger_url(environ), hosts.rest_prefix, ceiling),
     )
-    return NetSuite(hosts, auth, governor=governor)
+    deadlines = Deadlines(governance.deadline.read, governance.deadline.write)
+    return NetSuite(hosts, auth, governor=governor, deadlines=deadlines)
 
 
 def ledger_url(environ: Mapping[str, str]) -> str:

@@ -27,7 +27,14 @@ from netsuite_assets.writeback.operations import label_of
 from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan, request_of
 from resources.ledger import Event, Intent, Ledger, NewIntent
 from resources.netsuite.client import NetSuite
-from resources.netsuite.errors import NetSuiteError, NotFound, RateLimited, SignInFailed, Unreachable
+from resources.netsuite.errors import (
+    DeadlinePassed,
+    NetSuiteError,
+    NotFound,
+    RateLimited,
+    SignInFailed,
+    Unreachable,
+)
 from resources.netsuite.writes import WriteRequest
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse
@@ -38,7 +45,7 @@ Progress = Callable[[int, int], None]
 
 _LOG = logging.getLogger(__name__)
 #: Failures of the account, not of the record: NetSuite did nothing, and the same write goes out in the next run.
-_NOTHING_DONE = (RateLimited, SignInFailed, Unreachable)
+_NOTHING_DONE = (DeadlinePassed, RateLimited, SignInFailed, Unreachable)
 _CARRIED = (
     "period",
     "plan_id",

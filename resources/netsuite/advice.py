@@ -246,6 +246,16 @@ def for_silence(*, in_doubt: bool, record: str) -> str:
     return "Nothing was changed. Try again later; if it stays, see NetSuite's status page for the account."
 
 
+def for_late(*, in_doubt: bool, record: str) -> str:
+    """The next step when the time for an operation was over."""
+    if in_doubt:
+        return for_silence(in_doubt=True, record=record)
+    return (
+        "Nothing was changed. Run again when the account is less busy, or allow more time: "
+        "netsuite.governance.deadline in the tenant's file."
+    )
+
+
 def for_no_connection(where: str, *, loopback: bool) -> str:
     """The next step when no connection could be made to ``where``."""
     if loopback:

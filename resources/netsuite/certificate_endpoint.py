@@ -17,6 +17,7 @@ import msgspec
 from resources.netsuite import errors
 from resources.netsuite.auth import Auth
 from resources.netsuite.certificates import TenantFiles, remember_last_days
+from resources.netsuite.deadline import Deadline, Deadlines
 from resources.netsuite.errors import Attempt, PermissionDenied
 from resources.netsuite.governor import Governor
 from resources.netsuite.hosts import Hosts
@@ -92,18 +93,23 @@ class CertificateEndpoint:
         )
 
     async def _call(self, method: str, url: str, title: str, body: dict[str, str] | None = None) -> bytes:
-        attempt = self._attempt(title, write=method == "POST")
+        attempt, under_way = self._attempt(title, write=method == "POST"), False
 
         async def once() -> bytes:
+            nonlocal under_way
             for _ in range(2):
                 authorization = await self._auth.authorization(method, url, self._http)
                 headers = {"Authorization": authorization, "Accept": "application/json"}
+                under_way = True
                 try:
                     answer = await self._http.request(method, url, json=body, headers=headers)
                 except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+                    under_way = False
                     raise errors.not_connected(attempt, str(error)) from error
                 except httpx.HTTPError as error:
+                    under_way = False
                     raise errors.no_answer(attempt, f"{type(error).__name__}: {error}") from error
+                under_way = False
                 if answer.status_code != 401:
                     self._auth.accepted(authorization)
                     break
@@ -117,7 +123,9 @@ class CertificateEndpoint:
                 raise PermissionDenied(replace(failed.failure, what_to_do=_PERMISSION))
             raise failed
 
-        return await self._governor.run(once)
+        seconds = Deadlines().write if attempt.is_write else Deadlines().read
+        late = Deadline(seconds, lambda tried: errors.past_deadline(attempt, tried, sent=under_way))
+        return await self._governor.run(once, late)
 
 
 def _listed(entry: dict[str, Any]) -> Certificate:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
 from resources.netsuite import advice
+
+if TYPE_CHECKING:
+    from resources.netsuite.deadline import Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Failure:
 
     ``attempted`` says what was tried in words; ``record`` names the record (``invoice eid:inv-7``), empty where
     the request was not about one. ``said`` is the other side's own text when it sent no envelope. ``request_id``
-    is NetSuite's, to quote in a support case.
+    is NetSuite's, to quote in a support case. ``tried`` tells, in a sentence, how often and how long it was tried.
     """
 
     attempted: str
@@ -45,6 +48,7 @@ class Failure:
     record: str = ""
     request_id: str = ""
     what_to_do: str = ""
+    tried: str = ""
 
 
 class NetSuiteError(Exception):
@@ -107,10 +111,16 @@ class NetSuiteError(Exception):
         )
         return words or self.failure.said
 
+    def gave_up(self, tries: int, seconds: float) -> None:
+        """Note that this was the last of several tries."""
+        self.failure = replace(self.failure, tried=f"It was tried {tries} times in {_seconds(seconds)}.")
+
     def __str__(self) -> str:
         failure = self.failure
         answer = " ".join(part for part in (str(failure.status or ""), failure.code) if part)
         parts = [f"{failure.attempted}: {self.headline}{f' ({answer})' if answer else ''}."]
+        if failure.tried:
+            parts.append(failure.tried)
         if self.said:
             parts.append(f'It said: "{self.said}"')
         if failure.what_to_do:
@@ -175,6 +185,13 @@ class Unreachable(NetSuiteError):
     """No connection could be made; nothing was sent."""
 
     headline = "no connection could be made"
+    transient = True
+
+
+class DeadlinePassed(NetSuiteError):
+    """The time allowed for the operation was over before it succeeded; nothing was done."""
+
+    headline = "its deadline passed"
     transient = True
 
 
@@ -359,3 +376,27 @@ def not_connected(attempt: Attempt, cause: str) -> Unreachable:
             what_to_do=advice.for_no_connection(attempt.where, loopback=attempt.loopback),
         )
     )
+
+
+def past_deadline(attempt: Attempt, tried: Tried, *, sent: bool) -> NetSuiteError:
+    """The error for an operation whose time was over. ``sent``: a try of it was under way and may have been acted on."""
+    in_doubt, last = sent and attempt.is_write, tried.last
+    times = f"{tried.tries} time{'' if tried.tries == 1 else 's'} in {_seconds(tried.seconds)}"
+    told = (
+        f"It was tried {times}, of {_seconds(tried.allowed)} allowed."
+        if tried.tries
+        else f"It waited {_seconds(tried.seconds)} for a free request of the account's quota and was not tried."
+    )
+    if not tried.answered:
+        told += " The last try had no answer yet."
+    if last is not None:
+        told += f" The last failure: {last.headline}."
+    failure = last.failure if last is not None else Failure("")
+    what_to_do = advice.for_late(in_doubt=in_doubt, record=attempt.record)
+    return (InDoubt if in_doubt else DeadlinePassed)(
+        replace(failure, attempted=attempt.title, record=attempt.record, what_to_do=what_to_do, tried=told)
+    )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} seconds" if seconds < 10 else f"{seconds:.0f} seconds"

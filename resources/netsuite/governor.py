@@ -1,7 +1,8 @@
 """The account's request quota: how many requests may be in flight, and what to do when NetSuite says "too many".
 
-Here belong the budget of an account, its adaptation to rejections, backoff and retry; the figures of all that are added
-up in ``figures``. What a request is, and which error an answer means, do not (NetSuite REST facts: governance and limits).
+Here belong the budget of an account, its adaptation to rejections, backoff, retry and the end of it; the figures of all
+that are added up in ``figures``. What a request is, and which error an answer means, do not (NetSuite REST facts:
+governance and limits).
 
 NetSuite counts the requests in flight of all integrations of an account together, rejects at once what is over
 the limit, and says neither how many are in flight nor when to come back. So we keep under the limit less a
@@ -26,6 +27,7 @@ from typing import Final, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_exponential
 
+from resources.netsuite.deadline import Deadline, Tried
 from resources.netsuite.errors import CONCURRENCY_CODES, NetSuiteError, RateLimited, SignInFailed
 from resources.netsuite.figures import Figures, Meter
 
@@ -34,6 +36,7 @@ __all__ = ["Backoff", "Budget", "Figures", "Governor", "LocalBudget", "Meter"]
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
 _METER: Final[ContextVar[tuple[Governor, Meter] | None]] = ContextVar("meter", default=None)
+_ENDS: Final[ContextVar[tuple[Governor, float] | None]] = ContextVar("ends", default=None)
 
 CLIMB_AFTER: Final = 2.0
 """Seconds without a change after which one more request is allowed."""
@@ -242,12 +245,45 @@ class Governor:
         with self._lock:
             self._hand_out()
 
-    async def run(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Run ``request`` in a slot, again while that is safe and may help; its errors come through unchanged.
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """End every operation that is asked for in the block by then, together and with all its waiting."""
+        ends, outer = self._clock() + seconds, _ENDS.get()
+        if outer is not None and outer[0] is self:
+            ends = min(ends, outer[1])
+        token = _ENDS.set((self, ends))
+        try:
+            yield
+        finally:
+            _ENDS.reset(token)
+
+    async def run(self, request: Callable[[], Awaitable[T]], deadline: Deadline | None = None) -> T:
+        """Run ``request`` in a slot, again while that is safe and may help; its last error comes through.
 
         It is run again only after an error that is ``transient``, which means that nothing was done: so a write
-        of unknown outcome never is.
+        of unknown outcome never is. With a ``deadline`` it ends in time: what is under way then is abandoned, and
+        the deadline's error is raised.
         """
+        asked = _Asked(self._clock(), deadline, self._block_ends())
+        try:
+            async with asyncio.timeout(asked.left(self._clock())) as limit:
+                return await self._run(request, asked, limit)
+        except NetSuiteError as error:
+            if deadline is not None and asked.late:
+                raise deadline.error(asked.tried(self._clock())) from error
+            if asked.tries > 1:
+                error.gave_up(asked.tries, self._clock() - asked.since)
+            raise
+        except TimeoutError:
+            if deadline is None or not limit.expired():
+                raise
+            raise deadline.error(asked.tried(self._clock())) from asked.last
+
+    def _block_ends(self) -> float | None:
+        ends = _ENDS.get()
+        return ends[1] if ends is not None and ends[0] is self else None
+
+    async def _run(self, request: Callable[[], Awaitable[T]], asked: _Asked, limit: asyncio.Timeout) -> T:
         spent, overruns, meter = 0.0, 0, self._meter()
 
         def may_retry(error: BaseException) -> bool:
@@ -257,6 +293,10 @@ class Governor:
 
         def enough(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
+            left = asked.left(self._clock())
+            if left is not None and state.upcoming_sleep >= left:
+                asked.late = True
+                return True
             if spent + state.upcoming_sleep > self.backoff.patience:
                 return True
             rejected = isinstance(error, RateLimited | SignInFailed)
@@ -279,9 +319,12 @@ class Governor:
             again = attempt.retry_state.attempt_number > 1
             with attempt:
                 async with self._slot(meter, first=again) as started:
+                    if asked.begin(started):
+                        _end_after(limit, asked.left(started))
                     try:
                         answer = await request()
                     except NetSuiteError as error:
+                        asked.failed(error)
                         overrun = self._is_overrun(error)
                         overruns += int(overrun)
                         self._finish(
@@ -293,6 +336,9 @@ class Governor:
                         spent += self._clock() - started
                         if error.transient or overrun:
                             _LOG.info("%s (try %d)", error, attempt.retry_state.attempt_number)
+                        raise
+                    except asyncio.CancelledError:
+                        self._finish(meter, started, rejected=False, answered=False)
                         raise
                     self._finish(meter, started, rejected=False, answered=True)
                     self._last_accepted = self._clock()
@@ -370,6 +416,49 @@ class Governor:
                 self._budget.accepted(now)
                 self._hand_out()
             meter.finished(now - started, rejected=rejected)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """How far an operation has come: since when, in how many tries, with which failure last."""
+
+    since: float
+    deadline: Deadline | None
+    block_ends: float | None
+    tries: int = 0
+    answered: bool = True
+    last: NetSuiteError | None = None
+    late: bool = False
+
+    def begin(self, now: float) -> bool:
+        """A try begins; whether it is the first, from which on the deadline counts."""
+        self.tries += 1
+        self.answered = False
+        if self.tries == 1:
+            self.since = now
+        return self.tries == 1
+
+    def failed(self, error: NetSuiteError) -> None:
+        self.answered, self.last = True, error
+
+    def left(self, now: float) -> float | None:
+        """Seconds until it must have ended; ``None`` where nothing sets an end."""
+        if self.deadline is None:
+            return None
+        ends = [self.since + self.deadline.seconds] if self.tries else []
+        ends += [self.block_ends] if self.block_ends is not None else []
+        return max(0.0, min(ends) - now) if ends else None
+
+    def tried(self, now: float) -> Tried:
+        assert self.deadline is not None
+        allowed = self.deadline.seconds
+        if self.block_ends is not None:
+            allowed = min(allowed, self.block_ends - self.since)
+        return Tried(now - self.since, allowed, self.tries, self.answered, self.last)
+
+
+def _end_after(limit: asyncio.Timeout, seconds: float | None) -> None:
+    limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 def _check_limit(limit: int, reserve: int) -> None:

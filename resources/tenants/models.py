@@ -166,11 +166,21 @@ def untagged(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return path
 
 
+class DeadlineSettings(Settings):
+    """Seconds that one read or write may take from its first try on, with all its tries, pauses and waits."""
+
+    read: StrictInt = Field(default=900, ge=1, le=86_400)
+    write: StrictInt = Field(default=1800, ge=1, le=86_400)
+
+
 class GovernanceSettings(Settings):
-    """The account's concurrency limit and how much of it is left to the customer's other integrations."""
+    """The account's concurrency limit, how much of it is left to the customer's other integrations, and how long an
+    operation may take.
+    """
 
     concurrency: StrictInt = Field(default=5, ge=1, le=500)
     reserve: StrictInt = Field(default=1, ge=0)
+    deadline: DeadlineSettings = DeadlineSettings()
 
     @model_validator(mode="after")
     def _something_left(self) -> GovernanceSettings:

@@ -28,7 +28,7 @@ from netsuite_assets import cli, cli_credentials
 from netsuite_assets.cli import app
 from resources.connections import netsuite_client
 from resources.credential_calendar import END_OF_TBA, NO_NEW_TBA, credential_calendar
-from resources.netsuite.errors import SignInFailed
+from resources.netsuite.errors import DeadlinePassed, SignInFailed
 from resources.netsuite.keys import self_signed
 from resources.sign_in import netsuite_auth
 from resources.tenants import TenantError, TenantRegistry
@@ -105,13 +105,13 @@ class Place:
     folder: Path
     environ: dict[str, str]
 
-    def tenant(self, auth: str) -> Any:
+    def tenant(self, auth: str, more: str = "") -> Any:
         tenants = self.folder / "tenants"
         tenants.mkdir(exist_ok=True)
         port = self.environ["PORT"]
         (tenants / "acme.yaml").write_text(
             "tenant: acme\ntimezone: UTC\nfirst_month: 2026-01\nnetsuite:\n"
-            f"  account: {ACCOUNT}\n  base_url: ${{NS_URL}}\n  auth:\n{auth.replace('PORT', port)}"
+            f"  account: {ACCOUNT}\n  base_url: ${{NS_URL}}\n  auth:\n{auth.replace('PORT', port)}{more}"
             "billing:\n  system: sql\n  url: ${BILLING_URL}\n  tables:\n    customers: {table: customers}\n"
             "    invoices: {table: invoices}\n    invoice_lines: {table: invoice_lines}\n"
             "records:\n  customer:\n    external_id: 'cus-{id}'\n    fields:\n      companyName: {from: name}\n"
@@ -193,6 +193,21 @@ def test_token_based_authentication_signs_every_request(acme: Place, sandbox: Sa
             return str(len(rows))
 
     assert asyncio.run(run()) == "3"
+
+
+def test_the_deadline_of_a_tenants_file_ends_its_operations(acme: Place, sandbox: Sandbox) -> None:
+    acme.tenant(CERTIFICATE)
+    assert acme.reads_terms(CERTIFICATE) == 5
+    tenant = acme.tenant(CERTIFICATE, "  governance: {deadline: {read: 1}}\n")
+    fault = {"kind": "timeout", "path": "/suiteql", "seconds": 5}
+    httpx.post(f"{sandbox.url}/{LABEL}/sandbox/faults", json=[fault]).raise_for_status()
+
+    async def run() -> None:
+        async with netsuite_client(tenant, acme.environ) as ns:
+            await ns.suiteql_rows("SELECT id FROM term ORDER BY id")
+
+    with pytest.raises(DeadlinePassed, match=r"tried 1 time in 1\.\d seconds, of 1\.0 seconds allowed"):
+        asyncio.run(run())
 
 
 async def a_customer(ns: Any) -> str:

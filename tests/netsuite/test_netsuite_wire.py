@@ -15,7 +15,7 @@ from fake_account import KEY_PEM, no_sleep
 
 from resources.netsuite.auth import ClientCredentials
 from resources.netsuite.client import NetSuite, Timeouts
-from resources.netsuite.errors import InDoubt, Unavailable, Unreachable
+from resources.netsuite.errors import DeadlinePassed, InDoubt, Unavailable, Unreachable
 from resources.netsuite.governor import Backoff, Governor
 from resources.netsuite.hosts import Hosts
 from resources.netsuite.writes import upsert_request
@@ -141,6 +141,32 @@ def test_a_read_whose_answer_is_lost_is_repeated(handler: Handler) -> None:
     found, seen = converse(broken_once, lambda ns: ns.get("invoice", "7"), read=0.3)
     assert found == {"id": "7"}
     assert len(seen) == 2
+
+
+async def trickle(writer: Writer, request: bytes) -> None:
+    """An answer that never ends: no silence in it is long enough for a time-out of reading."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+def test_an_answer_that_never_ends_ends_at_the_deadline() -> None:
+    async def read(ns: NetSuite) -> Any:
+        with ns.deadline(0.3):
+            return await ns.get("invoice", "7")
+
+    async def write(ns: NetSuite) -> Any:
+        with ns.deadline(0.3):
+            return await ns.send(UPSERT)
+
+    error, seen = converse(trickle, read, read=0.2)
+    assert isinstance(error, DeadlinePassed), error
+    assert len(seen) == 1
+    error, seen = converse(trickle, write, read=0.2)
+    assert isinstance(error, InDoubt), error
+    assert len(seen) == 1
 
 
 def test_a_read_that_never_gets_an_answer_says_so() -> None:
