@@ -52,6 +52,7 @@ def needs_of(tenant: Tenant, mapping: TenantMapping) -> Needs:
         ),
         timezone=tenant.timezone,
         concurrency=tenant.netsuite.governance.concurrency,
+        sign_in=tenant.netsuite.auth.method,
     )
 
 

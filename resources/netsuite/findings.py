@@ -13,6 +13,7 @@ from typing import Final, Literal
 from resources.netsuite.advice import PERMISSIONS, ROLES
 
 Status = Literal["ok", "missing", "warning", "unknown", "failed"]
+SignIn = Literal["oauth2_client_credentials", "oauth2_authorization_code", "tba"]
 Area = Literal[
     "connection",
     "clock",
@@ -43,6 +44,7 @@ class Permission:
 
 REST: Final = Permission("Setup", "REST Web Services", "Full")
 OAUTH2: Final = Permission("Setup", "Log in using OAuth 2.0 Access Tokens", "Full")
+TBA: Final = Permission("Setup", "Log in using Access Tokens", "Full")
 WORKBOOK: Final = Permission("Reports", "SuiteAnalytics Workbook", "Edit")
 
 
@@ -88,7 +90,10 @@ class ColumnsNeed:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a tenant needs of its account. ``concurrency`` is what its file says; ``timezone`` an IANA name."""
+    """What a tenant needs of its account.
+
+    ``sign_in`` is its way of signing in, ``concurrency`` what its file says, ``timezone`` an IANA name.
+    """
 
     records: tuple[RecordNeed, ...]
     tables: tuple[TableNeed, ...]
@@ -96,6 +101,12 @@ class Needs:
     maps_subsidiary: bool = False
     timezone: str = ""
     concurrency: int = 5
+    sign_in: SignIn = "oauth2_client_credentials"
+
+    @property
+    def login(self) -> Permission:
+        """The permission without which NetSuite refuses this way of signing in."""
+        return TBA if self.sign_in == "tba" else OAUTH2
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,7 @@ from resources.netsuite.errors import (
     SignInFailed,
     Unreachable,
 )
-from resources.netsuite.findings import (
-    OAUTH2,
-    Finding,
-    Needs,
-    Report,
-    Status,
-)
+from resources.netsuite.findings import Finding, Needs, Permission, Report, Status
 from resources.netsuite.probes import LIMITS, Probes
 
 _KEYS: Final = "/services/rest/auth/oauth2/v1/keys"
@@ -47,10 +41,6 @@ _SKEW_REFUSED: Final = 300.0
 """Seconds off NetSuite's clock from which a sign-in is at risk, and from which it is refused."""
 
 _COPY: Final = re.compile(r"_(SB\d*|RP\d*)$")
-_LOGIN: Final = (
-    f"NetSuite refuses a role without '{OAUTH2.name}' in the same words (grant it: {OAUTH2.granted_at}); the exact"
-    f" reason is in {advice.AUDIT_TRAIL}."
-)
 _ASSERTION_REFUSED: Final = frozenset({"invalid_grant", "invalid_request", "invalid_client"})
 
 
@@ -70,7 +60,7 @@ async def preflight(
     at = datetime.fromtimestamp(clock(), UTC)
     found, reached, skew = await _connection(client, clock, transport)
     if reached:
-        signed_in = await _sign_in(client, worked_before, skew)
+        signed_in = await _sign_in(client, needs, worked_before, skew)
         found += signed_in
         if signed_in[0].status != "failed":
             found += await Probes(client, needs, write_probes).findings()
@@ -110,12 +100,14 @@ async def _connection(
     return found, True, skew
 
 
-async def _sign_in(client: NetSuite, worked_before: datetime | None, skew: float | None) -> list[Finding]:
+async def _sign_in(
+    client: NetSuite, needs: Needs, worked_before: datetime | None, skew: float | None
+) -> list[Finding]:
     """Whether NetSuite takes the credentials, at the token endpoint and at a service; and for which role."""
     try:
         await client.fetch(LIMITS, title="Sign in")
     except (SignInFailed, Unreachable) as error:
-        return [_refused(client, error, worked_before, skew)]
+        return [_refused(client, needs, error, worked_before, skew)]
     except (PermissionDenied, Rejected, NotFound):
         pass  # Refused for the role, which is a sign-in that worked; the probes tell the rest.
     except NetSuiteError as error:
@@ -123,16 +115,21 @@ async def _sign_in(client: NetSuite, worked_before: datetime | None, skew: float
         return [Finding("connection", "REST web services", "failed", detail, error.what_to_do, "Everything")]
     return [
         Finding("sign-in", "Credentials", "ok", "accepted"),
-        Finding("permission", OAUTH2.name, "ok", "used for this sign-in", permission=OAUTH2),
+        Finding("permission", needs.login.name, "ok", "used for this sign-in", permission=needs.login),
         await _role(client),
     ]
 
 
 def _refused(
-    client: NetSuite, error: NetSuiteError, worked_before: datetime | None, skew: float | None
+    client: NetSuite,
+    needs: Needs,
+    error: NetSuiteError,
+    worked_before: datetime | None,
+    skew: float | None,
 ) -> Finding:
-    at_token = error.code in _ASSERTION_REFUSED
-    if at_token and _COPY.search(client.hosts.realm) and (skew is None or abs(skew) < _SKEW_REFUSED):
+    login = needs.login
+    by_certificate = needs.sign_in == "oauth2_client_credentials" and error.code in _ASSERTION_REFUSED
+    if by_certificate and _COPY.search(client.hosts.realm) and (skew is None or abs(skew) < _SKEW_REFUSED):
         since = (
             f" It last worked on {worked_before:%Y-%m-%d %H:%M} UTC, so something has changed since."
             if worked_before is not None
@@ -145,13 +142,21 @@ def _refused(
             f"{client.hosts.realm} is a copy of a production account, and it no longer knows the certificate"
             f" ({error.code}).{since} A refresh from production wipes these mappings: most likely that happened.",
             f"Upload the certificate again at {advice.M2M_SETUP}, for the same integration, user and role, and put"
-            f" the new certificate id where the tenant's file takes it from. If there was no refresh: {_LOGIN}",
+            f" the new certificate id where the tenant's file takes it from. If there was no refresh: {_without(login)}",
             "Everything",
-            OAUTH2,
+            login,
         )
-    step = f"{error.what_to_do} {_LOGIN}" if error.status is not None else error.what_to_do
+    step = f"{error.what_to_do} {_without(login)}" if error.status is not None else error.what_to_do
     return Finding(
-        "sign-in", "Credentials", "failed", error.said or error.headline, step, "Everything", OAUTH2
+        "sign-in", "Credentials", "failed", error.said or error.headline, step, "Everything", login
+    )
+
+
+def _without(login: Permission) -> str:
+    """What a refused sign-in may mean besides: NetSuite does not tell a role that may not sign in from a wrong secret."""
+    return (
+        f"NetSuite refuses a role without '{login.name}' in the same words (grant it: {login.granted_at}); the exact"
+        f" reason is in {advice.AUDIT_TRAIL}."
     )
 
 

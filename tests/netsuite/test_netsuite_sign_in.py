@@ -24,7 +24,7 @@ from fake_account import pem
 from rich.console import Console
 from typer.testing import CliRunner
 
-from netsuite_assets import cli, cli_credentials
+from netsuite_assets import cli, cli_check, cli_credentials
 from netsuite_assets.cli import app
 from resources.connections import netsuite_client
 from resources.credential_calendar import END_OF_TBA, NO_NEW_TBA, credential_calendar
@@ -140,7 +140,7 @@ def place(tmp_path: Path, url: str, port: int, **more: str) -> Place:
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "PYTHONPATH": str(ROOT), "COLUMNS": "300", "RECON_TENANTS": str(tmp_path / "tenants"),
         "RECON_SECRETS": str(tmp_path / "secrets"), "RECON_SECRET_KEY": SECRET_KEY,
-        "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite", "PORT": str(port),
+        "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite", "RECON_WAREHOUSE": f"{tmp_path}/warehouse", "PORT": str(port),
         "NS_URL": f"{url}/{LABEL}", "NS_CLIENT_ID": "billing-integration", "NS_CERT_ID": "cert-ec",
         "NS_KEY_FILE": str(key_file), "NS_CONSUMER_KEY": "billing-integration",
         "NS_CONSUMER_SECRET": "cs_invented_0002", "NS_TOKEN_ID": "tk_invented_0003",
@@ -152,9 +152,9 @@ def place(tmp_path: Path, url: str, port: int, **more: str) -> Place:
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal in which no line is broken."""
-    for module in (cli, cli_credentials):
+    for module in (cli, cli_check, cli_credentials):
         monkeypatch.setattr(module, "out", Console(width=300, highlight=False))
-        monkeypatch.setattr(module, "err", Console(width=300, highlight=False))
+        monkeypatch.setattr(module, "err", Console(width=300, highlight=False), raising=False)
 
 
 @pytest.fixture
@@ -193,6 +193,14 @@ def test_token_based_authentication_signs_every_request(acme: Place, sandbox: Sa
             return str(len(rows))
 
     assert asyncio.run(run()) == "3"
+
+
+@pytest.mark.parametrize(("auth", "kind"), [(CERTIFICATE, "OAuth 2.0 Access Tokens"), (TBA, "Access Tokens")])
+def test_recon_check_asks_for_the_permission_of_the_tenants_way(acme: Place, auth: str, kind: str) -> None:
+    acme.tenant(auth)
+    shown = acme.recon("check", "acme")
+    assert shown.exit_code == 0, shown.output
+    assert re.findall(r"Log in using ([\w. ]+?)  ", shown.output) == [kind]
 
 
 def test_the_deadline_of_a_tenants_file_ends_its_operations(acme: Place, sandbox: Sandbox) -> None:
