@@ -35,7 +35,7 @@ BUCKETS: Final = 900
 """The most buckets in a census, so that its answer is one page."""
 
 WINDOW_ROWS: Final = 8 * PAGE_LIMIT
-"""The rows of one window: enough that its last, half-filled page weighs little, few enough that all slots stay busy."""
+"""The most rows of one window: enough that its last, half-filled page weighs little, few enough to keep slots busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ async def read_set(netsuite: NetSuite, rows: RowSet, landing: Landing, *, attemp
                     rows.select.text, rows.schema_hash, before, after, reading.rows_read, reading.pages, look
                 )
         elif look < attempts:
-            await reading.read(list(windows(wanted, found, bucket)))
+            await reading.read(list(windows(wanted, found, bucket, _window_rows(netsuite, wanted, found))))
     raise _unquiet(rows, wanted, found, attempts, reading.trouble) from reading.trouble
 
 
@@ -281,6 +281,13 @@ def _bucket(before: Census, held: Census) -> int | None:
         return None
     ends = [end for end in (before.low, before.high, held.low, held.high) if end is not None]
     return max(1, -(-(max(ends) - min(ends) + 1) // BUCKETS))
+
+
+def _window_rows(netsuite: NetSuite, wanted: Mapping[int, Census], found: Mapping[int, Census]) -> int:
+    """Rows of a window, in whole pages, so that each slot gets several and the last ones end together."""
+    rows = sum(part.rows for number, part in wanted.items() if part != found.get(number))
+    pages = -(-rows // (4 * netsuite.governor.figures().allowed * PAGE_LIMIT))
+    return min(WINDOW_ROWS, max(1, pages) * PAGE_LIMIT)
 
 
 async def _is_in_sight(netsuite: NetSuite, rows: RowSet, after: Census) -> bool:
