@@ -227,11 +227,12 @@ def run_credentials(name: str | None, *, ask: bool) -> None:
         for entry in entries:
             left = entry.days_left(today)
             ends = entry.expires_on.isoformat() if entry.expires_on else "unknown"
-            style = (
-                "red" if left is not None and left < 14 else "yellow" if left is None or left < 60 else None
+            urgent = left is not None and left <= entry.notice // 4
+            style = "red" if urgent else "yellow" if entry.is_due(today) else None
+            what = f"{entry.what} {entry.certificate_id}".strip()
+            table.add_row(
+                entry.tenant, what, ends, "" if left is None else str(left), entry.what_to_do, style=style
             )
-            days = "" if left is None else str(left)
-            table.add_row(entry.tenant, entry.what, ends, days, entry.what_to_do, style=style)
     if table.row_count:
         out.print(table)
     if failed:

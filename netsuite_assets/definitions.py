@@ -29,6 +29,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         TenantsResource,
         WarehouseResource,
     )
+    from sensors.credentials import build_credential_sensors
     from sensors.schedules import build_schedules
     from sensors.tenants import build_sensors
 
@@ -47,7 +48,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         asset_checks=build_checks(),
         jobs=[jobs.reconcile, jobs.write_back, jobs.close],
         schedules=build_schedules(jobs.reconcile, jobs.write_back),
-        sensors=build_sensors(),
+        sensors=[*build_sensors(), *build_credential_sensors()],
         resources={
             "tenants": TenantsResource(),
             "warehouse": WarehouseResource(),

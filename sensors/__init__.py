@@ -1,1 +1,1 @@
-"""What starts runs without a person: the schedules, and the sensor that keeps the tenant partitions right."""
+"""What starts runs without a person, and what watches: schedules, and sensors over tenants and credentials."""

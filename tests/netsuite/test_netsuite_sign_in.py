@@ -433,15 +433,15 @@ def test_the_end_of_token_based_authentication_is_in_the_calendar(nowhere: Place
 
 
 def test_a_certificate_is_in_the_calendar_from_wherever_it_is_known(nowhere: Place, tmp_path: Path) -> None:
-    assert calendar(nowhere, CERTIFICATE) == [("certificate cert-ec", None)]
+    assert calendar(nowhere, CERTIFICATE) == [("certificate", None)]
     certificate = self_signed(KEYS["cert-ec"], "x", 90, 1_790_000_000.0)
     (tmp_path / "acme.cer").write_bytes(certificate)
     nowhere.environ["NS_CERT_FILE"] = str(tmp_path / "acme.cer")
     named = CERTIFICATE + "    certificate_file: ${NS_CERT_FILE}\n"
-    assert calendar(nowhere, named) == [("certificate cert-ec", date(2026, 12, 20))]
+    assert calendar(nowhere, named) == [("certificate", date(2026, 12, 20))]
     with Path(nowhere.environ["NS_KEY_FILE"]).open("ab") as file:
         file.write(certificate)
-    assert calendar(nowhere, CERTIFICATE) == [("certificate cert-ec", date(2026, 12, 20))]
+    assert calendar(nowhere, CERTIFICATE) == [("certificate", date(2026, 12, 20))]
 
 
 def test_a_consent_that_is_missing_is_due_today(nowhere: Place) -> None:
