@@ -52,9 +52,15 @@ def tenant_run(context: dg.AssetExecutionContext, tenants: TenantsResource) -> I
 async def quota_counted(
     context: dg.AssetExecutionContext, run: TenantRun, held: TenantWarehouse, client: NetSuite
 ) -> AsyncIterator[Callable[[], Figures]]:
-    """What this asset asks of NetSuite within the block is recorded in `meta.quota`, also when it fails."""
+    """What this asset asks of NetSuite within the block is recorded in `meta.quota`, also when it fails.
+
+    Errors within it show the names that the tenant's warehouse knows beside NetSuite's internal ids.
+    """
+    from netsuite_assets.names import WarehouseNames
     from netsuite_assets.quota import Work, quota_recorded
     from resources.warehouse import utc_now
+
+    client.names = WarehouseNames(held, run.mapping)
 
     work = Work(run.tenant.name, run.period, context.run.run_id, context.asset_key.to_user_string())
     with quota_recorded(held, client.governor, work, utc_now) as figures:

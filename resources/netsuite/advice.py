@@ -68,8 +68,8 @@ _BY_WORDS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             "make them optional on the form that the integration uses.",
         ),
         (
-            r"Invalid Field Value (?P<a>.*?) for the following field: (?P<b>[\w.\[\]]+)",
-            "'{a}' cannot be used for {b}: it does not exist, is inactive, or is not valid for this record's "
+            r"Invalid Field Value (?P<a>.*?) for the following field: (?P<b>[\w.\[\]]*[\w\]])",
+            "'{a}'{name} cannot be used for {b}: it does not exist, is inactive, or is not valid for this record's "
             "subsidiary. Correct the value or its mapping, then plan again.",
         ),
         (
@@ -177,9 +177,17 @@ def for_token_error(code: str, skew_seconds: float | None, texts: Mapping[str, s
 
 
 def for_answer(
-    *, status: int, code: str, words: str, record: str, suiteql: bool, in_doubt: bool, where: str
+    *,
+    status: int,
+    code: str,
+    words: str,
+    record: str,
+    suiteql: bool,
+    in_doubt: bool,
+    where: str,
+    names: Mapping[str, str],
 ) -> str:
-    """The next step for an answer of NetSuite's REST services."""
+    """The next step for an answer of NetSuite's REST services. ``names`` are those known of ids in its words."""
     if in_doubt:
         return for_silence(in_doubt=True, record=record)
     if status == 429 or code in _OVERRUNS:
@@ -194,7 +202,9 @@ def for_answer(
         return permission
     for pattern, text in _BY_WORDS:
         if match := pattern.search(words):
-            return text.format(**{name: value or "" for name, value in match.groupdict().items()})
+            parts = {part: value or "" for part, value in match.groupdict().items()}
+            known = names.get(parts.get("a", ""))
+            return text.format(**parts, name=f" ({known})" if known else "")
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status == 404:

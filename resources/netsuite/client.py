@@ -28,9 +28,18 @@ from resources.netsuite.deadline import Deadline, Deadlines
 from resources.netsuite.errors import Attempt, Failure, NetSuiteError, NotFound, Rejected
 from resources.netsuite.governor import Governor
 from resources.netsuite.hosts import Hosts
+from resources.netsuite.names import Names, Subject, known, nobody
 from resources.netsuite.pages import Page
 from resources.netsuite.suiteql import PAGE_LIMIT, Select, Value, bind, bound
-from resources.netsuite.writes import ExternalId, Ref, WriteAnswer, WriteRequest, eid, record_path
+from resources.netsuite.writes import (
+    RECORD_PATH,
+    ExternalId,
+    Ref,
+    WriteAnswer,
+    WriteRequest,
+    eid,
+    record_path,
+)
 
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
@@ -93,6 +102,8 @@ class NetSuite:
     ``bind_parameters`` sends SuiteQL values as bound parameters, which an account has since release 2026.2;
     ``transport`` replaces the network in tests.
 
+    ``names``, which may be set at any time, tells what the ids in an error are called.
+
     Every method raises a ``NetSuiteError``; reads are repeated on passing failures, writes only where nothing can
     have been done.
     """
@@ -110,6 +121,7 @@ class NetSuite:
     ) -> None:
         self.hosts = hosts
         self.governor = governor or Governor.shared(hosts.rest_prefix)
+        self.names: Names = nobody
         self._auth = auth
         self._bind_parameters = bind_parameters
         self._timeouts = timeouts or Timeouts()
@@ -167,9 +179,8 @@ class NetSuite:
         parts = ["expandSubResources=true"] if expand else []
         if fields:
             parts.append(f"fields={quote(','.join(fields), safe=',')}")
-        return await self._read(
-            record_path(record, ref), "&".join(parts), self._attempt(f"Read {name}", name), _RECORD.decode
-        )
+        attempt = self._attempt(f"Read {name}", name, path=record_path(record, ref))
+        return await self._read(record_path(record, ref), "&".join(parts), attempt, _RECORD.decode)
 
     async def find_by_external_id(self, record: str, external_id: str) -> str | None:
         """The internal id of the record with this external id, ``None`` if there is none.
@@ -205,11 +216,13 @@ class NetSuite:
             if (await self.get(record, item.id, fields=("externalId",))).get("externalId") == external_id:
                 matches.append(item.id)
         if len(matches) > 1:
+            alike = (known(Subject(record, match, names=self.names), ()) for match in matches)
             raise Rejected(
                 Failure(
                     attempted=f"Look up {name}",
                     said=f"records {', '.join(matches)} all have this external id",
                     record=name,
+                    known=tuple(each for one in alike for each in one),
                     what_to_do="Decide in NetSuite which of them is right and remove the external id from the others.",
                 )
             )
@@ -223,7 +236,13 @@ class NetSuite:
         outcome is unknown raises ``InDoubt``: look the record up before anything else.
         """
         verb = {"PUT": "Upsert", "PATCH": "Update", "POST": "Create", "DELETE": "Delete"}.get(request.method)
-        attempt = self._attempt(f"{verb or request.method} {request.record}", request.record, is_write=True)
+        attempt = self._attempt(
+            f"{verb or request.method} {request.record}",
+            request.record,
+            is_write=True,
+            path=request.path,
+            body=request.body,
+        )
         large = len(request.body) >= _LARGE_BODY
         answer = await self._exchange(
             request.method,
@@ -364,7 +383,18 @@ class NetSuite:
 
     # One request
 
-    def _attempt(self, title: str, record: str, *, is_write: bool = False, suiteql: bool = False) -> Attempt:
+    def _attempt(
+        self,
+        title: str,
+        record: str,
+        *,
+        is_write: bool = False,
+        suiteql: bool = False,
+        path: str = "",
+        body: bytes = b"",
+    ) -> Attempt:
+        kind, _, ref = path.removeprefix(f"{RECORD_PATH}/").partition("/")
+        internal_id = ref if _DIGITS.fullmatch(ref) else ""
         return Attempt(
             title,
             record=record,
@@ -372,6 +402,7 @@ class NetSuite:
             suiteql=suiteql,
             where=self.hosts.rest_prefix,
             loopback=self.hosts.is_loopback,
+            subject=Subject(kind, internal_id, body, self.names),
         )
 
     async def _read(self, path: str, query: str, attempt: Attempt, decode: Callable[[bytes], T]) -> T:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
 from resources.netsuite import advice
+from resources.netsuite.names import Known, Subject, known
 
 if TYPE_CHECKING:
     from resources.netsuite.deadline import Tried
@@ -37,7 +38,8 @@ class Failure:
 
     ``attempted`` says what was tried in words; ``record`` names the record (``invoice eid:inv-7``), empty where
     the request was not about one. ``said`` is the other side's own text when it sent no envelope. ``request_id``
-    is NetSuite's, to quote in a support case. ``tried`` tells, in a sentence, how often and how long it was tried.
+    is NetSuite's, to quote in a support case. ``tried`` tells, in a sentence, how often and how long it was tried;
+    ``known`` what the ids of which it speaks are called.
     """
 
     attempted: str
@@ -49,6 +51,7 @@ class Failure:
     request_id: str = ""
     what_to_do: str = ""
     tried: str = ""
+    known: tuple[Known, ...] = ()
 
 
 class NetSuiteError(Exception):
@@ -123,6 +126,9 @@ class NetSuiteError(Exception):
             parts.append(failure.tried)
         if self.said:
             parts.append(f'It said: "{self.said}"')
+        # Where the person knows the record by a name already, its id needs no other.
+        if told := [str(each) for each in failure.known if each.name not in failure.attempted]:
+            parts.append(f"({'; '.join(told)}.)")
         if failure.what_to_do:
             parts.append(failure.what_to_do)
         if failure.request_id:
@@ -285,7 +291,7 @@ class Attempt:
     """What a request is, for the error that it may become.
 
     ``title`` reads as the beginning of a sentence ("Update invoice eid:inv-7"); ``where`` is the address asked;
-    ``suiteql`` tells a query from a record request.
+    ``suiteql`` tells a query from a record request; ``subject`` is what names the ids in an error are found by.
     """
 
     title: str
@@ -294,6 +300,7 @@ class Attempt:
     suiteql: bool = False
     where: str = ""
     loopback: bool = False
+    subject: Subject = field(default_factory=Subject)
 
 
 def from_answer(attempt: Attempt, status: int, body: bytes, request_id: str = "") -> NetSuiteError:
@@ -301,6 +308,8 @@ def from_answer(attempt: Attempt, status: int, body: bytes, request_id: str = ""
     envelope = read_envelope(body)
     words = " ".join(detail.message for detail in envelope.details) or envelope.said
     kind = _kind(attempt, status, envelope, words)
+    said = [detail.message for detail in envelope.details] or [envelope.said]
+    named = known(attempt.subject, said, [detail.path for detail in envelope.details if detail.path])
     return kind(
         Failure(
             attempted=attempt.title,
@@ -318,7 +327,9 @@ def from_answer(attempt: Attempt, status: int, body: bytes, request_id: str = ""
                 suiteql=attempt.suiteql,
                 in_doubt=kind.in_doubt,
                 where=attempt.where,
+                names={each.ref: each.name for each in named},
             ),
+            known=named,
         )
     )
 
@@ -347,6 +358,7 @@ def no_answer(attempt: Attempt, cause: str) -> NetSuiteError:
             said=redacted(cause),
             record=attempt.record,
             what_to_do=advice.for_silence(in_doubt=kind.in_doubt, record=attempt.record),
+            known=known(attempt.subject, ()),
         )
     )
 
@@ -362,6 +374,7 @@ def unusable_answer(attempt: Attempt, status: int, body: bytes, request_id: str,
             record=attempt.record,
             request_id=request_id,
             what_to_do=advice.for_silence(in_doubt=kind.in_doubt, record=attempt.record),
+            known=known(attempt.subject, ()),
         )
     )
 
@@ -374,6 +387,7 @@ def not_connected(attempt: Attempt, cause: str) -> Unreachable:
             said=redacted(cause),
             record=attempt.record,
             what_to_do=advice.for_no_connection(attempt.where, loopback=attempt.loopback),
+            known=known(attempt.subject, ()),
         )
     )
 
@@ -394,7 +408,14 @@ def past_deadline(attempt: Attempt, tried: Tried, *, sent: bool) -> NetSuiteErro
     failure = last.failure if last is not None else Failure("")
     what_to_do = advice.for_late(in_doubt=in_doubt, record=attempt.record)
     return (InDoubt if in_doubt else DeadlinePassed)(
-        replace(failure, attempted=attempt.title, record=attempt.record, what_to_do=what_to_do, tried=told)
+        replace(
+            failure,
+            attempted=attempt.title,
+            record=attempt.record,
+            what_to_do=what_to_do,
+            tried=told,
+            known=failure.known or known(attempt.subject, ()),
+        )
     )
 
 
