@@ -75,7 +75,7 @@ def call(x: Expressions, node: exp.Anonymous) -> Value:
     raise unsupported()
 
 
-def _aggregate(x: Expressions, name: str, arguments: list[exp.Expr]) -> Value:
+def _aggregate(x: Expressions, name: str, arguments: list[exp.Expr], over: str = "") -> Value:
     if len(arguments) != 1:
         raise unsupported()
     argument = arguments[0]
@@ -98,7 +98,7 @@ def _aggregate(x: Expressions, name: str, arguments: list[exp.Expr]) -> Value:
     operand = number(operand)
     if name == "SUM" and operand.kind != "number":
         return Value(f"sum({distinct}{operand.sql})", "int", aggregate=True)
-    return Value(f"ns_{name.lower()}({distinct}{operand.sql})", "number", aggregate=True)
+    return Value(f"ns_{name.lower()}{over}({distinct}{operand.sql})", "number", aggregate=True)
 
 
 def window(x: Expressions, node: exp.Window) -> Value:
@@ -110,7 +110,7 @@ def window(x: Expressions, node: exp.Window) -> Value:
             raise unsupported()
         inner = Value(f"{name.lower()}()", "int")
     elif name in _AGGREGATES:
-        inner = _aggregate(x, name, node.this.expressions)
+        inner = _aggregate(x, name, node.this.expressions, over="_over")
     elif name in ("LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE"):
         arguments = [x.value(a) for a in node.this.expressions]
         _arity(arguments, 1, 3)

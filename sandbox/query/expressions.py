@@ -86,7 +86,7 @@ class Expressions:
         return Value("NULL", "null")
 
     def _placeholder(self, node: exp.Placeholder) -> Value:
-        return Value(self.translator.parameter(node), "any")
+        return self.translator.parameter(node)
 
     def _now(self, node: exp.Expr) -> Value:
         return Value(quoted(self.translator.now), "date", nullable=False)

@@ -14,11 +14,17 @@ from sandbox.query import dates
 Cell = Any
 """int, float, str or None."""
 
+_SHORT = 16
+"""Characters of a number with a point and at most 15 digits, whose shortest spelling is its 15 digits."""
+
 
 def number_text(value: float) -> str:
     """A number as SuiteQL prints it: no exponent, no trailing zeros; 15 digits hold every stored decimal exactly."""
     if isinstance(value, int):
         return str(value)
+    text = repr(value)
+    if len(text) <= _SHORT and "e" not in text:
+        return text[:-2] if text.endswith(".0") and value else text if value else "0"
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     text = format(Decimal(f"{value:.15g}"), "f")
@@ -143,8 +149,34 @@ def _exact(value: float) -> Decimal:
     return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
 
 
-class _Sum:
-    """SUM and AVG over decimals, as an aggregate and over a window: no rounding creeps in with the rows."""
+class _Sum(list[Cell]):
+    """SUM over decimals: no rounding creeps in with the rows."""
+
+    step = list.append
+
+    def finalize(self) -> Cell:
+        values = [value for value in self if value is not None]
+        return _total(values) if values else None
+
+
+class _Average(_Sum):
+    def finalize(self) -> Cell:
+        values = [value for value in self if value is not None]
+        return float(Decimal(repr(_total(values))) / len(values)) if values else None
+
+
+def _total(values: list[float]) -> float:
+    """The exact sum of the decimals that the doubles stand for."""
+    for scale in (1, 100, 1_000_000):
+        # A whole number of cents, divided by 100, is the very double that stands for it.
+        scaled = [round(value * scale) for value in values]
+        if [whole / scale for whole in scaled] == values:
+            return sum(scaled) / scale
+    return float(sum(map(_exact, values)))
+
+
+class _RunningSum:
+    """SUM over a window, whose value is asked for row by row."""
 
     def __init__(self) -> None:
         self._total, self._count = Decimal(0), 0
@@ -166,7 +198,7 @@ class _Sum:
         return self.value()
 
 
-class _Average(_Sum):
+class _RunningAverage(_RunningSum):
     def value(self) -> float | None:
         return float(self._total / self._count) if self._count else None
 
@@ -212,7 +244,9 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Cell]]] = {
 def register(connection: sqlite3.Connection) -> None:
     for name, (arity, function) in _FUNCTIONS.items():
         connection.create_function(name, arity, _strict(function), deterministic=True)
-    connection.create_window_function("ns_sum", 1, _Sum)
-    connection.create_window_function("ns_avg", 1, _Average)
+    connection.create_aggregate("ns_sum", 1, _Sum)
+    connection.create_aggregate("ns_avg", 1, _Average)
+    connection.create_window_function("ns_sum_over", 1, _RunningSum)
+    connection.create_window_function("ns_avg_over", 1, _RunningAverage)
     # Text of any value; unlike the others it takes NULL, which joins as nothing.
     connection.create_function("ns_text", 1, text, deterministic=True)

@@ -6,7 +6,7 @@ type, join everything and sort it. Led by the key, it reads the page's rows and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -15,7 +15,7 @@ from sandbox.query.expressions import Expressions
 from sandbox.query.scope import Source, Value
 
 _COARSE = ("type", "postingperiod", "trandate", "account", "item", "lastmodifieddate")
-"""Indexed columns whose single value still means many rows."""
+"""Indexed columns whose single value still means many rows, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class KeyOrder:
     equal: list[tuple[Value, Value]]
     indexes: dict[str, tuple[str, ...]]
     """Index declarations by alias."""
+    few: Callable[[Value, str], bool]
+    """Whether only few rows have this value (as SQL) in an indexed column."""
 
     def led(self) -> tuple[str, list[str]] | None:
         """FROM and further conditions with the key's table first; None where that is impossible or would not pay."""
@@ -70,11 +72,17 @@ class KeyOrder:
             if not isinstance(node, exp.EQ | exp.In) or not isinstance(node.this, exp.Column):
                 continue
             value = self.expressions.value(node.this)
-            if value.source is None or value.source is self.key.source or value.column in _COARSE:
+            if value.source is None or value.source is self.key.source:
                 continue
             others = node.expressions if isinstance(node, exp.In) else [node.expression]
             indexed = (value.source.key, *_leading(self.indexes.get(value.source.alias, ())))
-            if value.column in indexed and (isinstance(node, exp.In) or _constant(others)):
+            if value.column not in indexed:
+                continue
+            if value.column in _COARSE:
+                alone = isinstance(node, exp.EQ) and isinstance(node.expression, exp.Literal)
+                if alone and self.few(value, self.expressions.sql(node.expression)):
+                    return True
+            elif isinstance(node, exp.In) or _constant(others):
                 return True
         return False
 

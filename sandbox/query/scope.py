@@ -38,6 +38,8 @@ class Source:
     columns: dict[str, Value]
     """By lower-case name; each value's sql is qualified by the alias."""
     key: str | None = None
+    unique: list[tuple[str, ...]] | None = None
+    """Sets of columns that no two rows share, the key among them; None for a sub-query, of which nothing is known."""
     outer: bool = False
     """Joined from the left: its columns may be missing."""
     hidden: frozenset[str] = frozenset()

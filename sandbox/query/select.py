@@ -35,15 +35,6 @@ REFUSED = (
     *("distribute", "cluster", "sort", "settings", "format"),
 )
 _AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX")
-_COMPOSITE_KEYS = {
-    "transactionline": (("transaction", "id"), ("transaction", "linesequencenumber")),
-    "transactionaccountingline": (("transaction", "transactionline"),),
-    "nexttransactionlinelink": (("previousdoc", "nextdoc"),),
-    "customersubsidiaryrelationship": (("entity", "subsidiary"),),
-    "customercurrencies": (("customer", "currency"),),
-    "transactionstatus": (("trantype", "id"),),
-    "dual": ((),),
-}
 
 
 class Select:
@@ -78,11 +69,14 @@ class Select:
         distinct = node.args.get("distinct") is not None
         shown = ", ".join(f'{c.sql} AS "{n}"' for n, c in zip(names, columns, strict=True))
         sql = f"SELECT {'DISTINCT ' if distinct else ''}{shown} FROM {body}"
+        order, used = self._order(names, columns)
         if groups:
-            sql += f" GROUP BY {', '.join(g.sql for g in groups)}"
+            # Groups made in the order that they are wanted in need no sorting.
+            by = [g.sql for g in groups]
+            wanted = [v.sql for v in used]
+            sql += f" GROUP BY {', '.join(wanted if sorted(wanted) == sorted(by) else by)}"
         if having_sql:
             sql += f" HAVING {having_sql}"
-        order, used = self._order(names, columns)
         unique = self._is_unique(used, groups, columns if distinct else [], aggregated)
         return Translated(
             sql,
@@ -140,7 +134,8 @@ class Select:
         if key is None or key.source is None or key.column != key.source.key:
             return None
         indexes = {alias: self._translator.indexes(source) for alias, source in self._scope.sources.items()}
-        return KeyOrder(self._expressions, self._joined, key, conjuncts, self._equal, indexes).led()
+        few = self._translator.few
+        return KeyOrder(self._expressions, self._joined, key, conjuncts, self._equal, indexes, few).led()
 
     def _source(self, node: exp.Expr) -> tuple[Source, str]:
         if isinstance(node, exp.Table):
@@ -326,9 +321,7 @@ class Select:
             return True
         known = {(v.source.alias, v.column) for v in used if v.source is not None}
         sources = list(self._scope.sources.values())
-        complete = [
-            source for source in sources if source.key is None and source.shown.lower() not in _COMPOSITE_KEYS
-        ]
+        complete = [source for source in sources if source.unique is None]
         grown = True
         while grown:
             size = len(known), len(complete)
@@ -341,10 +334,8 @@ class Select:
                 if fixed and right.source is not None:
                     known.add((right.source.alias, right.column))
             for source in sources:
-                keys: list[tuple[str, ...]] = [(source.key,)] if source.key else []
-                keys += _COMPOSITE_KEYS.get(source.shown.lower(), ())
                 if source not in complete and any(
-                    all((source.alias, c) in known for c in key) for key in keys
+                    all((source.alias, c) in known for c in key) for key in source.unique or ()
                 ):
                     complete.append(source)
             grown = (len(known), len(complete)) != size
@@ -362,13 +353,8 @@ class Select:
         """A number that differs from row to row, to disorder the ties of an order that is not unique."""
         if merged or self._expressions.row_number is not None:
             return ""
-        keys = [
-            v.sql
-            for s in self._scope.sources.values()
-            for n, v in s.columns.items()
-            if n == (s.key or "transaction")
-        ]
-        return " + ".join(f"ifnull({key}, 0)" for key in keys)
+        tables = [source.alias for source in self._scope.sources.values() if source.unique is not None]
+        return " + ".join(f'ifnull("{alias}".rowid, 0)' for alias in tables)
 
 
 def _is_marked(node: exp.Expr) -> bool:

@@ -6,7 +6,6 @@ import re
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -26,6 +25,8 @@ from sandbox.errors import (
 )
 from sandbox.query import datasets, dates, functions
 from sandbox.query.dialect import unsupported
+from sandbox.query.rows import Printer
+from sandbox.query.shape import shape_of
 from sandbox.query.translate import Translated, Translator
 from sandbox.record import balances
 from sandbox.record.collection import page_links, window
@@ -53,8 +54,11 @@ class QueryService:
         self._connection.set_authorizer(_authorize)
         self._connection.set_progress_handler(self._overdue, 100_000)
         self._deadline = float("inf")
-        self._translations: OrderedDict[tuple[str, str, str], Translated] = OrderedDict()
+        self._translations: OrderedDict[tuple[str, str, str], tuple[Translated, int]] = OrderedDict()
+        """Each with the database's version when it was made."""
         self._counts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+        profile = context.profile
+        self._printer = Printer(profile.strftime_format, leading_zero=profile.switches.suiteql_leading_zero)
 
     def _owed(self, place: int, customer: int | None) -> float | None:
         """A customer's balance, or what of it is overdue."""
@@ -106,29 +110,21 @@ class QueryService:
     ) -> Json:
         """One page of a query's rows; `path` is the service's part of the links."""
         limit, offset = window(request)
-        translated = self._translated(query, session)
+        shape, numbers = shape_of(query)
+        translated = self._translated(shape, len(numbers), session)
         if translated.parameters != len(parameters):
             raise unsupported()
+        # A query has parameters of its own or such numbers, never both.
+        parameters = parameters or numbers
         rows = self._rows(translated, parameters, limit, offset) if offset < _MOST_ROWS else []
-        if rows and len(rows) < limit:
-            total = offset + len(rows)
+        end = offset + len(rows)
+        if rows and (len(rows) < limit or end == translated.most):
+            total = end
         elif not rows and offset == 0:
             total = 0
         else:
             total = self._count(translated, parameters)
-        # Keys come in the alphabet's order, not the query's.
-        cells = sorted(
-            (name, place, self._printer(column.kind))
-            for place, (name, column) in enumerate(zip(translated.names, translated.columns, strict=True))
-        )
-        items: list[Json] = []
-        for row in rows:
-            item: dict[str, Json] = {"links": []}
-            for name, place, printer in cells:
-                cell = row[place]
-                if cell is not None and cell != "":
-                    item[name] = printer(cell)
-            items.append(item)
+        items = self._printer.items(translated.names, translated.columns, rows)
         switches = self._context.profile.switches
         reachable = total if switches.suiteql_cap_has_more else min(total, _MOST_ROWS)
         own = {"rel": "self", "href": request.url, "method": request.method}
@@ -142,29 +138,33 @@ class QueryService:
             "totalResults": total,
         }
 
-    def _translated(self, query: str, session: Session) -> Translated:
+    def _translated(self, query: str, numbers: int, session: Session) -> Translated:
         now = self._context.clock.now().astimezone(_SERVER_ZONE)
         # SYSDATE is part of the translation: a query that does not ask for it is kept for good.
         stamp = dates.stored(now.replace(tzinfo=None)) if _ASKS_TIME.search(query) else ""
         key = (query, session.role.id, stamp)
+        version = self._context.database.version
         found = self._translations.get(key)
-        if found is None:
-            translator = Translator(
-                self._context.database.tables,
-                lambda table: _visible(table, session),
-                role=session.role.id,
-                date_format=self._context.profile.date_format,
-                zone=self._context.profile.timezone,
-                now=stamp,
-            )
-            try:
-                found = translator.translate(query)
-            except RecursionError as error:
-                raise unsupported() from error
-            self._translations[key] = found
-            if len(self._translations) > _KEPT:
-                self._translations.popitem(last=False)
-        return found
+        if found is not None and (found[0].lasting or found[1] == version):
+            return found[0]
+        translator = Translator(
+            self._context.database.tables,
+            lambda table: _visible(table, session),
+            lambda sql: int(self._run(sql, [])[0][0]),
+            role=session.role.id,
+            date_format=self._context.profile.date_format,
+            zone=self._context.profile.timezone,
+            now=stamp,
+            numbers=numbers,
+        )
+        try:
+            translated = translator.translate(query)
+        except RecursionError as error:
+            raise unsupported() from error
+        self._translations[key] = translated, version
+        if len(self._translations) > _KEPT:
+            self._translations.popitem(last=False)
+        return translated
 
     def _rows(self, translated: Translated, parameters: list[Json], limit: int, offset: int) -> list[Any]:
         if translated.limit:
@@ -207,24 +207,6 @@ class QueryService:
 
     def _overdue(self) -> int:
         return int(time.monotonic() > self._deadline)
-
-    def _printer(self, kind: str) -> Callable[[Any], str | None]:
-        if kind in ("text", "bool", "null"):
-            return functions.text
-        if kind == "date":
-            return self._print_date
-        return self._print_number
-
-    def _print_date(self, cell: str) -> str:
-        return dates.parse_stored(cell).strftime(self._context.profile.strftime_format)
-
-    def _print_number(self, cell: float | str) -> str:
-        if isinstance(cell, str):
-            return cell
-        text = functions.number_text(cell)
-        if self._context.profile.switches.suiteql_leading_zero:
-            return text
-        return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
 def _visible(table: Table, session: Session) -> bool:

@@ -31,42 +31,61 @@ class Translated:
     unique_order: bool = True
     scatter: str = ""
     """A term that disorders ties; empty when there is none to be had."""
+    lasting: bool = True
+    """Whether it stays the best when rows are added; it stays right in any case."""
 
     @property
     def whole(self) -> str:
         return f"{self.sql}{self.order}{self.limit}"
 
+    @property
+    def most(self) -> int | None:
+        """The rows that the query itself asks for at most."""
+        count = int(self.limit.split()[1]) if self.limit else -1
+        return count if count >= 0 else None
+
+
+_FEW = 2000
+
 
 class Translator:
-    """Translates one query of one caller."""
+    """Translates one query of one caller. `count` gives the number of a query in SQLite's language."""
 
     def __init__(
         self,
         tables: Mapping[str, Table],
         visible: Callable[[Table], bool],
+        count: Callable[[str], int],
         *,
         role: str = "",
         date_format: str,
         zone: str,
         now: str,
+        numbers: int = 0,
     ) -> None:
-        self._tables, self._visible = tables, visible
+        """`numbers`: how many numbers were taken out of the query to make its shape."""
+        self._tables, self._visible, self._count = tables, visible, count
+        self._lasting = True
         self.date_format, self.zone, self.now = date_format, zone, now
         self._role = role
-        self._parameters = 0
+        self._parameters, self._numbers = 0, numbers
 
     def translate(self, query: str) -> Translated:
         """Raises NetSuite's refusals for what SuiteQL does not take."""
         translated = self.query(parse(query).unnest(), None, top=True)
-        return replace(translated, parameters=self._parameters)
+        return replace(translated, parameters=self._parameters, lasting=self._lasting)
 
-    def parameter(self, node: exp.Placeholder) -> str:
-        """A bound parameter, by its place in the query as written."""
-        name = str(node.this or "")
-        if not name.startswith("p") or not name[1:].isdigit():
+    def parameter(self, node: exp.Placeholder) -> Value:
+        """A bound parameter, by its place in the query as written, or a number of the query's shape."""
+        kind, place = str(node.this or "")[:1], str(node.this or "")[1:]
+        if kind not in ("p", "k") or not place.isdigit():
             raise unsupported()
-        self._parameters = max(self._parameters, int(name[1:]))
-        return f"?{name[1:]}"
+        if kind == "k":
+            if int(place) > self._numbers:
+                raise unsupported()
+            return Value(f"?{place}", "int", nullable=False)
+        self._parameters = max(self._parameters, int(place))
+        return Value(f"?{place}", "any")
 
     @staticmethod
     def space_of(record_type: str) -> str:
@@ -121,7 +140,8 @@ class Translator:
         if not self._visible(table):
             raise search_error(f"Record '{node.name}' was not found.")
         alias = (node.alias or name).lower()
-        source = Source(alias, node.name, {}, table.key)
+        source = Source(alias, node.name, {}, table.key, table.keys)
+        never_null = {column for key in table.keys for column in key}
         source.hidden = frozenset(c.name for c in table.columns.values() if self._role in c.hidden_from)
         for column in table.columns.values():
             if column.name in source.hidden:
@@ -132,7 +152,7 @@ class Translator:
                 column.ref,
                 source=source,
                 column=column.name,
-                nullable=column.name != table.key,
+                nullable=column.name not in never_null,
             )
         return source
 
@@ -151,6 +171,16 @@ class Translator:
     def indexes(self, source: Source) -> tuple[str, ...]:
         table = self._tables.get(source.shown.lower())
         return table.indexes if table is not None else ()
+
+    def few(self, value: Value, wanted: str) -> bool:
+        """Whether at most some thousands of a table's rows have this value in a column."""
+        if value.source is None or value.source.shown.lower() not in self._tables:
+            return False
+        table = self._tables[value.source.shown.lower()].physical
+        rows = f'SELECT 1 FROM "{table}" WHERE "{value.column}" = {wanted} LIMIT {_FEW + 1}'
+        found = self._count(f"SELECT count(*) FROM ({rows})") <= _FEW
+        self._lasting = self._lasting and not found
+        return found
 
     def physical(self, source: Source) -> str:
         return f'"{self._tables[source.shown.lower()].physical}" AS "{source.alias}"'

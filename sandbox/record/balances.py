@@ -17,22 +17,28 @@ def of_customer(context: Context, identifier: str) -> tuple[Decimal, Decimal]:
     if found is None:
         return Decimal(0), Decimal(0)
     currency = context.masters.currencies[found[1]["currency"]]
-    subsidiary = "subsidiary" if context.profile.oneworld else "NULL"
-    rows = context.database.connection.execute(
-        "SELECT coalesce(foreignamountunpaid, -foreignpaymentamountunused), currency, exchangerate, duedate, "
-        f"{subsidiary} FROM q_transaction WHERE entity = ? AND posting = 'T' "
-        "AND coalesce(foreignamountunpaid, foreignpaymentamountunused) <> 0",
-        (int(identifier),),
-    )
     today = f"{context.today()} 00:00:00"
-    balance = overdue = Decimal(0)
-    for left, own, rate, due, owner in rows:
-        # SuiteQL's cells are doubles of at most 15 digits: their shortest spelling is the exact amount.
-        amount = Decimal(repr(left))
-        if str(own) != currency.id:
-            into = context.masters.exchange_rate(currency.id, str(owner) if owner is not None else None)
-            amount = lines.rounded(amount * Decimal(repr(rate)) / into, currency.precision)
-        balance += amount
-        if amount > 0 and due < today:
-            overdue += amount
+    read = context.database.connection.execute
+    # Cells are doubles that stand for decimals: as whole numbers of the smallest unit they add up exactly.
+    unit = 10**currency.precision
+    left = "coalesce(foreignamountunpaid, -foreignpaymentamountunused)"
+    whole = f"CAST(round({left} * {unit}) AS INTEGER)"
+    owed, late = read(
+        f"SELECT total({whole}), total(CASE WHEN {left} > 0 AND duedate < ? THEN {whole} END) FROM q_transaction "
+        "WHERE entity = ? AND posting = 'T' AND currency = ?",
+        (today, int(identifier), int(currency.id)),
+    ).fetchone()
+    balance, overdue = Decimal(int(owed)) / unit, Decimal(int(late)) / unit
+    subsidiary = "subsidiary" if context.profile.oneworld else "NULL"
+    others = read(
+        f"SELECT {left}, exchangerate, duedate, {subsidiary} FROM q_transaction "
+        f"WHERE entity = ? AND posting = 'T' AND currency <> ? AND {left} <> 0",
+        (int(identifier), int(currency.id)),
+    )
+    for amount, rate, due, owner in others:
+        into = context.masters.exchange_rate(currency.id, str(owner) if owner is not None else None)
+        brought = lines.rounded(Decimal(repr(amount)) * Decimal(repr(rate)) / into, currency.precision)
+        balance += brought
+        if brought > 0 and due < today:
+            overdue += brought
     return balance, overdue

@@ -43,6 +43,8 @@ class Table:
     """What a role needs to see it; a role without it is told that the record was not found."""
     key: str | None = "id"
     indexes: tuple[str, ...] = ()
+    unique: tuple[str, ...] = ()
+    """What else no two rows share: columns by name, with commas. None of them is ever NULL."""
 
     custom: tuple[Column, ...] = ()
     """The columns of the account's own fields and segments; they are among `columns` too."""
@@ -53,6 +55,12 @@ class Table:
     @property
     def physical(self) -> str:
         return f"q_{self.name}"
+
+    @property
+    def keys(self) -> list[tuple[str, ...]]:
+        """Every set of columns that no two rows share."""
+        own = [(self.key,)] if self.key is not None else []
+        return [*own, *(_names(columns) for columns in self.unique)]
 
 
 def _columns(text: str) -> dict[str, Column]:
@@ -65,10 +73,19 @@ def _columns(text: str) -> dict[str, Column]:
     return columns
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _table(
-    name: str, permission: str | None, columns: str, key: str | None = "id", indexes: tuple[str, ...] = ()
+    name: str,
+    permission: str | None,
+    columns: str,
+    key: str | None = "id",
+    indexes: tuple[str, ...] = (),
+    unique: tuple[str, ...] = (),
 ) -> Table:
-    return Table(name, _columns(columns), permission, key, indexes)
+    return Table(name, _columns(columns), permission, key, indexes, unique)
 
 
 _TREE = "id: id parent>{0} subsidiary>subsidiary; text: name fullname externalid; bool: isinactive includechildren"
@@ -88,7 +105,12 @@ _TABLES = (
              foreignpaymentamountunused; int: daysopen daysoverduesearch;
            date: trandate duedate startdate enddate createddate lastmodifieddate closedate reversaldate;
            bool: posting void voided isreversal reversaldefer paymenthold isfinchrg userevenuearrangement""",
-        indexes=("externalid", "lastmodifieddate", "entity", "trandate", "tranid", "type", "postingperiod"),
+        indexes=(
+            *("externalid", "lastmodifieddate"),
+            # Holds all that a customer's balance is made of.
+            "entity, currency, posting, foreignamountunpaid, foreignpaymentamountunused, duedate",
+            *("trandate", "tranid", "type", "postingperiod"),
+        ),
     ),
     _table(
         "transactionline",
@@ -104,7 +126,9 @@ _TABLES = (
            date: linelastmodifieddate;
            bool: mainline taxline iscogs donotdisplayline transactiondiscount cleared isclosed isrevrectransaction""",
         key="uniquekey",
-        indexes=("transaction, id", "item", "entity"),
+        # With `mainline`, so that a join on the main line reads nothing else.
+        indexes=("transaction, id, mainline", "item", "entity"),
+        unique=("transaction, id", "transaction, linesequencenumber"),
     ),
     _table(
         "transactionaccountingline",
@@ -114,6 +138,7 @@ _TABLES = (
              paymentamountunused exchangerate; date: lastmodifieddate; bool: posting processedbyrevcommit""",
         key=None,
         indexes=("transaction, transactionline", "account"),
+        unique=("transaction, transactionline",),
     ),
     _table(
         "nexttransactionlinelink",
@@ -121,7 +146,8 @@ _TABLES = (
         """id: previousdoc>transaction nextdoc>transaction; int: previousline nextline; number: foreignamount;
            text: previoustype nexttype linktype; date: previousdate nextdate lastmodifieddate""",
         key=None,
-        indexes=("previousdoc", "nextdoc"),
+        indexes=("previousdoc, nextdoc", "nextdoc, previousdoc"),
+        unique=("previousdoc, nextdoc",),
     ),
     _table(
         "customer",
@@ -148,6 +174,7 @@ _TABLES = (
         "id: id entity>entity subsidiary>subsidiary primarycurrency>currency; text: name externalid; "
         "bool: isprimarysub isinactive; date: lastmodifieddate",
         indexes=("entity",),
+        unique=("entity, subsidiary",),
     ),
     _table(
         "customercurrencies",
@@ -155,6 +182,7 @@ _TABLES = (
         "id: customer>entity currency>currency",
         key=None,
         indexes=("customer",),
+        unique=("customer, currency",),
     ),
     _table(
         "customeraddressbook",
@@ -230,7 +258,13 @@ _TABLES = (
     _table("department", "Departments", _TREE.format("department")),
     _table("classification", "Classes", _TREE.format("classification")),
     _table("location", "Locations", _TREE.format("location")),
-    _table("transactionstatus", None, "text: id fullname name trantype trancustomtype", key=None),
+    _table(
+        "transactionstatus",
+        None,
+        "text: id fullname name trantype trancustomtype",
+        key=None,
+        unique=("trantype, id",),
+    ),
     _table(
         "customfield",
         None,
@@ -257,13 +291,15 @@ _TABLES = (
         """id: recordid recordtypeid deletedby>entity; text: name scriptid context type; date: deleteddate;
            bool: iscustomlist iscustomrecord iscustomtransaction""",
         key=None,
+        indexes=("deleteddate", "recordid"),
+        unique=("recordid, scriptid",),
     ),
     _table(
         "systemnote",
         None,
         """date: date; id: name>entity recordid recordtypeid role; text: context field oldvalue newvalue record""",
         key=None,
-        indexes=("recordid",),
+        indexes=("recordid", "date"),
     ),
     _table(
         "transactionhistory",
@@ -307,7 +343,7 @@ _TABLES = (
            number: amount percentoftotalamount; bool: isrecognized""",
         indexes=("revenueplan",),
     ),
-    _table("dual", None, "text: dummy", key=None),
+    _table("dual", None, "text: dummy", key=None, unique=("",)),
 )
 
 _CHOICES = "id: id parent>{0} owner; text: name externalid scriptid; int: recordid; bool: isinactive; date: lastmodified created"
