@@ -6,6 +6,7 @@ Only the typing of values belongs here. Which columns a set has is the caller's 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -77,10 +78,10 @@ class RowReader:
         is not the one announced.
         """
         rows = page.decoded(self._decoder)
-        if not rows:
-            return pa.RecordBatch.from_pylist([], self.schema)
-        _, *columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        texts: dict[str, Texts] = dict(zip(self._names, columns, strict=True))
+        # The values of all rows in one list, each column being every width-th: no tuple outlives its row.
+        values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+        width = len(self._names) + 1
+        texts = {name: values[at::width] for at, name in enumerate(self._names, start=1)}
         keys = texts[self.key]
         return pa.RecordBatch.from_arrays(
             [self._column(field, texts[field.name], keys) for field in self.schema], schema=self.schema
