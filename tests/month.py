@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from netsuite_assets import frames
 from netsuite_assets.extract.billing import extract_billing, month_bounds
-from netsuite_assets.extract.netsuite import PERIODS, REFERENCE, comparable
+from netsuite_assets.extract.columns import comparable
+from netsuite_assets.extract.netsuite import PERIODS, REFERENCE
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import compile_mapping
 from netsuite_assets.mapping.expected import fill_expected

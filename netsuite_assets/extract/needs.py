@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from netsuite_assets.extract.netsuite import comparable
+from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import TABLES

@@ -9,39 +9,33 @@ and NetSuite dates elsewhere: those are asked for by external id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import pyarrow as pa
 
-from netsuite_assets.extract.billing import month_bounds
+from netsuite_assets.extract.columns import (
+    AMOUNT,
+    MODIFIED,
+    RATE,
+    SYMBOL,
+    TEXT,
+    alias,
+    column_types,
+    comparable,
+    landed,
+    mapped,
+)
 from netsuite_assets.extract.rows import Column, Extraction
+from netsuite_assets.extract.scopes import ATTEMPTS, absent, dated_in, held_documents, held_in, proven
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
-from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, COLUMN_TYPES, TABLES
+from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
 from netsuite_assets.tell import count
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import ReferenceTable, record, reference
 from resources.netsuite.sets import Proof
-from resources.netsuite.suiteql import in_lists, literal
 from resources.warehouse import IncompleteSlice, Slice, TenantWarehouse, quote
-from resources.warehouse import literal as quoted
-
-#: How often documents that change between them and their lines are read again.
-ATTEMPTS = 3
-
-_ARROW: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "amount": pa.decimal128(18, 4),
-    "rate": pa.decimal128(28, 12),
-    "quantity": pa.decimal128(28, 10),
-    "integer": pa.int64(),
-    "date": pa.date32(),
-    "datetime": pa.timestamp("us"),
-    "boolean": pa.bool_(),
-    "enum": pa.string(),
-    "reference": pa.string(),
-}
 
 REFERENCE = {
     "list": "VARCHAR",
@@ -65,16 +59,16 @@ PERIODS = {
 }
 
 LIST_COLUMNS = {
-    "id": Column("x.id", pa.string()),
-    "name": Column("x.name", pa.string()),
-    "externalid": Column("x.externalid", pa.string()),
-    "number": Column("x.number", pa.string()),
+    "id": Column("x.id", TEXT),
+    "name": Column("x.name", TEXT),
+    "externalid": Column("x.externalid", TEXT),
+    "number": Column("x.number", TEXT),
     "isinactive": Column("x.isinactive", pa.bool_()),
 }
 
 PERIOD_COLUMNS = {
-    "id": Column("x.id", pa.string()),
-    "name": Column("x.periodname", pa.string()),
+    "id": Column("x.id", TEXT),
+    "name": Column("x.periodname", TEXT),
     "startdate": Column("TO_CHAR(x.startdate, 'YYYY-MM-DD')", pa.date32()),
     "enddate": Column("TO_CHAR(x.enddate, 'YYYY-MM-DD')", pa.date32()),
     "closed": Column("x.closed", pa.bool_()),
@@ -83,7 +77,6 @@ PERIOD_COLUMNS = {
 }
 
 _BASE_PERIODS = "x.isquarter = 'F' AND x.isyear = 'F' AND x.isadjust = 'F'"
-_MODIFIED = "TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')"
 
 
 async def extract_reference(
@@ -145,20 +138,20 @@ async def extract_customers(
 ) -> Slice:
     """Land all customers of the account with their mapped fields."""
     fields = comparable(rules.fields)
-    warehouse.ensure_table("netsuite.customers", ACTUAL_CORE | _columns(fields))
+    warehouse.ensure_table("netsuite.customers", ACTUAL_CORE | column_types(fields))
     columns = {
-        "id": Column("c.id", pa.string()),
-        "externalid": Column("c.externalid", pa.string()),
-        "entityid": Column("c.entityid", pa.string()),
-        "companyname": Column("c.companyname", pa.string()),
-        "currency_id": Column("c.currency", pa.string()),
-        "lastmodified": Column("TO_CHAR(c.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')", pa.string()),
-        **_mapped(fields),
+        "id": Column("c.id", TEXT),
+        "externalid": Column("c.externalid", TEXT),
+        "entityid": Column("c.entityid", TEXT),
+        "companyname": Column("c.companyname", TEXT),
+        "currency_id": Column("c.currency", TEXT),
+        "lastmodified": Column("TO_CHAR(c.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')", TEXT),
+        **mapped(fields),
     }
     kind = record("customer")
     extraction = Extraction(warehouse, netsuite, lambda: now)
     extraction.prepare("customers", columns)
-    selected = "".join(f", r.{_alias(field)} AS {quote(field.name)}" for field in fields)
+    selected = "".join(f", r.{alias(field)} AS {quote(field.name)}" for field in fields)
     with warehouse.transaction():
         proof = await extraction.read(
             "customers", None, "customers", columns, kind.source, kind.where, kind.row_key,
@@ -168,7 +161,7 @@ async def extract_customers(
             "netsuite.customers",
             None,
             f"""SELECT NULL::VARCHAR AS period, r.id AS internal_id, r.externalid AS external_id, r.entityid AS number,
-                coalesce(r.companyname, r.entityid) AS name, NULL::VARCHAR AS status, {_SYMBOL} AS currency,
+                coalesce(r.companyname, r.entityid) AS name, NULL::VARCHAR AS status, {SYMBOL} AS currency,
                 NULL::DECIMAL(18,4) AS total, NULL::DECIMAL(18,4) AS remaining, NULL::VARCHAR AS dated_in,
                 r.lastmodified AS last_modified{selected}
             FROM netsuite_rows.customers r""",
@@ -190,31 +183,31 @@ async def extract_documents(
     items = kind.sublists["item"]
     assert tables.lines is not None
     fields, line_fields = comparable(rules.fields), comparable(rules.line_fields)
-    warehouse.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE | _columns(fields))
-    warehouse.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE | _columns(line_fields))
+    warehouse.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE | column_types(fields))
+    warehouse.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE | column_types(line_fields))
     remaining = "foreignamountunpaid" if rules.record == "invoice" else "foreignpaymentamountunused"
     columns = {
-        "id": Column("t.id", pa.string()),
-        "externalid": Column("t.externalid", pa.string()),
-        "tranid": Column("t.tranid", pa.string()),
-        "entityname": Column("BUILTIN.DF(t.entity)", pa.string()),
-        "status": Column("t.status", pa.string()),
-        "currency_id": Column("t.currency", pa.string()),
-        "total": Column("ABS(t.foreigntotal)", pa.decimal128(18, 4)),
+        "id": Column("t.id", TEXT),
+        "externalid": Column("t.externalid", TEXT),
+        "tranid": Column("t.tranid", TEXT),
+        "entityname": Column("BUILTIN.DF(t.entity)", TEXT),
+        "status": Column("t.status", TEXT),
+        "currency_id": Column("t.currency", TEXT),
+        "total": Column("ABS(t.foreigntotal)", AMOUNT),
         # A payment may change what remains without touching the document's time of change.
-        "remaining": Column(f"ABS(t.{remaining})", pa.decimal128(18, 4)),
+        "remaining": Column(f"ABS(t.{remaining})", AMOUNT),
         "trandate": Column("TO_CHAR(t.trandate, 'YYYY-MM-DD')", pa.date32()),
-        "lastmodified": Column(_MODIFIED, pa.string()),
-        **_mapped(fields),
+        "lastmodified": Column(MODIFIED, TEXT),
+        **mapped(fields),
     }
     line_columns = {
-        "line_key": Column(items.row_key, pa.string()),
-        "transaction_id": Column(items.owner, pa.string()),
+        "line_key": Column(items.row_key, TEXT),
+        "transaction_id": Column(items.owner, TEXT),
         "line_no": Column("tl.linesequencenumber", pa.int64()),
-        "line_amount": Column(items.fields["amount"].suiteql, pa.decimal128(18, 4)),
-        "line_rate": Column(items.fields["rate"].suiteql, pa.decimal128(28, 12)),
-        "lastmodified": Column(_MODIFIED, pa.string()),
-        **_mapped(line_fields),
+        "line_amount": Column(items.fields["amount"].suiteql, AMOUNT),
+        "line_rate": Column(items.fields["rate"].suiteql, RATE),
+        "lastmodified": Column(MODIFIED, TEXT),
+        **mapped(line_fields),
     }
     extraction = Extraction(warehouse, netsuite, lambda: now)
     extraction.prepare(tables.name, columns)
@@ -233,7 +226,7 @@ async def extract_documents(
             items.row_key, sums=("line_amount",), modified="lastmodified",
         )  # fmt: skip
 
-    in_month = _dated_in("t.trandate", period)
+    in_month = dated_in("t.trandate", period)
     with warehouse.transaction():
         for _ in range(ATTEMPTS):
             await documents(period, f"{tables.label}s dated in {period}", in_month)
@@ -249,18 +242,18 @@ async def extract_documents(
                 f" themselves: internal ids {', '.join(torn[:5])}{' …' if len(torn) > 5 else ''}. Nothing of it is"
                 " used. Run again when the other integration or the users that are writing have finished."
             )
-        scope = f"(r.scope = {quoted(period)} OR r.scope LIKE {quoted(f'{period} elsewhere %')})"
+        scope = held_in(period)
         return {
             tables.name: warehouse.replace_slice(
                 f"netsuite.{tables.name}",
                 period,
                 f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, r.entityname AS name,
-                    r.status, {_SYMBOL} AS currency, r.total, r.remaining,
+                    r.status, {SYMBOL} AS currency, r.total, r.remaining,
                     strftime(r.trandate, '%Y-%m') AS dated_in,
-                    r.lastmodified AS last_modified{"".join(_landed(field) for field in fields)}
+                    r.lastmodified AS last_modified{"".join(landed(field) for field in fields)}
                 FROM netsuite_rows.{tables.name} r WHERE {scope}""",
                 key=("internal_id",),
-                expected_rows=_proven(warehouse, tables.name, period),
+                expected_rows=proven(warehouse, tables.name, period),
                 source="NetSuite",
                 now=now,
             ),
@@ -271,7 +264,7 @@ async def extract_documents(
                     {"".join(_landed_line(field) for field in line_fields)}
                 FROM netsuite_rows.{tables.lines} r WHERE {scope}""",
                 key=("line_key",),
-                expected_rows=_proven(warehouse, tables.lines, period),
+                expected_rows=proven(warehouse, tables.lines, period),
                 source="NetSuite",
                 now=now,
             ),
@@ -285,17 +278,14 @@ async def _elsewhere(
     extraction: Extraction, name: str, line_name: str, period: str, documents: _Read, lines: _Read
 ) -> None:
     """Read the documents that billing issued in the month and NetSuite dates elsewhere, each set in its own scope."""
-    absent = in_lists("t.externalid", _expected_and_absent(extraction.warehouse, name, period))
-    scopes = {f"{period} elsewhere {number}": where for number, where in enumerate(absent, start=1)}
+    scopes = absent(extraction.warehouse, name, name, period)
     found = []
     for scope, where in scopes.items():
         told = f"{name} expected in {period} that NetSuite dates elsewhere"
-        if (await documents(scope, told, where)).after.rows:
+        await documents(scope, told, where)
+        within = held_documents(extraction.warehouse, name, scope)
+        if within is not None:
             found.append(scope)
-            ids = extraction.warehouse.sql(
-                f"SELECT id::BIGINT FROM netsuite_rows.{name} WHERE scope = ? ORDER BY 1", [scope]
-            )
-            (within,) = in_lists("t.id", [row[0] for row in ids])
             await lines(scope, f"lines of {told}", within)
     extraction.forget_but(name, [period, *scopes], like=f"{period}%")
     extraction.forget_but(line_name, [period, *found], like=f"{period}%")
@@ -311,44 +301,6 @@ def _torn(warehouse: TenantWarehouse, name: str, line_name: str, period: str) ->
         [period, f"{period} elsewhere %"],
     )
     return [str(row[0]) for row in rows]
-
-
-def _proven(warehouse: TenantWarehouse, table: str, period: str) -> int:
-    """The rows that the proofs of a month's scopes count."""
-    return int(
-        warehouse.value(
-            "SELECT coalesce(sum(rows), 0) FROM meta.proofs WHERE table_name = ? AND (scope = ? OR scope LIKE ?)",
-            [table, period, f"{period} elsewhere %"],
-        )
-    )
-
-
-def comparable(fields: Sequence[MappedField]) -> list[MappedField]:
-    """The mapped fields that land in columns of their own.
-
-    Not those that SuiteQL cannot show (they are written, but not compared as a set), nor the currency, which is
-    a core column of every record.
-    """
-    return [field for field in fields if field.suiteql and field.column == field.name]
-
-
-def _expected_and_absent(warehouse: TenantWarehouse, name: str, period: str) -> list[str]:
-    rows = warehouse.sql(
-        f"SELECT e.external_id FROM expected.{name} e WHERE e.period = ? AND e.external_id IS NOT NULL"
-        f" AND NOT EXISTS (SELECT 1 FROM netsuite_rows.{name} d WHERE d.scope = e.period"
-        " AND d.externalid = e.external_id) ORDER BY 1",
-        [period],
-    )
-    return [row[0] for row in rows]
-
-
-def _dated_in(column: str, period: str) -> str:
-    start, end = month_bounds(period)
-    return f"{column} >= {_day(start)} AND {column} < {_day(end)}"
-
-
-def _day(day: date) -> str:
-    return literal(day)
 
 
 def _list_columns(table: ReferenceTable) -> dict[str, Column]:
@@ -373,41 +325,12 @@ def _reference_table(name: str) -> ReferenceTable:
     return reference(f"customrecord_{name}" if name.startswith("cseg_") else name)
 
 
-# Mapped fields
-
-
-def _alias(field: MappedField) -> str:
-    return f"f_{field.name.lower()}"
-
-
-def _mapped(fields: Sequence[MappedField]) -> dict[str, Column]:
-    return {_alias(field): Column(field.suiteql, _ARROW[field.kind]) for field in fields}
-
-
-def _columns(fields: Sequence[MappedField]) -> dict[str, str]:
-    return {field.name: COLUMN_TYPES[field.kind] for field in fields}
-
-
-def _landed(field: MappedField) -> str:
-    """The landed column: a reference to a customer becomes that customer's external id."""
-    value = f"r.{_alias(field)}"
-    if field.target == "customer":
-        value = (
-            f"(SELECT coalesce(max(c.external_id), 'internal:' || {value}) FROM netsuite.customers c"
-            f" WHERE c.internal_id = {value})"
-        )
-    return f", {value} AS {quote(field.name)}"
-
-
 def _landed_line(field: MappedField) -> str:
     """The landed column of a line. Accounts print a quantity as it was entered or with the ledger's sign: the sign
     is taken from amount and rate, which are certain.
     """
     if field.kind != "quantity":
-        return _landed(field)
-    value = f"abs(r.{_alias(field)})"
+        return landed(field)
+    value = f"abs(r.{alias(field)})"
     signs_differ = "(coalesce(r.line_amount, 0) < 0) <> (coalesce(r.line_rate, 0) < 0)"
     return f", CASE WHEN {signs_differ} THEN -{value} ELSE {value} END AS {quote(field.name)}"
-
-
-_SYMBOL = "(SELECT max(x.name) FROM netsuite.reference x WHERE x.list = 'currency' AND x.internal_id = r.currency_id)"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from netsuite_assets import frames
-from netsuite_assets.extract.netsuite import comparable
+from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile import differences
 from netsuite_assets.tables import COLUMN_TYPES, TABLES
