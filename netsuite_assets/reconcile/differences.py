@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import TABLES, RecordTables
 from resources.netsuite.records import DECIMAL_KINDS
@@ -421,9 +422,16 @@ def _shown(field: MappedField, value: str) -> str:
     if field.kind in DECIMAL_KINDS:
         return f"CASE WHEN {value} IS NOT NULL THEN rtrim(rtrim({value}::VARCHAR, '0'), '.') END"
     if field.target == "customer":
+        # By the external id that billing's customer has; else as NetSuite knows it, by its own external or internal id.
+        internal_id = (
+            f"CASE WHEN starts_with({value}, '{INTERNAL}') THEN substr({value}, {len(INTERNAL) + 1}) END"
+        )
         return (
-            f"CASE WHEN {value} IS NOT NULL THEN coalesce((SELECT max(c.name) || ' (' || {value} || ')' FROM"
-            f" expected.customers c WHERE c.external_id = {value}), {value}) END"
+            f"CASE WHEN {value} IS NOT NULL THEN coalesce("
+            f"(SELECT max(c.name) || ' (' || {value} || ')' FROM expected.customers c WHERE c.external_id = {value}),"
+            f" (SELECT max(c.name) || ' (' || {value} || ')' FROM netsuite.customers c WHERE c.external_id = {value}),"
+            f" (SELECT max(c.name) || ' (internal id ' || max(c.internal_id) || ')' FROM netsuite.customers c"
+            f" WHERE c.internal_id = {internal_id}), {value}) END"
         )
     if field.kind == "reference":
         return (

@@ -14,6 +14,7 @@ from typing import Any
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.differences import ONCE_AS
 from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.operations import label_of
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse
 
@@ -60,7 +61,7 @@ def find_holds(
         elif row["action"] == "create" and (record, external_id) in alike:
             found[row["operation_key"]] = Hold(
                 "not_linked",
-                f"NetSuite may hold it already, as internal id {alike[record, external_id]}",
+                f"NetSuite may hold it already, as {alike[record, external_id]}",
                 f"If that is this {TABLES[record].label}, give it the external id {external_id} in NetSuite; if it"
                 " is another one, give it its own number there. Then run again.",
             )
@@ -105,10 +106,22 @@ def _customers_that_cannot_be_made(
 
 
 def _look_alikes(warehouse: TenantWarehouse, period: str) -> dict[tuple[str, str | None], str]:
-    """Internal ids of documents that repeat a billing document, by record type and that document's external id."""
+    """The documents that repeat a billing document, named, by record type and that document's external id."""
     rows = warehouse.sql(
-        "SELECT record, substr(expected, ?), min(internal_id) FROM reconciliation.differences"
-        " WHERE period = ? AND kind = 'duplicate' GROUP BY ALL",
+        "SELECT record, substr(expected, ?), min(internal_id), first(number ORDER BY internal_id),"
+        " first(name ORDER BY internal_id)"
+        " FROM reconciliation.differences WHERE period = ? AND kind = 'duplicate' GROUP BY ALL",
         [len(ONCE_AS) + 1, period],
     )
-    return {(record, external_id): internal_id for record, external_id, internal_id in rows}
+    return {
+        (record, external_id): label_of(
+            {
+                "record": record,
+                "number": number,
+                "name": name,
+                "external_id": None,
+                "internal_id": internal_id,
+            }
+        )
+        for record, external_id, internal_id, number, name in rows
+    }

@@ -135,6 +135,24 @@ def test_a_refused_write_keeps_netsuites_words_and_tells_the_name_beside_them_an
     assert error.what_to_do.startswith("'9999' (API Calls) cannot be used for item:")
 
 
+def test_where_netsuite_only_points_the_id_that_was_sent_there_is_named() -> None:
+    words = "The account cannot be used with the subsidiary of the transaction."
+    answer = envelope(400, "USER_ERROR", words, **{"o:errorPath": "subsidiary"})
+    said = str(failing(lambda ns: ns.send(UPSERT), answer))
+    assert f'It said: "{words} (at subsidiary)" (subsidiary 3 is Acme GmbH.)' in said
+
+
+def test_two_records_with_one_external_id_are_named() -> None:
+    """An external id that no address can hold is looked up by a query, which gives internal ids."""
+    found = httpx.Response(
+        200, json={"items": [{"id": "5001"}, {"id": "5002"}], "id": "x", "externalId": "a|b"}
+    )
+    error = failing(lambda ns: ns.find_by_external_id("invoice", "a|b"), found)
+    assert isinstance(error, Rejected)
+    assert "records 5001, 5002 all have this external id" in error.said
+    assert "(invoice 5001 is INV-7 of Nordwind Ltd.)" in str(error)
+
+
 def test_the_record_that_was_asked_for_by_its_id_is_named() -> None:
     gone = envelope(404, "NONEXISTENT_ID", "The record instance does not exist.")
     error = failing(lambda ns: ns.get("customer", "647"), gone)

@@ -218,9 +218,19 @@ def test_another_customer(october: Month) -> None:
     found.assert_adds_up()
 
 
-def test_a_customer_that_billing_does_not_know(october: Month) -> None:
-    october.change("inv-plain", entity="internal:812")
-    assert october.reconcile().only("wrong_customer")["actual"] == "internal:812"
+def test_a_customer_that_billing_does_not_know_is_named_as_netsuite_does(october: Month) -> None:
+    rows = (
+        "INSERT INTO netsuite.customers (internal_id, external_id, name) VALUES ('812', NULL, 'Südwind AG'),"
+    )
+    october.sql(f"{rows} ('813', 'cus-old', 'Westwind SA')")
+    october.prove()
+    for entity, shown in (
+        ("internal:812", "Südwind AG (internal id 812)"),
+        ("cus-old", "Westwind SA (cus-old)"),
+        ("internal:999", "internal:999"),
+    ):
+        october.change("inv-plain", entity=entity)
+        assert october.reconcile().only("wrong_customer")["actual"] == shown
 
 
 def test_another_currency_moves_both_totals(october: Month) -> None:

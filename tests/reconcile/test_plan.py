@@ -394,7 +394,8 @@ def test_a_document_that_is_there_without_its_external_id_is_not_made_a_second_t
     october.change("inv-plain", external_id=None)
     [row] = rows(plan(october, ledger))
     assert (row["action"], row["external_id"]) == ("create", "inv-plain")
-    assert row["held"] == f"NetSuite may hold it already, as internal id {there}"
+    held = f"NetSuite may hold it already, as invoice T-N-plain of Nordwind Ltd (internal id {there})"
+    assert row["held"] == held
     [exception] = exceptions(october)
     assert exception["code"] == "not_linked"
     assert there in exception["reason"]
