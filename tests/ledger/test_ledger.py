@@ -389,7 +389,7 @@ def test_a_server_that_goes_away_is_told(new_postgres_database: Callable[[], str
 
 
 def test_a_locked_file_is_told(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.ledger.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("resources.ledger.database.BUSY_SECONDS", 0.1)
     ledger = Ledger(sqlite_url)
     other = sqlite3.connect(sa.make_url(sqlite_url).database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,164 @@
+"""Write intents and their stories: what is about to be sent, durably before it is, and what became of it.
+
+Not here: when to write or what an outcome means (`netsuite_assets/writeback`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from resources.ledger.approvals import require_plan
+from resources.ledger.database import Database, LedgerError
+from resources.ledger.schema import events, intents
+
+EventKind = Literal[
+    "intended", "answered", "rejected", "in_doubt", "adopted", "not_found", "verified", "mismatch"
+]
+
+#: An intent is open until one of these is its latest event: until then its outcome is not known.
+CLOSING: frozenset[str] = frozenset({"answered", "rejected", "adopted", "not_found"})
+
+
+@dataclass(frozen=True)
+class NewIntent:
+    """One write that is about to be sent: what, to which record, and the exact bytes."""
+
+    operation_key: str
+    record: str
+    target: str
+    number: str | None
+    name: str | None
+    action: str
+    method: str
+    path: str
+    query: str
+    body: str
+    body_hash: str
+
+
+@dataclass(frozen=True)
+class Intent(NewIntent):
+    """An intent as the ledger holds it."""
+
+    id: int
+    tenant: str
+    period: str
+    plan_id: str
+    attempt: int
+    intended_at: datetime
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Event:
+    """What became of an intent: NetSuite's status and id, or our reading of them."""
+
+    intent_id: int
+    kind: EventKind
+    status: int | None = None
+    internal_id: str | None = None
+    request_id: str | None = None
+    detail: str | None = None
+
+
+_INTENT_COLUMNS = [intents.c[name] for name in Intent.__dataclass_fields__]
+_answered = events.alias("answered")
+
+
+class Intents(Database):
+    """The part of the ledger that knows what was and is being written."""
+
+    def intend(
+        self, tenant: str, period: str, plan_id: str, new: Sequence[NewIntent], now: datetime
+    ) -> list[Intent]:
+        """Record that these writes are about to be sent, all or none, durably, before the first byte goes out.
+
+        Raises `LedgerError` when another write to one of the records is still open.
+        """
+        made: dict[int, Intent] = {}
+        # Always in the same order, so that two that overlap wait for each other once and not crosswise.
+        ordered = sorted(enumerate(new), key=lambda numbered: (numbered[1].record, numbered[1].target))
+        try:
+            with self._transaction() as connection:
+                require_plan(connection, plan_id)
+                for position, intent in ordered:
+                    attempt = connection.execute(
+                        sa.select(sa.func.coalesce(sa.func.max(intents.c.attempt), 0) + 1).where(
+                            intents.c.tenant == tenant, intents.c.operation_key == intent.operation_key
+                        )
+                    ).scalar_one()
+                    row: dict[str, Any] = {
+                        **vars(intent),
+                        "tenant": tenant,
+                        "period": period,
+                        "plan_id": plan_id,
+                        "attempt": attempt,
+                        "intended_at": now,
+                        "is_open": True,
+                    }
+                    key = connection.execute(intents.insert().values(row)).inserted_primary_key
+                    assert key is not None
+                    connection.execute(events.insert().values(intent_id=key[0], at=now, kind="intended"))
+                    made[position] = Intent(id=key[0], **row)
+        except IntegrityError as error:
+            raise LedgerError(
+                f"{tenant}: another write to one of the records of this plan is still open, so nothing was sent."
+                " Either another run is applying now, or one was interrupted: the next run settles what is in doubt"
+                f" first. ({' '.join(str(error.orig).split())})"
+            ) from None
+        return [made[position] for position in range(len(new))]
+
+    def record(self, new: Sequence[Event], now: datetime) -> None:
+        """Add to the intents' stories; an event of a closing kind closes its intent."""
+        with self._transaction() as connection:
+            for event in new:
+                connection.execute(events.insert().values({**vars(event), "at": now}))
+                if event.kind in CLOSING:
+                    connection.execute(
+                        intents.update().where(intents.c.id == event.intent_id).values(is_open=False)
+                    )
+
+    def open_intents(self, tenant: str) -> list[Intent]:
+        """The tenant's intents whose outcome is not known, the oldest first."""
+        query = (
+            sa.select(*_INTENT_COLUMNS)
+            .where(intents.c.tenant == tenant, intents.c.is_open.is_(True))
+            .order_by(intents.c.id)
+        )
+        with self._transaction() as connection:
+            return [Intent(**row) for row in connection.execute(query).mappings()]
+
+    def history(self, tenant: str, period: str | None = None) -> list[dict[str, Any]]:
+        """Every intent of the tenant with its latest event, the oldest first: the write history."""
+        last = (
+            sa.select(events.c.intent_id, sa.func.max(events.c.id).label("event_id"))
+            .group_by(events.c.intent_id)
+            .subquery()
+        )
+        query = (
+            sa.select(
+                *_INTENT_COLUMNS,
+                events.c.kind.label("state"),
+                events.c.at.label("state_at"),
+                events.c.status,
+                events.c.detail,
+                sa.select(sa.func.max(_answered.c.internal_id))
+                .where(_answered.c.intent_id == intents.c.id)
+                .scalar_subquery()
+                .label("internal_id"),
+            )
+            .join(last, last.c.intent_id == intents.c.id)
+            .join(events, events.c.id == last.c.event_id)
+            .where(intents.c.tenant == tenant)
+            .order_by(intents.c.id)
+        )
+        if period is not None:
+            query = query.where(intents.c.period == period)
+        with self._transaction() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]

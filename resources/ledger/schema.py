@@ -1,0 +1,117 @@
+"""The ledger's tables, as SQLAlchemy Core. Here: columns, keys and what the database itself forbids. Not here: any statement.
+
+Tables that a ledger lacks are made when it is opened. What happened is only ever added to, never changed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+
+class Instant(sa.TypeDecorator[datetime]):
+    """An aware instant, stored in UTC; SQLite has no type for it."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes instants with a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    sa.Column("plan_id", sa.String(64), primary_key=True),
+    sa.Column("tenant", sa.String(100), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("made_at", Instant, nullable=False),
+    sa.Column("mapping_hash", sa.String(64), nullable=False),
+    sa.Column("inputs_hash", sa.String(64), nullable=False),
+    sa.Column("operations", sa.Integer, nullable=False),
+    sa.Column("amounts", sa.Text, nullable=False),  # what it moves, by currency: "EUR 10.00; USD 99.50"
+    sa.Column("held_because", sa.Text),
+    sa.Index("plans_of_period", "tenant", "period", "made_at"),
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("plan_id", sa.ForeignKey("plans.plan_id"), nullable=False),
+    sa.Column("approved_by", sa.String(200), nullable=False),
+    sa.Column("automatic", sa.Boolean, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("approved_at", Instant, nullable=False),
+    sa.Index("approvals_of_plan", "plan_id"),
+)
+
+intents = sa.Table(
+    "intents",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.String(100), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("plan_id", sa.ForeignKey("plans.plan_id"), nullable=False),
+    sa.Column("operation_key", sa.String(64), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("record", sa.String(60), nullable=False),
+    sa.Column("target", sa.String(200), nullable=False),
+    sa.Column("number", sa.String(200)),
+    sa.Column("name", sa.Text),
+    sa.Column("action", sa.String(10), nullable=False),
+    sa.Column("method", sa.String(6), nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("body_hash", sa.String(64), nullable=False),
+    sa.Column("intended_at", Instant, nullable=False),
+    sa.Column("is_open", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("tenant", "operation_key", "attempt", name="one_intent_per_attempt"),
+    sa.Index("intents_of_period", "tenant", "period"),
+)
+
+#: Two writes to one record can never be under way at once, whatever started them.
+_one_open_intent = sa.Index(
+    "one_open_intent_per_record",
+    intents.c.tenant,
+    intents.c.record,
+    intents.c.target,
+    unique=True,
+    sqlite_where=intents.c.is_open.is_(True),
+    postgresql_where=intents.c.is_open.is_(True),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("intent_id", sa.ForeignKey("intents.id"), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("internal_id", sa.String(40)),
+    sa.Column("request_id", sa.String(60)),
+    sa.Column("detail", sa.Text),
+    sa.Index("events_of_intent", "intent_id", "id"),
+)
+
+mapping_versions = sa.Table(
+    "mapping_versions",
+    metadata,
+    sa.Column("tenant", sa.String(100), primary_key=True),
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("first_used_at", Instant, nullable=False),
+    sa.Column("effective", sa.Text, nullable=False),
+)
