@@ -18,7 +18,7 @@ import pyarrow as pa
 from netsuite_assets import frames
 from netsuite_assets.extract.billing import extract_billing, month_bounds
 from netsuite_assets.extract.columns import comparable
-from netsuite_assets.extract.netsuite import PERIODS, REFERENCE
+from netsuite_assets.extract.reference import PERIODS, REFERENCE
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import compile_mapping
 from netsuite_assets.mapping.expected import fill_expected
@@ -218,7 +218,7 @@ class Month:
         """Land billing's slices and NetSuite's lists, and map."""
         extract_billing(self.held, self.books, list(BILLING), self.period, NOW)
         self.held.ensure_table("netsuite.reference", REFERENCE)
-        self.held.ensure_table("netsuite.periods", PERIODS)
+        self.held.ensure_table("netsuite.periods", PERIODS.landed)
         values = ", ".join(f"('{name}', '{key}', '{shown}', '{shown}', false)" for name, key, shown in LISTS)
         self.sql("DELETE FROM netsuite.reference")
         self.sql(
@@ -313,7 +313,8 @@ class Month:
             "true" if name == column else "false" for name in ("closed", "ar_locked", "all_locked")
         )
         self.sql(
-            f"INSERT INTO netsuite.periods VALUES (?, ?, ?::DATE, last_day(?::DATE), {flags})",
+            "INSERT INTO netsuite.periods (internal_id, name, start_date, end_date, closed, ar_locked, all_locked)"
+            f" VALUES (?, ?, ?::DATE, last_day(?::DATE), {flags})",
             [f"p-{month}", month, f"{month}-01", f"{month}-01"],
         )
 

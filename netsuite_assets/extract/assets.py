@@ -44,7 +44,7 @@ def _billing_asset(
         ):
             landed = extract_billing(held, source, tables, run.period, utc_now())
             return dg.MaterializeResult(
-                metadata=_slice_metadata(held, landed, f"billing.{tables[0]}", amount, run.period)
+                metadata=slice_metadata(held, landed, f"billing.{tables[0]}", amount, run.period)
             )
 
     return billing_slice
@@ -87,7 +87,7 @@ def netsuite_reference(
     """What the mapping looks up in NetSuite (items, terms, subsidiaries, currencies, segments and lists), and the
     accounting periods with their locks.
     """
-    from netsuite_assets.extract.netsuite import extract_reference
+    from netsuite_assets.extract.reference import extract_reference
     from resources.warehouse import utc_now
 
     async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
@@ -103,7 +103,7 @@ def netsuite_reference(
             metadata={
                 "dagster/row_count": sum(part.rows for part in landed.values()),
                 "lists": dg.MetadataValue.md(markdown(["List", ">Values", ">Of these inactive"], rows)),
-                "dagster/column_schema": _column_schema(held.columns("netsuite.reference")),
+                "dagster/column_schema": column_schema(held.columns("netsuite.reference")),
             }
         )
 
@@ -131,7 +131,7 @@ def netsuite_customers(
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
         landed = asyncio.run(read(held))
         return dg.MaterializeResult(
-            metadata=_slice_metadata(held, {"customers": landed}, "netsuite.customers", None, run.period)
+            metadata=slice_metadata(held, {"customers": landed}, "netsuite.customers", None, run.period)
         )
 
 
@@ -163,7 +163,7 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
         with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
             landed = asyncio.run(read(held))
             return dg.MaterializeResult(
-                metadata=_slice_metadata(held, landed, f"netsuite.{table}", "total", run.period)
+                metadata=slice_metadata(held, landed, f"netsuite.{table}", "total", run.period)
             )
 
     return document_slice
@@ -185,14 +185,19 @@ netsuite_credit_memos = _document_asset(
 )
 
 
-def _slice_metadata(
+def slice_metadata(
     held: "TenantWarehouse",
     landed: "Mapping[str, Slice]",
     table: str,
     amount: str | None,
     period: str,
+    *,
+    each: str = "document",
 ) -> dict[str, Any]:
-    """Row counts, the money total by currency, the proof of completeness and the columns, for the asset's page."""
+    """Row counts, the money total by currency, the proof of completeness and the columns, for the asset's page.
+
+    The first of `landed` is the slice of `table`; `each` is what one of its rows is called.
+    """
     main = next(iter(landed.values()))
     metadata: dict[str, Any] = {
         "dagster/row_count": main.rows,
@@ -202,7 +207,7 @@ def _slice_metadata(
                 [[part.table, part.expected_rows, part.rows] for part in landed.values()],
             )
         ),
-        "dagster/column_schema": _column_schema(held.columns(table)),
+        "dagster/column_schema": column_schema(held.columns(table)),
     }
     if amount is not None:
         rows = held.sql(
@@ -212,16 +217,15 @@ def _slice_metadata(
         metadata["total"] = moneys({row[0]: row[2] for row in rows})
         metadata["by currency"] = dg.MetadataValue.md(
             markdown(
-                ["Currency", ">Documents", ">Total"], [[row[0], row[1], f"{row[2]:,.2f}"] for row in rows]
+                ["Currency", f">{each.capitalize()}s", ">Total"],
+                [[row[0], row[1], f"{row[2]:,.2f}"] for row in rows],
             )
         )
-        metadata["in short"] = (
-            f"{count(main.rows, 'document')} of {period}: {moneys({r[0]: r[2] for r in rows})}"
-        )
+        metadata["in short"] = f"{count(main.rows, each)} of {period}: {moneys({r[0]: r[2] for r in rows})}"
     return metadata
 
 
-def _column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
+def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
 
 

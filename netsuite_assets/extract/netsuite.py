@@ -1,4 +1,4 @@
-"""NetSuite's slices into the warehouse, read in sets by SuiteQL: reference data, customers, documents and lines.
+"""NetSuite's slices into the warehouse, read in sets by SuiteQL: customers, documents and lines.
 
 Here: which rows make a slice, the proof that all of them came, and their landing beside the mapped fields' names.
 Not here: requests, pages and typing (`resources/netsuite`), or what differs. Imports no Dagster.
@@ -29,108 +29,12 @@ from netsuite_assets.extract.columns import (
 from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.extract.scopes import ATTEMPTS, absent, dated_in, held_documents, held_in, proven
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
-from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
 from netsuite_assets.tell import count
 from resources.netsuite.client import NetSuite
-from resources.netsuite.records import ReferenceTable, record, reference
+from resources.netsuite.records import record
 from resources.netsuite.sets import Proof
 from resources.warehouse import IncompleteSlice, Slice, TenantWarehouse, quote
-
-REFERENCE = {
-    "list": "VARCHAR",
-    "internal_id": "VARCHAR",
-    "external_id": "VARCHAR",
-    "name": "VARCHAR",
-    "number": "VARCHAR",
-    "subsidiary": "VARCHAR",
-    "currency": "VARCHAR",
-    "is_inactive": "BOOLEAN",
-}
-
-PERIODS = {
-    "internal_id": "VARCHAR",
-    "name": "VARCHAR",
-    "start_date": "DATE",
-    "end_date": "DATE",
-    "closed": "BOOLEAN",
-    "ar_locked": "BOOLEAN",
-    "all_locked": "BOOLEAN",
-}
-
-LIST_COLUMNS = {
-    "id": Column("x.id", TEXT),
-    "name": Column("x.name", TEXT),
-    "externalid": Column("x.externalid", TEXT),
-    "number": Column("x.number", TEXT),
-    "isinactive": Column("x.isinactive", pa.bool_()),
-}
-
-PERIOD_COLUMNS = {
-    "id": Column("x.id", TEXT),
-    "name": Column("x.periodname", TEXT),
-    "startdate": Column("TO_CHAR(x.startdate, 'YYYY-MM-DD')", pa.date32()),
-    "enddate": Column("TO_CHAR(x.enddate, 'YYYY-MM-DD')", pa.date32()),
-    "closed": Column("x.closed", pa.bool_()),
-    "arlocked": Column("x.arlocked", pa.bool_()),
-    "alllocked": Column("x.alllocked", pa.bool_()),
-}
-
-_BASE_PERIODS = "x.isquarter = 'F' AND x.isyear = 'F' AND x.isadjust = 'F'"
-
-
-async def extract_reference(
-    warehouse: TenantWarehouse, netsuite: NetSuite, mapping: TenantMapping, now: datetime
-) -> dict[str, Slice]:
-    """Land what lookups resolve against (`netsuite.reference`) and the accounting periods."""
-    warehouse.ensure_table("netsuite.reference", REFERENCE)
-    warehouse.ensure_table("netsuite.periods", PERIODS)
-    extraction = Extraction(warehouse, netsuite, lambda: now)
-    extraction.prepare("lists", LIST_COLUMNS)
-    extraction.prepare("periods", PERIOD_COLUMNS)
-    names = sorted({"currency", *mapping.lists} - {"customer"})
-    with warehouse.transaction():
-        extraction.forget_but("lists", names)
-        counted = 0
-        for name in names:
-            table = _reference_table(name)
-            proof = await extraction.read(
-                "lists",
-                name,
-                f"values of the list {name}",
-                _list_columns(table),
-                f"{table.table} x",
-                "",
-                "x.id",
-            )
-            counted += proof.after.rows
-        months = await extraction.read(
-            "periods", None, "accounting periods", PERIOD_COLUMNS, "accountingperiod x", _BASE_PERIODS, "x.id"
-        )
-        return {
-            "netsuite.reference": warehouse.replace_slice(
-                "netsuite.reference",
-                None,
-                "SELECT scope AS list, id AS internal_id, externalid AS external_id, name,"
-                " coalesce(number, name) AS number, NULL::VARCHAR AS subsidiary, NULL::VARCHAR AS currency,"
-                " coalesce(isinactive, false) AS is_inactive FROM netsuite_rows.lists",
-                key=("list", "internal_id"),
-                expected_rows=counted,
-                source="NetSuite",
-                now=now,
-            ),
-            "netsuite.periods": warehouse.replace_slice(
-                "netsuite.periods",
-                None,
-                "SELECT id AS internal_id, name, startdate AS start_date, enddate AS end_date,"
-                " coalesce(closed, false) AS closed, coalesce(arlocked, false) AS ar_locked,"
-                " coalesce(alllocked, false) AS all_locked FROM netsuite_rows.periods",
-                key=("internal_id",),
-                expected_rows=months.after.rows,
-                source="NetSuite",
-                now=now,
-            ),
-        }
 
 
 async def extract_customers(
@@ -301,28 +205,6 @@ def _torn(warehouse: TenantWarehouse, name: str, line_name: str, period: str) ->
         [period, f"{period} elsewhere %"],
     )
     return [str(row[0]) for row in rows]
-
-
-def _list_columns(table: ReferenceTable) -> dict[str, Column]:
-    expressions = {
-        "id": "id",
-        "name": table.name,
-        "externalid": table.external_id,
-        "number": table.number,
-        "isinactive": "isinactive",
-    }
-    return {
-        name: Column(f"x.{expression}", LIST_COLUMNS[name].kind)
-        for name, expression in expressions.items()
-        if expression
-    }
-
-
-def _reference_table(name: str) -> ReferenceTable:
-    """The SuiteQL table behind a lookup's list; `cseg_x` are the values of that segment."""
-    if name.startswith("customlist_"):
-        return ReferenceTable(name, name, "name")
-    return reference(f"customrecord_{name}" if name.startswith("cseg_") else name)
 
 
 def _landed_line(field: MappedField) -> str:

@@ -10,6 +10,7 @@ dates elsewhere (`2026-10 elsewhere 1`). What is held stays between runs, so tha
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,13 +66,15 @@ class Extraction:
     netsuite: NetSuite
     clock: Callable[[], datetime]
     _time_zone: list[str] = field(default_factory=list)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def time_zone(self) -> str:
         """The time zone in which the account prints times; asked once."""
-        if not self._time_zone:
-            rows = await self.netsuite.suiteql_rows("SELECT SESSIONTIMEZONE AS tz FROM DUAL")
-            # Some accounts ignore the alias.
-            self._time_zone.append(next(iter(rows[0].values()), ""))
+        async with self._asking:
+            if not self._time_zone:
+                rows = await self.netsuite.suiteql_rows("SELECT SESSIONTIMEZONE AS tz FROM DUAL")
+                # Some accounts ignore the alias.
+                self._time_zone.append(next(iter(rows[0].values()), ""))
         return self._time_zone[0]
 
     def prepare(self, table: str, columns: Mapping[str, Column]) -> None:

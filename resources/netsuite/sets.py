@@ -7,22 +7,26 @@ The proof does not trust the reading. NetSuite is asked for count, distinct keys
 latest change of the whole set, by buckets of its key, in one query and so at one moment; the same figures are
 worked out from the rows that are held. Where a bucket differs, its rows are read again, and the question is asked
 anew, until all buckets agree. So a set that is held already is proven, or found to have changed, by one question.
+
+A set that one page holds needs no such figures: it is read in one statement, which is one moment, and the answer
+itself says that there is no more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import pyarrow as pa
 
 from resources.netsuite.arrow import RowReader
 from resources.netsuite.errors import Failure, Incomplete
-from resources.netsuite.pages import incomplete, shortened
+from resources.netsuite.pages import Page, incomplete, shortened
 from resources.netsuite.suiteql import PAGE_LIMIT, Select
 
 if TYPE_CHECKING:
@@ -104,8 +108,10 @@ class Landing(Protocol):
 class Proof:
     """That the rows held are all rows of a set: NetSuite's figures before the reading and after it, which are theirs.
 
+    Where one statement gave the whole set and nothing was counted before it, both are the figures of its rows.
     ``rows_read`` counts every row that came, those read again included; 0 when what was held had not changed.
-    ``looks`` is how often the set was counted by buckets; more than 2 when rows changed while they were read.
+    ``looks`` is how often the set was counted by buckets or read in one statement; more than 2 when rows changed
+    while they were read.
     """
 
     query: str
@@ -125,16 +131,28 @@ class Proof:
 async def read_set(netsuite: NetSuite, rows: RowSet, landing: Landing, *, attempts: int = ATTEMPTS) -> Proof:
     """Bring ``landing`` to hold exactly the rows of the set, and prove it.
 
-    Reads nothing but one row of figures where what is held has not changed. Raises ``Incomplete`` when the set does
+    Reads nothing but one row of figures where what is held has not changed, which a set without ``modified`` cannot
+    tell: that is read in any case, in one request when it fits one page. Raises ``Incomplete`` when the set does
     not come to rest within ``attempts``, or when the role cannot see a part of it; the landing then holds rows that
     must not be used.
     """
-    before = await census(netsuite, rows)
-    held = landing.census(rows, None).get(0, Census())
-    if held == before:
-        return Proof(rows.select.text, rows.schema_hash, before, before)
     reading = _Reading(netsuite, rows, landing)
-    bucket = _bucket(before, held)
+    before = None
+    if rows.modified:
+        before = await census(netsuite, rows)
+        if _held(landing, rows) == before:
+            return Proof(rows.select.text, rows.schema_hash, before, before)
+    if before is None or before.rows < PAGE_LIMIT:
+        for look in range(1, attempts + 1):
+            if not await reading.at_once():
+                break
+            after = _held(landing, rows)
+            if await _is_in_sight(netsuite, rows, after):
+                first = before or after
+                read, pages = reading.rows_read, reading.pages
+                return Proof(rows.select.text, rows.schema_hash, first, after, read, pages, look)
+    before = before or await census(netsuite, rows)
+    bucket = _bucket(before, _held(landing, rows))
     for look in range(1, attempts + 1):
         if look == 1 and bucket is None:
             wanted = {0: before} if before.rows else {}
@@ -142,7 +160,7 @@ async def read_set(netsuite: NetSuite, rows: RowSet, landing: Landing, *, attemp
             wanted = await _census(netsuite, rows, bucket)
         found = landing.census(rows, bucket)
         if wanted == found:
-            after = landing.census(rows, None).get(0, Census())
+            after = _held(landing, rows)
             if await _is_in_sight(netsuite, rows, after):
                 return Proof(
                     rows.select.text, rows.schema_hash, before, after, reading.rows_read, reading.pages, look
@@ -155,6 +173,10 @@ async def read_set(netsuite: NetSuite, rows: RowSet, landing: Landing, *, attemp
 async def census(netsuite: NetSuite, rows: RowSet) -> Census:
     """The figures of a whole set as NetSuite has them now, by one question."""
     return (await _census(netsuite, rows, None)).get(0, Census())
+
+
+def _held(landing: Landing, rows: RowSet) -> Census:
+    return landing.census(rows, None).get(0, Census())
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +223,30 @@ class _Reading:
 
     def __init__(self, netsuite: NetSuite, rows: RowSet, landing: Landing) -> None:
         self._netsuite = netsuite
+        self._rows = rows
         self._select = rows.select
         self._reader = RowReader(rows.schema, rows.key)
         self._landing = landing
         self.rows_read = 0
         self.pages = 0
         self.trouble: Incomplete | None = None
+
+    async def at_once(self) -> bool:
+        """Read the first page in place of what is held; whether NetSuite says that this is the whole set."""
+        held = _held(self._landing, self._rows)
+        if held.low is not None and held.high is not None:
+            self._landing.remove(held.low, held.high)
+        try:
+            windows = cast(AsyncGenerator[Page, None], self._netsuite.rows_keyset(self._select))
+            async with aclosing(windows) as pages:
+                async for page in pages:
+                    self._take(page)
+                    return page.count < PAGE_LIMIT and not page.has_more and page.total == page.count
+        except Incomplete as error:
+            # It has too many rows for this way of reading, or did not keep to its order.
+            self.trouble = error
+            return False
+        return True
 
     async def read(self, wanted: Sequence[Window]) -> None:
         """Read these windows, as many at once as there are slots and two more, so that none idles while we parse."""
@@ -227,13 +267,16 @@ class _Reading:
         pages = self._netsuite.rows_keyset(self._select, after=str(window.low - 1), until=str(window.high))
         try:
             async for page in pages:
-                batch = self._reader.batch(page)
-                self._landing.insert(batch)
-                self.rows_read += batch.num_rows
-                self.pages += 1
+                self._take(page)
         except Incomplete as error:
             # Rows came or went between two pages. The next census shows it, and the window is read again.
             self.trouble = error
+
+    def _take(self, page: Page) -> None:
+        batch = self._reader.batch(page)
+        self._landing.insert(batch)
+        self.rows_read += batch.num_rows
+        self.pages += 1
 
 
 async def _census(netsuite: NetSuite, rows: RowSet, bucket: int | None) -> dict[int, Census]:

@@ -14,7 +14,7 @@ from dbt_like_checks.declared import Declared, read_folder
 from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
 from netsuite_assets.extract.catalog import ENTRIES, SECTIONS, VERSIONS
-from netsuite_assets.extract.netsuite import PERIODS, REFERENCE
+from netsuite_assets.extract.reference import MASTERS, REFERENCE
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
 from resources.billing.canonical import TABLES as CANONICAL
@@ -37,7 +37,8 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
             monthly = {"period": "VARCHAR"} if table.period_column or table.parent else {}
             opened.ensure_table(f"billing.{name}", columns | monthly)
         opened.ensure_table("netsuite.reference", REFERENCE)
-        opened.ensure_table("netsuite.periods", PERIODS)
+        for master in MASTERS:
+            opened.ensure_table(f"netsuite.{master.table}", master.landed)
         opened.ensure_table("netsuite.catalog", ENTRIES)
         opened.ensure_table("netsuite.catalog_sections", SECTIONS)
         opened.ensure_table("netsuite.catalog_versions", VERSIONS)
@@ -77,7 +78,7 @@ def test_whole_tables_are_those_without_months(project: Declared) -> None:
     assert whole == {
         "billing.customers",
         "netsuite.reference",
-        "netsuite.periods",
+        *(f"netsuite.{master.table}" for master in MASTERS),
         "netsuite.customers",
         "netsuite.catalog",
         "netsuite.catalog_sections",
