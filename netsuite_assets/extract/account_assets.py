@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from resources.netsuite.catalog import Catalog, Entry
     from resources.warehouse import TenantWarehouse
 
-#: Records whose fields are read besides those of the mapping.
-_MASTERS = (
+#: Records whose fields are read besides those of the mapping: all that are compared, written, or named by a field.
+_DESCRIBED = (
+    "customer",
+    "invoice",
+    "creditMemo",
+    "customerPayment",
+    "journalEntry",
     "subsidiary",
     "currency",
     "term",
@@ -47,7 +52,7 @@ def netsuite_catalog(
 
         async def read() -> "Catalog":
             async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
-                return await read_catalog(client, (*run.mapping.records, *_MASTERS))
+                return await read_catalog(client, (*run.mapping.records, *_DESCRIBED))
 
         catalog = asyncio.run(read())
         landed = land_catalog(held, catalog, run.mapping, utc_now())
@@ -69,16 +74,12 @@ def _catalog_metadata(catalog: "Catalog", landed: "Landed") -> dict[str, Any]:
     rows += [["no longer visible", name, "", "", ""] for name in changes.hidden]
     rows += [["visible again", name, "", "", ""] for name in changes.shown]
     hidden = [[section.name, section.why] for section in catalog.sections if not section.visible]
-    short = (
-        "first version"
-        if landed.previous is None
-        else "as before"
-        if not rows
-        else f"{count(len(rows), 'change')} since {landed.previous[:12]}"
-    )
+    since = f"{landed.previous_seen:%Y-%m-%d %H:%M} UTC" if landed.previous_seen is not None else ""
+    short = f"{count(len(rows), 'change')} since {since}" if since else "first version"
     return {
         "dagster/row_count": len(catalog.entries),
         "version": landed.version[:12],
+        "version before": f"{landed.previous[:12]}, last seen {since}" if landed.previous else "none",
         "in short": f"{short}; {count(len(landed.broken), 'mapping rule')} broken",
         "rules broken": len(landed.broken),
         "broken mapping rules": dg.MetadataValue.md(

@@ -65,16 +65,23 @@ class Broken:
 
 @dataclass(frozen=True)
 class Landed:
-    """A version that was kept: its hash, the one before (None for the first), and what changed since."""
+    """A version that was kept, and the one before it: the last that was another (None where there is none).
+
+    `previous_seen` is when that one was seen last; `changes` is what has changed since then.
+    """
 
     version: str
     previous: str | None
+    previous_seen: datetime | None
     changes: Changes
     broken: tuple[Broken, ...]
 
 
 def land_catalog(held: TenantWarehouse, catalog: Catalog, mapping: TenantMapping, now: datetime) -> Landed:
-    """Keep the catalog under its version, compare it with the version seen last, and hold the mapping against it."""
+    """Keep the catalog under its version, compare it with the one before, and hold the mapping against it.
+
+    The one before stays the same until the schema changes again: several runs of a night all show what changed.
+    """
     for table, columns in (
         ("netsuite.catalog", ENTRIES),
         ("netsuite.catalog_sections", SECTIONS),
@@ -82,20 +89,21 @@ def land_catalog(held: TenantWarehouse, catalog: Catalog, mapping: TenantMapping
     ):
         held.ensure_table(table, columns)
     version = catalog.version
-    seen = [
-        row[0]
-        for row in held.sql("SELECT version FROM netsuite.catalog_versions ORDER BY last_seen DESC, version")
-    ]
-    before = seen[0] if seen else None
     with held.transaction():
-        if version in seen:
+        if held.sql("SELECT 1 FROM netsuite.catalog_versions WHERE version = ?", [version]):
             held.connection.execute(
                 "UPDATE netsuite.catalog_versions SET last_seen = ? WHERE version = ?", [now, version]
             )
         else:
             _keep(held, catalog, version, now)
-    changes = Changes() if before in (None, version) else compare(read_version(held, str(before)), catalog)
-    return Landed(version, before, changes, tuple(broken_rules(mapping, catalog)))
+    before = held.sql(
+        "SELECT version, last_seen FROM netsuite.catalog_versions WHERE version <> ?"
+        " ORDER BY last_seen DESC, version LIMIT 1",
+        [version],
+    )
+    previous, previous_seen = before[0] if before else (None, None)
+    changes = Changes() if previous is None else compare(read_version(held, previous), catalog)
+    return Landed(version, previous, previous_seen, changes, tuple(broken_rules(mapping, catalog)))
 
 
 def read_version(held: TenantWarehouse, version: str) -> Catalog:

@@ -20,6 +20,7 @@ import msgspec
 
 from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import NetSuiteError, NotFound, PermissionDenied, Rejected
+from resources.netsuite.suiteql import PAGE_LIMIT
 
 _CATALOG: Final = "/services/rest/record/v1/metadata-catalog"
 _DATASETS: Final = "/services/rest/query/v1/dataset/"
@@ -231,13 +232,28 @@ class _Reader:
             )
 
     async def datasets(self) -> None:
-        content = await self._get("datasets", _DATASETS, "List the datasets", query="limit=1000")
-        for item in _items(content):
-            name = str(item.get("id") or item.get("scriptId") or item.get("name") or "")
-            if name:
-                self.entries.append(Entry("datasets", "dataset", "", name, "", str(item.get("name", ""))))
+        """All pages of the list; if one cannot be read the whole section is not visible, never a part of it."""
+        found: dict[str, str] = {}
+        while True:
+            query = f"limit={PAGE_LIMIT}&offset={len(found)}"
+            content = await self._asked("datasets", _DATASETS, "List the datasets", query=query)
+            if content is None:
+                return
+            before = len(found)
+            found |= {name: str(item.get("name", "")) for item in _items(content) if (name := _dataset(item))}
+            if not content.get("hasMore") or len(found) == before:
+                break
+        self.sections.append(Section("datasets", True))
+        self.entries += [Entry("datasets", "dataset", "", name, "", label) for name, label in found.items()]
 
-    async def _get(
+    async def _get(self, section: str, path: str, title: str, *, accept: str = "") -> dict[str, Any] | None:
+        """What a path answers, as a section that is visible; ``None``, and one that is not, where it is refused."""
+        content = await self._asked(section, path, title, accept=accept)
+        if content is not None:
+            self.sections.append(Section(section, True))
+        return content
+
+    async def _asked(
         self, section: str, path: str, title: str, *, query: str = "", accept: str = ""
     ) -> dict[str, Any] | None:
         try:
@@ -247,10 +263,11 @@ class _Reader:
             self._unseen(section, error)
             return None
         except msgspec.DecodeError:
-            self.sections.append(Section(section, False, "the answer is no JSON"))
+            content = None
+        if not isinstance(content, dict):
+            self.sections.append(Section(section, False, "the answer is no JSON object"))
             return None
-        self.sections.append(Section(section, True))
-        return content if isinstance(content, dict) else None
+        return content
 
     async def _rows(self, section: str, query: str) -> list[dict[str, str]]:
         try:
@@ -263,6 +280,10 @@ class _Reader:
 
     def _unseen(self, section: str, error: NetSuiteError) -> None:
         self.sections.append(Section(section, False, error.said or error.headline))
+
+
+def _dataset(item: dict[str, Any]) -> str:
+    return str(item.get("id") or item.get("scriptId") or item.get("name") or "")
 
 
 def _items(content: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,7 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from month import TenantRules
 
+from netsuite_assets.extract.account_assets import netsuite_catalog
 from netsuite_assets.extract.catalog import broken_rules, land_catalog, read_version
+from resources.as_dagster import NetSuiteResource, TenantsResource, WarehouseResource
 from resources.netsuite.auth import ClientCredentials
 from resources.netsuite.catalog import Catalog, Entry, Section, compare, read_catalog
 from resources.netsuite.client import NetSuite
@@ -37,9 +41,17 @@ NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 Change = Callable[[dict[str, Any]], object]
 
 
+@dataclass(frozen=True)
+class Account:
+    """A running account: its address, and a way to read its schema."""
+
+    url: str
+    read: Callable[[], Catalog]
+
+
 @contextmanager
-def account(folder: Path, change: Change) -> Iterator[Callable[[], Catalog]]:
-    """A sandbox with the shipped account after a change of its profile; gives a way to read its schema."""
+def account(folder: Path, change: Change) -> Iterator[Account]:
+    """A sandbox with the shipped account after a change of its profile."""
     profile = yaml.safe_load((ROOT / "sandbox/profiles/oneworld.yaml").read_text(encoding="utf-8"))
     change(profile)
     (folder / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
@@ -61,7 +73,7 @@ def account(folder: Path, change: Change) -> Iterator[Callable[[], Catalog]]:
                 return await read_catalog(ns, ("customer", "invoice", "creditMemo"))
 
         try:
-            yield lambda: asyncio.run(read())
+            yield Account(hosts.rest_prefix, lambda: asyncio.run(read()))
         finally:
             process.terminate()
             process.wait(10)
@@ -69,9 +81,9 @@ def account(folder: Path, change: Change) -> Iterator[Callable[[], Catalog]]:
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    with account(tmp_path_factory.mktemp("shipped"), lambda profile: None) as read:
-        first = read()
-        assert read().version == first.version
+    with account(tmp_path_factory.mktemp("shipped"), lambda profile: None) as running:
+        first = running.read()
+        assert running.read().version == first.version
         return first
 
 
@@ -97,6 +109,12 @@ def test_records_fields_lines_lists_and_segments_are_enumerated(shipped: Catalog
         "APAC",
     ]
     assert {e.label for e in found(shipped, "value", "customrecord_cseg_product").values()} >= {"Metering"}
+    assert set(found(shipped, "segment")) == {"cseg_product"}
+    assert set(found(shipped, "record type")) == {"customrecord_contract"}
+    assert "custrecord_contract_minimum" in found(shipped, "field", "customrecord_contract")
+    assert {e.name: e.label for e in found(shipped, "dataset").values()} == {
+        "custdataset_open_invoices": "Open invoices by customer"
+    }
 
 
 def test_what_the_role_cannot_see_is_said_and_not_taken_for_empty(shipped: Catalog) -> None:
@@ -122,15 +140,17 @@ def changed_profile(profile: dict[str, Any]) -> None:
 def test_a_changed_account_shows_what_changed_and_which_rules_break(
     shipped: Catalog, acme: TenantRules, warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    with account(tmp_path, changed_profile) as read:
-        now = read()
+    with account(tmp_path, changed_profile) as running:
+        now = running.read()
     with warehouse.open("acme") as held:
         first = land_catalog(held, shipped, acme.mapping, NOW)
         assert (first.previous, bool(first.changes), first.broken) == (None, False, ())
         again = land_catalog(held, shipped, acme.mapping, NOW + timedelta(days=1))
-        assert (again.previous, again.version, bool(again.changes)) == (first.version, first.version, False)
+        assert (again.previous, again.version, bool(again.changes)) == (None, first.version, False)
         landed = land_catalog(held, now, acme.mapping, NOW + timedelta(days=2))
-        assert landed.previous == first.version
+        assert (landed.previous, landed.previous_seen) == (first.version, NOW + timedelta(days=1))
+        # A run for another month of the same night shows the same, not that nothing has changed since the first.
+        assert land_catalog(held, now, acme.mapping, NOW + timedelta(days=2, minutes=1)) == landed
         assert read_version(held, landed.version) == now
         assert held.sql("SELECT count(*) FROM netsuite.catalog_versions") == [(2,)]
         assert held.sql(
@@ -165,14 +185,66 @@ def test_a_changed_account_shows_what_changed_and_which_rules_break(
     assert "date" in rules["invoice", "custbody_contract_start"].why
 
 
+def test_the_asset_shows_what_changed_and_which_rules_it_breaks(
+    shipped: Catalog, acme: TenantRules, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a person reads it on the asset's page, after the account was changed overnight."""
+    with warehouse.open("acme") as held:
+        land_catalog(held, shipped, acme.mapping, NOW)
+    key = tmp_path / "key.pem"
+    key.write_bytes(pem(KEY))
+    with account(tmp_path, changed_profile) as running:
+        for name, value in {
+            "ACME_NS_URL": running.url,
+            "ACME_NS_CLIENT_ID": "billing-integration",
+            "ACME_NS_CERT_ID": "cert-1",
+            "ACME_NS_KEY_FILE": str(key),
+            "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite",
+            "RECON_SECRETS": str(tmp_path / "secrets"),
+            "RECON_WAREHOUSE": str(warehouse.root),
+            "RECON_TENANTS": str(ROOT / "tenants"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_dynamic_partitions("tenants", ["acme"])
+            resources = {
+                "tenants": TenantsResource(),
+                "warehouse": WarehouseResource(),
+                "netsuite": NetSuiteResource(),
+            }
+            done = dg.materialize(
+                [netsuite_catalog], instance=instance, partition_key="2026-10-01|acme", resources=resources
+            )
+    (event,) = done.asset_materializations_for_node("netsuite_catalog")
+    shown = {name: str(entry.value) for name, entry in event.metadata.items()}
+    assert re.fullmatch(r"\d+ changes since 2026-11-01 06:00 UTC; 5 mapping rules broken", shown["in short"])
+    changes = shown["changes"]
+    assert "| removed | invoice | custbody_subscription_ref | Subscription Reference | text |" in changes
+    assert "| added | invoice | custbody_new | New | number |" in changes
+    assert "| retyped | invoice | custbody_contract_start | Contract Start | date → text |" in changes
+    assert "| renamed | invoice | custbody_renewal | Renews | was Renewal |" in changes
+    line = next(
+        number
+        for number, text in enumerate(
+            (ROOT / "tenants/acme.yaml").read_text(encoding="utf-8").splitlines(), 1
+        )
+        if "custbody_contract_start" in text
+    )
+    assert f"acme.yaml:{line} | invoice | custbody_contract_start |" in shown["broken mapping rules"]
+    assert (
+        "| saved searches | REST web services do not show saved searches. |"
+        in shown["not visible to the role"]
+    )
+
+
 def test_a_permission_taken_away_is_no_deleted_schema(
     shipped: Catalog, acme: TenantRules, tmp_path: Path
 ) -> None:
     def without(profile: dict[str, Any]) -> None:
         del profile["roles"][0]["permissions"]["SuiteAnalytics Workbook"]
 
-    with account(tmp_path, without) as read:
-        now = read()
+    with account(tmp_path, without) as running:
+        now = running.read()
     changes = compare(shipped, now)
     assert not changes.removed
     assert not changes.retyped

@@ -1,4 +1,4 @@
-"""What the sandbox does not serve, answered by a scripted account: token information, datasets, an offset as zone."""
+"""What the sandbox does not serve, answered by a scripted account: token information, many datasets, an offset as zone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fake_account import HOSTS, START, credentials, governor
 
-from resources.netsuite.catalog import read_catalog
+from resources.netsuite.catalog import Catalog, read_catalog
 from resources.netsuite.client import NetSuite
 from resources.netsuite.findings import Needs, RecordNeed, Report, TableNeed
 from resources.netsuite.preflight import preflight
@@ -104,15 +104,28 @@ def test_an_account_that_fails_is_not_said_to_have_accepted_the_sign_in() -> Non
     assert [f.area for f in report.findings if f.status == "failed"] == ["connection"]
 
 
-def test_datasets_are_listed_where_the_role_sees_them() -> None:
-    scripted = Scripted({"/dataset": [{"id": "custdataset_open", "name": "Open invoices"}]})
+@pytest.mark.parametrize("broken", [False, True])
+def test_every_page_of_the_datasets_is_read_or_none_of_them_counts(broken: bool) -> None:
+    every = [{"id": f"custdataset_{number}", "name": f"Number {number}"} for number in range(1001)]
 
-    async def run() -> None:
-        transport = httpx.MockTransport(scripted)
+    def pages(request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/dataset/"):
+            return scripted(request)
+        offset, limit = int(request.url.params["offset"]), int(request.url.params["limit"])
+        assert offset % limit == 0
+        if offset and broken:
+            return refused(403, "INSUFFICIENT_PERMISSION", "Permission Violation")
+        rest = {"hasMore": offset + limit < len(every), "totalResults": len(every)}
+        return httpx.Response(200, json={"items": every[offset : offset + limit], "offset": offset, **rest})
+
+    scripted, transport = Scripted({}), httpx.MockTransport(pages)
+
+    async def run() -> Catalog:
         async with NetSuite(HOSTS, credentials(), governor=governor(), transport=transport) as ns:
-            catalog = await read_catalog(ns, ("invoice",))
-        datasets = [entry for entry in catalog.entries if entry.kind == "dataset"]
-        assert [(entry.name, entry.label) for entry in datasets] == [("custdataset_open", "Open invoices")]
-        assert all(asked.startswith(("GET", "POST SELECT")) or "SELECT" in asked for asked in scripted.asked)
+            return await read_catalog(ns, ("invoice",))
 
-    asyncio.run(run())
+    catalog = asyncio.run(run())
+    listed = {entry.name: entry.label for entry in catalog.entries if entry.kind == "dataset"}
+    assert listed == ({} if broken else {one["id"]: one["name"] for one in every})
+    assert ("datasets" in catalog.visible()) == (not broken)
+    assert all("SELECT" in asked or asked.startswith("GET") for asked in scripted.asked)
