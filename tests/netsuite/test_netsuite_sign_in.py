@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import socket
@@ -28,6 +29,7 @@ from netsuite_assets import cli, cli_check, cli_credentials
 from netsuite_assets.cli import app
 from resources.connections import netsuite_client
 from resources.credential_calendar import END_OF_TBA, NO_NEW_TBA, credential_calendar
+from resources.netsuite.certificate_endpoint import CertificateEndpoint
 from resources.netsuite.errors import DeadlinePassed, SignInFailed
 from resources.netsuite.keys import self_signed
 from resources.sign_in import netsuite_auth
@@ -226,6 +228,62 @@ async def a_customer(ns: Any) -> str:
     answer = await ns.send(upsert_request("customer", "cus-7", content))
     assert answer.internal_id is not None
     return str(answer.internal_id)
+
+
+def test_variables_that_change_in_mid_run_are_used_and_no_request_is_lost(
+    acme: Place, sandbox: Sandbox
+) -> None:
+    """The certificate id, a variable, and the key, a file, are exchanged; then the old certificate is revoked."""
+    first = ec.generate_private_key(ec.SECP256R1())
+    certificate = self_signed(first, "x", 100, datetime.now(UTC).timestamp()).decode()
+    sandbox.admin("certificates", client_id="billing-integration", id="cert-first", pem=certificate)
+    key_file = Path(acme.environ["NS_KEY_FILE"])
+    key_file.write_bytes(pem(first))
+    acme.environ["NS_CERT_ID"] = "cert-first"
+    tenant = acme.tenant(CERTIFICATE)
+    done, changed, over = 0, False, False
+
+    async def keep_asking(ns: Any) -> None:
+        nonlocal done
+        while not over:
+            assert len(await ns.suiteql_rows("SELECT id FROM term ORDER BY id")) == 5
+            done += changed
+
+    async def run() -> None:
+        nonlocal changed, over
+        async with netsuite_client(tenant, acme.environ) as ns, asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(keep_asking(ns))
+            async with httpx.AsyncClient() as http:
+                auth = netsuite_auth(tenant, acme.environ)
+                ours = CertificateEndpoint(ns.hosts, "billing-integration", auth, http, ns.governor)
+                await ours.list()
+                key_file.write_bytes(pem(KEYS["cert-rsa"]))
+                acme.environ["NS_CERT_ID"] = "cert-rsa"
+                await ours.revoke("cert-first")
+            await asyncio.to_thread(sandbox.admin, "tokens/revoke")
+            changed = True
+            while done < 12:
+                await asyncio.sleep(0.01)
+            over = True
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_a_token_that_changes_in_mid_run_signs_from_then_on(acme: Place) -> None:
+    tenant = acme.tenant(TBA)
+
+    async def role(ns: Any) -> str:
+        answer = await ns.fetch("/rest/tokeninfo", title="Ask who is signed in", restlets=True)
+        return str(json.loads(answer.content)["roleName"])
+
+    async def run() -> list[str]:
+        async with netsuite_client(tenant, acme.environ) as ns:
+            before = await role(ns)
+            acme.environ.update(NS_TOKEN_ID="tk_invented_auditor", NS_TOKEN_SECRET="ts_invented_0005")
+            return [before, await role(ns)]
+
+    assert asyncio.run(run()) == ["Billing Integration", "Billing Auditor"]
 
 
 def test_a_wrong_token_secret_does_not_lock_the_user(acme: Place, sandbox: Sandbox) -> None:
