@@ -27,14 +27,22 @@ def locate(tree: Node, path: Steps) -> tuple[Node, Steps]:
     """The deepest node on the way to `path`, and the steps that it lacks."""
     node = tree
     for index, step in enumerate(path):
-        below = node.get(step)
-        if below is None and isinstance(node.value, tuple):
-            # A list of names stands for a mapping of each to itself.
-            below = next((item for item in node.value if item.value == step), None)
+        below = node.get(step) or _understood(node, step)
         if below is None:
             return node, path[index:]
         node = below
     return node, ()
+
+
+def _understood(node: Node, step: str | int) -> Node | None:
+    """The node below where the file says in short what the settings hold at length."""
+    if isinstance(node.value, tuple):
+        # A list of names stands for a mapping of each to itself; one of values for the test `in`.
+        named = next((item for item in node.value if item.value == step), None)
+        return named or (node if step == "in" else None)
+    if step == 0 or (step in ("is", "from") and not isinstance(node.value, Mapping)):
+        return node
+    return None
 
 
 def validated(tree: Node, name: str) -> TenantSettings:
@@ -93,7 +101,7 @@ def _problem(tree: Node, details: ErrorDetails) -> Problem:
         where = f" in {around}" if around else ""
         return Problem.at(node.key, f"the key '{path[-1]}' is missing{where}")
     if details["loc"][-1:] == ("[key]",):
-        return Problem.at(node.key, _choice(details, "record type"))
+        return Problem.at(node.key, _sentence(details))
     return Problem.at(node.key if rest else node.place, _sentence(details))
 
 
@@ -145,7 +153,10 @@ def _sentence(details: ErrorDetails) -> str:
     if kind == "value_error":
         return str(details["ctx"]["error"])
     if kind == "literal_error":
-        return _choice(details, f"value for {details['loc'][-1]}:")
+        named = [step for step in details["loc"] if isinstance(step, str)]
+        return _choice(details, f"value for {named[-1]}:")
+    if kind == "too_short":
+        return "this is empty; give it a value, or leave it out"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {_what(details['input'])}"
     message = details["msg"]

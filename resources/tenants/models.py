@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -20,8 +21,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -32,7 +37,10 @@ from resources.tenants.source import nearest, shown
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A credential in a tenant's file: the name of the environment variable that holds it."""
 
-RecordName = Literal["customer", "invoice", "creditMemo"]
+RECORD_TYPES = ("customer", "invoice", "creditMemo", "customerPayment", "journalEntry")
+"""The standard record types that can be mapped; custom records (`customrecord_x`) can too."""
+
+_CUSTOM_RECORD = r"customrecord_[a-z0-9_]{1,60}"
 
 
 def _text(value: Any) -> Any:
@@ -50,6 +58,63 @@ def _amount(value: Any) -> Any:
 
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str | int | Decimal) else value
+
+
+def _record_type(value: str) -> str:
+    if value in RECORD_TYPES or re.fullmatch(_CUSTOM_RECORD, value):
+        return value
+    hint = nearest(value, RECORD_TYPES) or f"; use {', '.join(RECORD_TYPES)} or customrecord_…"
+    raise ValueError(f"unknown record type '{shown(value)}'{hint}")
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError(f"'{shown(value)}' is not an ISO 4217 code such as USD")
+    return value
+
+
+def _canonical_table(value: str) -> str:
+    if value not in TABLES:
+        raise ValueError(f"there is no billing table '{shown(value)}'{nearest(value, TABLES)}")
+    return value
+
+
+def _one_mapping_or_many(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, list):
+        return value
+    raise ValueError(f"expected a mapping of keys to values, or a list of them, found '{shown(str(value))}'")
+
+
+def _true(value: bool) -> bool:
+    if not value:
+        raise ValueError("'empty: true' leaves a field empty; for anything else leave 'empty' out")
+    return value
+
+
+def _test(value: Any) -> Any:
+    """A plain value means equality, a list one of its values."""
+    if isinstance(value, Mapping):
+        return value
+    return {"in": value} if isinstance(value, list) else {"is": value}
+
+
+def _or_say(sentence: str) -> WrapValidator:
+    """One sentence for all that is wrong with a value that may be of several kinds."""
+
+    def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(sentence) from None
+
+    return WrapValidator(check)
+
+
+def _path_as_rule(value: Any) -> Any:
+    """A plain path means the billing value there."""
+    return {"from": value} if isinstance(value, str) else value
 
 
 def _same_names(value: Any) -> Any:
@@ -85,7 +150,10 @@ def _url(value: str) -> str:
     return value
 
 
-Text = Annotated[StrictStr, BeforeValidator(_text)]
+Text = Annotated[StrictStr, BeforeValidator(_text, json_schema_input_type=str | int | float | bool)]
+Texts = Annotated[
+    list[Text], BeforeValidator(_one_or_many, json_schema_input_type=Text | list[Text]), Field(min_length=1)
+]
 Amount = Annotated[
     Decimal, BeforeValidator(_amount), Field(ge=0, max_digits=18, decimal_places=4, allow_inf_nan=False)
 ]
@@ -290,38 +358,227 @@ class WritebackSettings(Settings):
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
 
 
-MatchBy = Literal["internal_id", "external_id", "number", "name"]
+MatchBy = Literal["internal_id", "external_id", "number", "name", "date"]
 FieldKind = Literal[
     "text", "date", "datetime", "amount", "rate", "quantity", "integer", "boolean", "reference"
 ]
 
 
-class Rule(Settings):
-    """How one NetSuite field gets its value; `source` is the key `from`."""
+class ValueTest(Settings):
+    """A test of one billing value; everything that it says must hold. An empty text is no value.
+
+    `is`, `not` and `in` compare as the value is (text exactly, numbers and dates by their worth); `above`, `at_least`,
+    `below` and `at_most` are for numbers and dates, and never hold where there is no value.
+    """
+
+    equal: Text | None = Field(default=None, alias="is")
+    unequal: Texts | None = Field(default=None, alias="not")
+    among: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, alias="in")
+    empty: StrictBool | None = None
+    above: Text | None = None
+    at_least: Text | None = None
+    below: Text | None = None
+    at_most: Text | None = None
+
+    @model_validator(mode="after")
+    def _tests_something(self) -> ValueTest:
+        if not self.model_fields_set:
+            raise ValueError(
+                "this test says nothing: give it a value, a list of values, or a key such as 'empty'"
+            )
+        return self
+
+
+When = Annotated[
+    list[
+        Annotated[
+            dict[
+                str,
+                Annotated[
+                    ValueTest,
+                    BeforeValidator(_test, json_schema_input_type=Text | list[Text] | ValueTest),
+                ],
+            ],
+            Field(min_length=1),
+        ]
+    ],
+    BeforeValidator(_one_mapping_or_many),
+    Field(min_length=1),
+]
+"""A condition on billing values: path to test, all of which must hold; of a list of such mappings, one must."""
+
+
+class Shift(Settings):
+    """A step from one date to another: whole months (a day that the month lacks is its last), then days, then the
+    last day of that month.
+    """
+
+    months: StrictInt = Field(default=0, ge=-1200, le=1200)
+    days: StrictInt = Field(default=0, ge=-36600, le=36600)
+    end_of_month: StrictBool = False
+
+
+Rounding = Annotated[
+    Literal["currency"] | Annotated[StrictInt, Field(ge=0, le=12)],
+    _or_say("'round' is 'currency', or a number of decimal places from 0 to 12"),
+]
+
+Share = Annotated[
+    Annotated[Decimal, BeforeValidator(_amount), Field(gt=0, lt=1, decimal_places=12, allow_inf_nan=False)]
+    | Literal["rest"],
+    _or_say("a share is a number between 0 and 1, such as 0.25, or 'rest'"),
+]
+
+
+class ValueRule(Settings):
+    """One way to a value: where it comes from, and what is made of it; `source` is the key `from`.
+
+    In this order: the condition `when`, the source, `map`, `sign`, `shift`, `round`, `lookup`.
+    """
 
     model_config = ConfigDict(protected_namespaces=())
 
     source: StrictStr | None = Field(default=None, alias="from", min_length=1)
     value: Text | None = None
     template: StrictStr | None = Field(default=None, min_length=1)
+    join: list[StrictStr] | None = Field(default=None, min_length=1)
+    separator: StrictStr | None = None
+    when: When | None = None
     map: dict[str, Text] | None = None
+    sign: Literal["negate", "absolute", "positive_part", "negative_part"] | None = None
+    shift: (
+        Annotated[
+            list[Shift],
+            BeforeValidator(_one_mapping_or_many, json_schema_input_type=Shift | list[Shift]),
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+    round: Rounding | None = None
     lookup: StrictStr | None = Field(default=None, min_length=1)
-    by: Annotated[list[MatchBy], BeforeValidator(_one_or_many)] | None = Field(default=None, min_length=1)
+    by: (
+        Annotated[
+            list[MatchBy],
+            BeforeValidator(_one_or_many, json_schema_input_type=MatchBy | list[MatchBy]),
+        ]
+        | None
+    ) = Field(default=None, min_length=1)
+
+
+class Rule(ValueRule):
+    """How one NetSuite field gets its value.
+
+    `first_of` takes the first of several ways that gives a value; what stands beside it counts for each of them that
+    does not say otherwise. `empty` leaves the field without a value. `max_length` (characters) and `max_decimals` are
+    limits: what exceeds them is a problem of its record, or with `cut` is cut or rounded with a warning.
+    """
+
+    first_of: (
+        Annotated[
+            list[
+                Annotated[ValueRule, BeforeValidator(_path_as_rule, json_schema_input_type=str | ValueRule)]
+            ],
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+    empty: Annotated[StrictBool, AfterValidator(_true)] | None = None
     default: Text | None = None
     type: FieldKind | None = None
     owner: Literal["billing", "netsuite"] = "billing"
+    write: Literal["always", "create_only", "if_empty"] = "always"
+    max_length: StrictInt | None = Field(default=None, ge=1, le=1_000_000)
+    max_decimals: StrictInt | None = Field(default=None, ge=0, le=12)
+    cut: StrictBool = False
 
 
-class RecordRules(Settings):
-    """The rules of one record type: its external id, its fields, the fields of its lines."""
+class Group(Settings):
+    """Several rows as one: by which values, and what becomes of the others; `when` is of the sums, not of the rows."""
 
-    external_id: StrictStr = Field(min_length=1)
-    fields: dict[str, Rule]
+    by: list[StrictStr] = Field(min_length=1)
+    sum: list[StrictStr] = []
+    min: list[StrictStr] = []
+    max: list[StrictStr] = []
+    first: list[StrictStr] = []
+    when: When | None = None
+
+
+class SplitPart(Settings):
+    """One of the lines that a billing line becomes: its share of the amounts, and the fields that are its own."""
+
+    share: Share
+    fields: dict[str, Rule] = {}
+
+
+class Split(Settings):
+    """One billing line as several. The shares of `of` are rounded, amounts to the currency's precision; the part with
+    the share `rest` has what they leave, so that the parts always add up.
+    """
+
+    of: list[Literal["amount", "quantity"]] = Field(default=["amount", "quantity"], min_length=1)
+    parts: dict[str, SplitPart]
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Split:
+        rests = [name for name, part in self.parts.items() if part.share == "rest"]
+        if len(rests) != 1:
+            raise ValueError("one part of a split has the share 'rest': what the other parts leave")
+        shares = sum(
+            (part.share for part in self.parts.values() if isinstance(part.share, Decimal)), Decimal(0)
+        )
+        if len(self.parts) < 2 or shares >= 1:
+            raise ValueError(
+                f"the shares of a split are several and leave something; these sum up to {shares}"
+            )
+        return self
+
+
+class LineRule(Settings):
+    """Lines of one kind. `each` says of what there is one: a billing line, the document, or the `rest` that the other
+    lines leave of the document's total (none where they leave nothing).
+
+    Rules of `each: line` lines lie over the record's `lines`; the others stand alone.
+    """
+
+    each: Literal["line", "document", "rest"] = "line"
+    when: When | None = None
+    group: Group | None = None
+    split: Split | None = None
+    fields: dict[str, Rule] = {}
+
+
+class SubsidiaryRules(Settings):
+    """What differs for one legal entity: rules that lie over the record's own."""
+
+    fields: dict[str, Rule] = {}
     lines: dict[str, Rule] = {}
 
 
+class RecordRules(Settings):
+    """The rules of one record type: its external id, its fields, the fields of its lines.
+
+    `source` (the key `from`) is the billing table that it is made of, where that does not follow from the record
+    type; with `group` its rows are summed. Records whose `when`, and lines whose `lines_when` does not hold are not
+    expected in NetSuite. `line_rules` says which lines there are; without it, one for each billing line.
+    `by_subsidiary` is keyed by the legal entity, which stands in `legal_entity` unless another path is given.
+    """
+
+    source: Annotated[StrictStr, AfterValidator(_canonical_table)] | None = Field(default=None, alias="from")
+    group: Group | None = None
+    external_id: StrictStr = Field(min_length=1)
+    legal_entity: StrictStr | None = Field(default=None, min_length=1)
+    when: When | None = None
+    fields: dict[str, Rule]
+    lines: dict[str, Rule] = {}
+    lines_when: When | None = None
+    line_rules: dict[str, LineRule] = {}
+    by_subsidiary: dict[str, SubsidiaryRules] = {}
+
+
 class TenantSettings(Settings):
-    """A whole tenant, after everything that it extends."""
+    """A whole tenant, after everything that it extends. `currency_precision` is decimal places by ISO 4217 code, where
+    NetSuite's differ from the standard's.
+    """
 
     name: StrictStr = Field(alias="tenant")
     timezone: StrictStr
@@ -330,7 +587,10 @@ class TenantSettings(Settings):
     billing: BillingSettings
     reconcile: ReconcileSettings = ReconcileSettings()
     writeback: WritebackSettings = WritebackSettings()
-    records: dict[RecordName, RecordRules]
+    currency_precision: dict[
+        Annotated[str, AfterValidator(_currency)], Annotated[StrictInt, Field(ge=0, le=4)]
+    ] = {}
+    records: dict[Annotated[str, AfterValidator(_record_type)], RecordRules]
 
     @field_validator("timezone")
     @classmethod
@@ -353,36 +613,40 @@ class TenantSettings(Settings):
 
 def known_keys(path: tuple[str | int, ...]) -> list[str]:
     """The keys that the mapping at `path` (pydantic's) may have; empty where any name may stand."""
-    at: Any = TenantSettings
+    at: list[Any] = [TenantSettings]
     for step in path:
-        fields = _model_fields(at)
-        if fields:
-            at = fields.get(str(step))
-        else:
-            found = [inner for inner in _arguments(at) if _model_fields(inner)]
-            chosen = [inner for inner in found if _is_choice(inner, str(step))]
-            at = (chosen or found)[-1] if found else None
-        if at is None:
-            return []
-    return list(_model_fields(at))
+        at = [below for annotation in at for below in _below(annotation, step)]
+    return list(dict.fromkeys(key for annotation in at for key in _model_fields(annotation)))
 
 
-def _is_choice(annotation: Any, tag: str) -> bool:
-    """Whether a model is the choice of that name."""
-    fields = _model_fields(annotation)
-    return any(tag in get_args(fields.get(key)) for key in CHOICES.values())
+def _below(annotation: Any, step: str | int) -> list[Any]:
+    """The types that may stand under a key or at an index of what has this type."""
+    fields = annotation if isinstance(annotation, Mapping) else _model_fields(annotation)
+    if fields:
+        return _choices(fields[str(step)]) if str(step) in fields else []
+    inner = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return _choices(inner[1])
+    if get_origin(annotation) is list:
+        return _choices(inner[0])
+    return []
 
 
-def _arguments(annotation: Any) -> list[Any]:
-    """Every type inside an annotation, the outermost first."""
-    found: list[Any] = []
-    for inner in get_args(annotation):
-        found += [inner, *_arguments(inner)]
-    return found
+def _choices(annotation: Any) -> list[Any]:
+    """The types that an annotation allows; a mapping of tag to type where a key of the value tells which one it is."""
+    if get_origin(annotation) is Annotated:
+        return _choices(get_args(annotation)[0])
+    if get_origin(annotation) not in (Union, UnionType):
+        return [annotation]
+    found = [one for inner in get_args(annotation) for one in _choices(inner)]
+    tagged = {
+        tag: one for one in found for key in CHOICES.values() for tag in get_args(_model_fields(one).get(key))
+    }
+    return [tagged] if len(tagged) == len(found) else found
 
 
 def _model_fields(annotation: Any) -> Mapping[str, Any]:
-    """Key to annotation for a model (or an optional one); empty for anything else."""
+    """Key to annotation for a model; empty for anything else."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {(field.alias or name): field.annotation for name, field in annotation.model_fields.items()}
     return {}

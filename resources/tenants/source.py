@@ -317,14 +317,14 @@ class _Reader:
         return Problem(self.file, mark.line + 1, mark.column + 1, message)
 
 
-_RULE_SOURCES: Final = ("from", "value", "template")
+_RULE_SOURCES: Final = ("from", "value", "template", "join", "first_of", "empty")
 
 
 def merge(base: Node, top: Node, path: tuple[str, ...] = ()) -> Node:
     """`top` laid over `base`: mappings merge key by key, scalars and lists replace, null removes what was inherited.
 
-    A field's rule that names another kind of source (from, value, template) than the rule it overrides replaces
-    that rule whole: half of each would mean neither. The order is the base's, then what is new.
+    A field's rule that names another kind of source (from, value, template, join, …) than the rule it overrides
+    replaces that rule whole: half of each would mean neither. The order is the base's, then what is new.
     """
     if not (isinstance(base.value, Mapping) and isinstance(top.value, Mapping)):
         return top
@@ -348,7 +348,8 @@ def without_nulls(node: Node) -> Node:
 
 
 def _is_rule(path: tuple[str, ...]) -> bool:
-    return len(path) == 4 and path[0] == "records" and path[2] in ("fields", "lines")
+    """Whether a field's rule stands there: of a record, its lines, a legal entity, or a kind of lines or part of it."""
+    return len(path) >= 4 and path[0] == "records" and path[-2] in ("fields", "lines")
 
 
 def _another_source(base: Mapping[str, Node], top: Mapping[str, Node]) -> bool:
