@@ -29,7 +29,9 @@ LineKind = Literal[
     "latency",
 ]
 RecordKind = Literal["record_locked", "record_conflict", "record_changed"]
-AccountKind = Literal["tokens_revoked", "permission_lost", "field_removed", "field_retyped", "rows_changed"]
+AccountKind = Literal[
+    "tokens_revoked", "permission_lost", "field_removed", "field_retyped", "rows_changed", "rows_hidden"
+]
 _LINE, _RECORD = get_args(LineKind), get_args(RecordKind)
 FieldType = Literal["text", "number", "integer", "date", "boolean"]
 _RECORDS = "/services/rest/record/v1/"
@@ -68,7 +70,7 @@ class Fault(BaseModel):
     level: Literal["view", "create", "edit"] | None = None
     """Of `permission_lost`: what remains of it; None: nothing."""
     role: str = ""
-    """Of `permission_lost`: the role's id; empty: every role."""
+    """Of `permission_lost` and `rows_hidden`: the role's id; empty: every role but administrators'."""
     field: str = ""
     """Of `field_removed` and `field_retyped`: the script id of a custom field."""
     type: FieldType | None = None
@@ -81,6 +83,10 @@ class Fault(BaseModel):
     """Of `rows_changed`."""
     rows: int = Field(1, ge=1, le=1000)
     """Of `rows_changed`: how many."""
+    share: float = Field(0.0, ge=0, le=1)
+    """Of `rows_hidden`: which part of the transactions, chosen by `seed`."""
+    subsidiary: str = ""
+    """Of `rows_hidden`: whose transactions, rather than a share of all."""
 
     @field_validator("path", "body")
     @classmethod
@@ -100,6 +106,8 @@ class Fault(BaseModel):
     def _complete(self) -> Fault:
         if missing := [name for name in _NEEDED.get(self.kind, ()) if not getattr(self, name)]:
             raise ValueError(f"a fault of kind {self.kind} needs `{missing[0]}`")
+        if self.kind == "rows_hidden" and (self.share > 0) == bool(self.subsidiary):
+            raise ValueError("a fault of kind rows_hidden needs either `share` or `subsidiary`")
         return self
 
     @property
@@ -112,6 +120,8 @@ class Fault(BaseModel):
             return f"custom field {self.field!r} is not among those of account {profile.account}"
         if self.role and all(role.id != self.role for role in profile.roles):
             return f"role {self.role!r} is not among those of account {profile.account}"
+        if self.subsidiary and all(one.id != self.subsidiary for one in profile.subsidiaries):
+            return f"subsidiary {self.subsidiary!r} is not among those of account {profile.account}"
         return None
 
 

@@ -1,8 +1,8 @@
 """What happens to an account while a client is at work: someone else changes records, a role or a field. No faults of
 the line: those are in `server`.
 
-A lost permission and a removed or retyped field last until the faults are cleared or the account is reset. Values of
-such a field are gone, as they are when someone deletes a custom field and makes another.
+A lost permission, hidden rows and a removed or retyped field last until the faults are cleared or the account is reset.
+Values of such a field are gone, as they are when someone deletes a custom field and makes another.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sandbox.errors import Refusal, user_error
 from sandbox.faults import Fault
 from sandbox.profile import PermissionLevel, Role
 from sandbox.record.service import ROOT
+from sandbox.sight import Hidden
 from sandbox.store.database import Doc
 from sandbox.wire import Json, Request, encode
 
@@ -33,6 +34,7 @@ class Incidents:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._lost: list[Fault] = []
+        self._hidden: list[Fault] = []
         self._changed: set[str] = set()
         """Script ids of fields that are not as the profile declares them."""
 
@@ -41,11 +43,16 @@ class Incidents:
         for fault, chance in self._account.faults.happenings(request):
             request.incidents.append(fault.kind)
             self._happen(fault, chance, request)
-        return replace(session, role=self._left_to(session.role)) if self._lost else session
+        if self._lost:
+            session = replace(session, role=self._left_to(session.role))
+        if self._hidden and not session.role.administrator:
+            session = replace(session, hidden=self._hidden_from(session.role))
+        return session
 
     def undo(self) -> None:
-        """Give back permissions and fields; the fields are empty."""
+        """Give back permissions, hidden rows and fields; the fields are empty."""
         self._lost.clear()
+        self._hidden.clear()
         if self._changed:
             self._account.change_fields(list(self._account.profile.custom_fields), self._changed)
             self._changed = set()
@@ -60,6 +67,8 @@ class Incidents:
             case "permission_lost":
                 self._lost.append(fault)
                 self._account.forget_translations()
+            case "rows_hidden":
+                self._hidden.append(fault)
             case "field_removed" | "field_retyped":
                 self._change_field(fault)
             case "record_locked":
@@ -81,6 +90,13 @@ class Incidents:
                 elif allows(role, fault.permission, fault.level):
                     permissions[fault.permission] = fault.level
         return role.model_copy(update={"permissions": permissions})
+
+    def _hidden_from(self, role: Role) -> tuple[Hidden, ...]:
+        return tuple(
+            Hidden(fault.subsidiary, fault.share, fault.seed)
+            for fault in self._hidden
+            if fault.role in ("", role.id)
+        )
 
     def _change_field(self, fault: Fault) -> None:
         kept = []

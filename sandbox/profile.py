@@ -135,6 +135,8 @@ class Role(Section):
     inactive: bool = False
     permissions: dict[str, PermissionLevel] = {}
     """Permission name as NetSuite's role screen shows it, e.g. `Invoice: full`."""
+    subsidiaries: list[Id] = []
+    """Subsidiary Restrictions: whose transactions and customers it sees; empty: all."""
 
 
 class Numbering(Section):
@@ -284,6 +286,14 @@ class Profile(Section):
                 and field.choices not in lists
             ):
                 problems.append(f"custom field {field.script_id}: list {field.choices} is not declared")
+        for role in self.roles:
+            problems += [
+                f"role {role.id} ({role.name}): subsidiary {one} is not declared"
+                for one in role.subsidiaries
+                if one not in subsidiaries
+            ]
+            if role.administrator and role.subsidiaries:
+                problems.append(f"role {role.id} ({role.name}): an administrator is not restricted")
         problems += profile_access.problems(self.integrations, self.users, roles)
         for group, ids in self._identified().items():
             repeated = {i for i in ids if ids.count(i) > 1}

@@ -52,6 +52,10 @@ class Switches(BaseModel):
     missing_permission_status: Literal[400, 403] = Field(
         403, description="Status of a record request whose role lacks the record's permission."
     )
+    restricted_record: Literal["nonexistent", "permission"] = Field(
+        "nonexistent",
+        description="Refusal of a record that is out of the role's sight (another subsidiary's): as one that does not exist, or for want of a permission.",
+    )
     view_only_reads: bool = Field(
         True,
         description="A role with View alone can GET a record. Off: REST opens records in edit mode and refuses.",

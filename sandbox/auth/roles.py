@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sandbox.profile import Role
+from sandbox.sight import Hidden, Sight
 
 _RANK = {"view": 1, "create": 2, "edit": 3, "full": 4}
 REST = "REST Web Services"
@@ -24,6 +25,12 @@ class Session:
     entity: str
     method: str
     scopes: tuple[str, ...] = ("rest_webservices",)
+    hidden: tuple[Hidden, ...] = ()
+    """What was put out of the role's sight since the account started."""
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(tuple(self.role.subsidiaries), self.hidden)
 
 
 def allows(role: Role, permission: str, level: str) -> bool:

@@ -48,6 +48,8 @@ class Select:
         """The sides of every equality that all rows meet."""
         self._joined: list[Joined] = []
         """The sources of a FROM clause without Oracle's join marks."""
+        self._in_sight: list[str] = []
+        """What the rows of the sources must meet for the caller to see them."""
 
     def translate(self) -> Translated:
         from sandbox.query.translate import Translated
@@ -100,7 +102,7 @@ class Select:
         conjuncts = [c for c in conjuncts if not _is_marked(c)]
         for conjunct in conjuncts:
             self._note_equality(conjunct)
-        conditions = [self._expressions.condition(c) for c in conjuncts]
+        conditions = [*(self._expressions.condition(c) for c in conjuncts), *self._in_sight]
         led = self._led_by_key(conjuncts)
         if led is not None:
             sources, conditions = led[0], conditions + led[1]
@@ -119,6 +121,7 @@ class Select:
         marked = [c for c in conjuncts if _is_marked(c)]
         if marked:
             return self._oracle_joins(first, sql, joins, marked)
+        self._look_at(first)
         self._joined = [Joined(first, sql)]
         for join in joins:
             self._joined.append(self._join(join))
@@ -145,14 +148,22 @@ class Select:
             return self._translator.derived(node, self._parent)
         raise unsupported()
 
+    def _look_at(self, source: Source) -> None:
+        """Leave out the rows of a source that the caller does not see."""
+        if seen := self._translator.in_sight(source):
+            self._in_sight.append(seen)
+
     def _join(self, join: exp.Join) -> Joined:
         side, kind = join.side.upper(), join.kind.upper()
         plain = side in ("", "LEFT") and kind in ("", "INNER", "OUTER", "CROSS")
         if join.args.get("using") or join.method or not plain:
             raise unsupported()
         source, sql = self._source(join.this)
+        seen = self._translator.in_sight(source)
         if side == "LEFT":
             _make_nullable(source)
+        else:
+            self._look_at(source)
         self._scope.add(source)
         on = join.args.get("on")
         if on is None:
@@ -161,7 +172,11 @@ class Select:
             return Joined(source, sql)
         for conjunct in _conjuncts(on):
             self._note_equality(conjunct)
-        return Joined(source, sql, side == "LEFT", self._expressions.condition(on))
+        condition = self._expressions.condition(on)
+        if side == "LEFT":
+            # What is out of sight is not there: the row has no partner.
+            return Joined(source, sql, True, f"{condition} AND {seen}" if seen else condition)
+        return Joined(source, sql, False, condition)
 
     def _oracle_joins(
         self, first: Source, first_sql: str, joins: list[exp.Join], marked: list[exp.Expr]
@@ -183,6 +198,9 @@ class Select:
             for column in plain.find_all(exp.Column):
                 column.set("join_mark", False)
             conditions.setdefault(tables.pop(), []).append(plain)
+        for alias in sources:
+            if alias not in conditions:
+                self._look_at(self._scope.sources[alias])
         body = " CROSS JOIN ".join(sql for alias, sql in sources.items() if alias not in conditions)
         placed = sources.keys() - conditions.keys()
         if not placed:
@@ -195,7 +213,9 @@ class Select:
                 _make_nullable(self._scope.sources[alias])
                 for conjunct in conditions[alias]:
                     self._note_equality(conjunct)
-                on = " AND ".join(self._expressions.condition(c) for c in conditions[alias])
+                parts = [self._expressions.condition(c) for c in conditions[alias]]
+                seen = self._translator.in_sight(self._scope.sources[alias])
+                on = " AND ".join([*parts, seen] if seen else parts)
                 body += f" LEFT JOIN {sources[alias]} ON {on}"
                 placed = placed | {alias}
         return body

@@ -31,6 +31,7 @@ from sandbox.query.translate import Translated, Translator
 from sandbox.record import balances
 from sandbox.record.collection import page_links, window
 from sandbox.record.context import Context
+from sandbox.sight import Sight
 from sandbox.store.tables import BALANCE, OVERDUE, Table
 from sandbox.wire import COLLECTION, Json, Request, Response, decode, json_response
 
@@ -54,7 +55,7 @@ class QueryService:
         self._connection.set_authorizer(_authorize)
         self._connection.set_progress_handler(self._overdue, 100_000)
         self._deadline = float("inf")
-        self._translations: OrderedDict[tuple[str, str, str], tuple[Translated, int]] = OrderedDict()
+        self._translations: OrderedDict[tuple[str, str, Sight, str], tuple[Translated, int]] = OrderedDict()
         """Each with the database's version when it was made."""
         self._counts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
         profile = context.profile
@@ -142,7 +143,7 @@ class QueryService:
         now = self._context.clock.now().astimezone(_SERVER_ZONE)
         # SYSDATE is part of the translation: a query that does not ask for it is kept for good.
         stamp = dates.stored(now.replace(tzinfo=None)) if _ASKS_TIME.search(query) else ""
-        key = (query, session.role.id, stamp)
+        key = (query, session.role.id, session.sight, stamp)
         version = self._context.database.version
         found = self._translations.get(key)
         if found is not None and (found[0].lasting or found[1] == version):
@@ -152,6 +153,7 @@ class QueryService:
             lambda table: _visible(table, session),
             lambda sql: int(self._run(sql, [])[0][0]),
             role=session.role.id,
+            sight=session.sight,
             date_format=self._context.profile.date_format,
             zone=self._context.profile.timezone,
             now=stamp,

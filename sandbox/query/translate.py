@@ -14,6 +14,7 @@ from sandbox.query.limits import limit_of
 from sandbox.query.scope import Scope, Source, Value
 from sandbox.query.select import REFUSED, Select
 from sandbox.record.schema import space_of
+from sandbox.sight import Sight
 
 if TYPE_CHECKING:
     from sandbox.store.tables import Table
@@ -57,7 +58,8 @@ class Translator:
         visible: Callable[[Table], bool],
         count: Callable[[str], int],
         *,
-        role: str = "",
+        role: str,
+        sight: Sight,
         date_format: str,
         zone: str,
         now: str,
@@ -67,7 +69,7 @@ class Translator:
         self._tables, self._visible, self._count = tables, visible, count
         self._lasting = True
         self.date_format, self.zone, self.now = date_format, zone, now
-        self._role = role
+        self._role, self._sight = role, sight
         self._parameters, self._numbers = 0, numbers
 
     def translate(self, query: str) -> Translated:
@@ -174,13 +176,19 @@ class Translator:
 
     def few(self, value: Value, wanted: str) -> bool:
         """Whether at most some thousands of a table's rows have this value in a column."""
-        if value.source is None or value.source.shown.lower() not in self._tables:
+        if value.source is None or value.source.unique is None:
             return False
         table = self._tables[value.source.shown.lower()].physical
         rows = f'SELECT 1 FROM "{table}" WHERE "{value.column}" = {wanted} LIMIT {_FEW + 1}'
         found = self._count(f"SELECT count(*) FROM ({rows})") <= _FEW
         self._lasting = self._lasting and not found
         return found
+
+    def in_sight(self, source: Source) -> str:
+        """What a row of a source must meet to be seen by the caller; empty: nothing."""
+        if source.unique is None:
+            return ""
+        return self._sight.condition(source.shown.lower(), source.alias)
 
     def physical(self, source: Source) -> str:
         return f'"{self._tables[source.shown.lower()].physical}" AS "{source.alias}"'

@@ -6,6 +6,7 @@ from sandbox.errors import invalid_parameter
 from sandbox.record import filters
 from sandbox.record.context import Context
 from sandbox.record.schema import RecordType
+from sandbox.sight import Sight
 from sandbox.wire import Json, Request, query_of
 
 _LARGEST_PAGE = 1000
@@ -57,7 +58,8 @@ def page_links(
     return [*links, self_link]
 
 
-def page(context: Context, request: Request, record_type: RecordType, called: str) -> Json:
+def page(context: Context, request: Request, record_type: RecordType, called: str, sight: Sight) -> Json:
+    """One page of the ids that the caller sees."""
     limit, offset = window(request)
     source, values = "FROM record AS r WHERE r.type = ?", list[object]((record_type.name,))
     if request.query.get("q"):
@@ -65,6 +67,8 @@ def page(context: Context, request: Request, record_type: RecordType, called: st
         table = context.database.tables[record_type.table].physical
         source = f'FROM record AS r JOIN "{table}" AS t ON t.id = r.id WHERE r.type = ? AND {where}'
         values = [record_type.name, *bound]
+    if seen := sight.record(record_type.space, "r.id"):
+        source = f"{source} AND {seen}"
     connection = context.database.connection
     total = min(connection.execute(f"SELECT count(*) {source}", values).fetchone()[0], limit * _MOST_PAGES)
     # No order is promised, and none is kept: ids come scattered, but the same way for every page.

@@ -11,6 +11,7 @@ from sandbox.record.context import Context
 from sandbox.record.render import Renderer
 from sandbox.record.schema import ENUMS, ITEM_TYPES, Field, RecordType, space_of
 from sandbox.record.values import Body, Values
+from sandbox.sight import Sight
 from sandbox.store.database import Doc
 from sandbox.wire import Json, Request, Response, json_response
 
@@ -82,7 +83,9 @@ def _unlink(sublist: Json) -> None:
             holder.pop("links", None)
 
 
-def options(request: Request, context: Context, record_type: RecordType, values: Values) -> Response:
+def options(
+    request: Request, context: Context, record_type: RecordType, values: Values, sight: Sight
+) -> Response:
     """The choices of each field that `fields` names; `values` are the record's, which some choices depend on."""
     limit, offset = collection.window(request)
     names = request.names("fields")
@@ -94,7 +97,7 @@ def options(request: Request, context: Context, record_type: RecordType, values:
         field = record_type.fields.get(name.lower())
         if field is None or not (field.is_choice or field.kind in ("multi", "truth")):
             raise invalid_parameter(f"The field '{name}' has no select options.", "fields")
-        found = [choice for choice in _choices(context, field, values) if keep(choice["refName"])]
+        found = [choice for choice in _choices(context, field, values, sight) if keep(choice["refName"])]
         page = found[offset : offset + limit]
         out[field.name] = {
             "_selectOptions": {
@@ -127,7 +130,7 @@ def _condition(text: str) -> Callable[[str], bool]:
     return lambda name: name.lower().startswith(wanted)
 
 
-def _choices(context: Context, field: Field, values: Values) -> list[dict[str, str]]:
+def _choices(context: Context, field: Field, values: Values, sight: Sight) -> list[dict[str, str]]:
     if field.kind in ("enum", "truth"):
         return [{"id": key, "refName": text} for key, text in ENUMS.get(field.target, {}).items()]
     space = space_of(field.target)
@@ -135,6 +138,8 @@ def _choices(context: Context, field: Field, values: Values) -> list[dict[str, s
     bound = [space]
     if field.target != space and field.target != "item":
         sql, bound = f"{sql} AND r.type = ?", [space, field.target]
+    if seen := sight.record(space, "r.id"):
+        sql = f"{sql} AND {seen}"
     rows = context.database.connection.execute(f"{sql} ORDER BY d.name, r.id", bound)
     return [
         {"id": str(row[0]), "refName": row[1]} for row in rows if _fits(context, field, str(row[0]), values)

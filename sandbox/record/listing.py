@@ -9,6 +9,7 @@ from sandbox.errors import Refusal, invalid_parameter
 from sandbox.record import collection
 from sandbox.record.context import Context
 from sandbox.record.schema import RecordType
+from sandbox.sight import Sight
 from sandbox.wire import Json, Request
 
 _MOST_IDS = 100
@@ -34,10 +35,12 @@ def split_ids(text: str) -> list[str]:
     return [part for part in found if part]
 
 
-def page(context: Context, request: Request, record_type: RecordType, called: str, show: Show) -> Json:
+def page(
+    context: Context, request: Request, record_type: RecordType, called: str, sight: Sight, show: Show
+) -> Json:
     """A collection of the records that `ids` names, in that order, or of the page that the other parameters give."""
     if "ids" not in request.query:
-        found: dict[str, Json] = collection.page(context, request, record_type, called)
+        found: dict[str, Json] = collection.page(context, request, record_type, called, sight)
         return found | {"items": [show(int(item["id"])) for item in found["items"]]}
     keys = split_ids(request.query["ids"])
     if not 1 <= len(keys) <= _MOST_IDS:

@@ -18,6 +18,7 @@ from sandbox.errors import (
 )
 from sandbox.profile import Role
 from sandbox.record import collection, forms, listing, lists, metadata, relationships, transforms
+from sandbox.record.boundaries import Boundaries
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
 from sandbox.record.documents import Documents
@@ -62,7 +63,7 @@ class RecordService:
             **lists.rules(context),
             **({relationships.SPACE: Relationships(context)} if context.profile.oneworld else {}),
         }
-        self._notes = Notes(context)
+        self._notes, self._boundaries = Notes(context), Boundaries(context)
         self._seen_types: dict[tuple[str, str], RecordType] = {}
         """By record type and role."""
 
@@ -94,7 +95,7 @@ class RecordService:
             return self._on_record(request, session, record_type, parts[0], parts[1])
         if request.method != "GET":
             raise method_not_allowed(request.method)
-        return self._sub_resource(request, record_type, parts)
+        return self._sub_resource(request, session, record_type, parts)
 
     def _seen(self, record_type: RecordType, role: Role) -> RecordType:
         key = (record_type.name, role.id)
@@ -117,8 +118,9 @@ class RecordService:
     ) -> Response:
         if request.method == "GET":
             if listing.asked(request):
-                return self._list(request, record_type, called)
-            return json_response(collection.page(self._context, request, record_type, called), COLLECTION)
+                return self._list(request, session, record_type, called)
+            page = collection.page(self._context, request, record_type, called, session.sight)
+            return json_response(page, COLLECTION)
         if request.method != "POST":
             raise method_not_allowed(request.method)
         self._check_writable(record_type, "POST")
@@ -128,15 +130,16 @@ class RecordService:
             identifier = self._create(request, session, record_type)
         return no_content(f"{request.records}/{called}/{identifier}")
 
-    def _list(self, request: Request, record_type: RecordType, called: str) -> Response:
+    def _list(self, request: Request, session: Session, record_type: RecordType, called: str) -> Response:
         renderer = Renderer(request, self._context.database)
 
         def show(identifier: int) -> Json:
-            _, doc = self._found(record_type, str(identifier))
-            doc = self._present(record_type, doc)
+            _, doc = self._found(session, record_type, str(identifier))
+            doc = self._present(session, record_type, doc)
             return renderer.record(record_type, doc, called)
 
-        return json_response(listing.page(self._context, request, record_type, called, show), COLLECTION)
+        page = listing.page(self._context, request, record_type, called, session.sight, show)
+        return json_response(page, COLLECTION)
 
     def _on_record(
         self, request: Request, session: Session, record_type: RecordType, called: str, key: str
@@ -146,9 +149,9 @@ class RecordService:
             return self._upsert(request, session, record_type, called, key)
         if method not in ("GET", "PATCH", "DELETE"):
             raise method_not_allowed(method)
-        identifier, doc = self._found(record_type, key)
+        identifier, doc = self._found(session, record_type, key)
         if method == "GET":
-            shown = self._present(record_type, doc)
+            shown = self._present(session, record_type, doc)
             return json_response(Renderer(request, self._context.database).record(record_type, shown, called))
         self._check_writable(record_type, method)
         if method == "PATCH" and forms.asked(request):
@@ -172,8 +175,8 @@ class RecordService:
         transforms.check(source, target)
         self._check_permission(source, "GET", session)
         self._check_permission(target, "POST", session)
-        _, doc = self._found(source, key)
-        rules, given = self._rules[target.name], read_body(request, target, self._context.database)
+        _, doc = self._found(session, source, key)
+        rules, given = self._rules[target.name], self._body(request, session, target)
         body = transforms.prepare(self._context, source, doc, target, given)
         if form := forms.asked(request):
             shown = forms.rehearse(
@@ -182,14 +185,16 @@ class RecordService:
             return forms.answer(request, self._context, target, shown, given, form, "transform")
         with self._context.database.transaction():
             identifier = rules.create(body, session.role)
+            self._boundaries.check_subsidiary(session, target, identifier)
         return no_content(f"{request.records}/{called}/{identifier}")
 
     def _form(self, request: Request, session: Session, record_type: RecordType, doc: Doc | None) -> Response:
         """A form of a new record or of one that exists, or the options of its fields."""
         rules, form = self._rules[record_type.name], forms.asked(request)
-        body = read_body(request, record_type, self._context.database)
+        body = self._body(request, session, record_type)
         if form == "select-options":
-            return forms.options(request, self._context, record_type, (doc or {}) | body.values)
+            values = (doc or {}) | body.values
+            return forms.options(request, self._context, record_type, values, session.sight)
         if (form == "create-form") != (doc is None):
             raise method_not_allowed(request.method)
 
@@ -217,13 +222,11 @@ class RecordService:
         self._check_writable(record_type, "PUT")
         with self._context.database.transaction():
             identifier = self._context.database.find(record_type.name, external_id)
-            if identifier is None:
+            if identifier is None or not self._boundaries.knows(session, record_type, identifier):
                 identifier = self._create(request, session, record_type, external_id)
             else:
-                found = self._context.database.get(record_type.space, identifier)
-                if found is None:
-                    raise nonexistent()
-                self._update(request, session, record_type, identifier, found[1], external_id)
+                _, doc = self._found(session, record_type, str(identifier))
+                self._update(request, session, record_type, identifier, doc, external_id)
         return no_content(f"{request.records}/{called}/{identifier}")
 
     def _external_id(self, key: str) -> str:
@@ -232,7 +235,12 @@ class RecordService:
             raise invalid_url(key)
         return external_id
 
-    def _found(self, record_type: RecordType, key: str) -> tuple[int, Doc]:
+    def _body(self, request: Request, session: Session, record_type: RecordType) -> Body:
+        body = read_body(request, record_type, self._context.database)
+        self._boundaries.check_references(session, record_type, body)
+        return body
+
+    def _found(self, session: Session, record_type: RecordType, key: str) -> tuple[int, Doc]:
         """A record by `id` or `eid:`; a transaction id of another type has its own refusal."""
         database = self._context.database
         if key.startswith("eid:"):
@@ -247,13 +255,14 @@ class RecordService:
         found = database.get(record_type.space, identifier)
         if found is None:
             raise nonexistent()
+        self._boundaries.check(session, record_type, identifier)
         if found[0] != record_type.name:
             raise wrong_transaction_type() if record_type.space == "transaction" else nonexistent()
         return identifier, found[1]
 
-    def _present(self, record_type: RecordType, doc: Doc) -> Doc:
+    def _present(self, session: Session, record_type: RecordType, doc: Doc) -> Doc:
         rules = self._rules.get(record_type.name)
-        return rules.present(doc) if rules is not None else doc
+        return self._boundaries.narrow(session, rules.present(doc) if rules is not None else doc)
 
     def _check_writable(self, record_type: RecordType, method: str) -> None:
         if record_type.name not in self._rules:
@@ -262,10 +271,12 @@ class RecordService:
     def _create(
         self, request: Request, session: Session, record_type: RecordType, external_id: str | None = None
     ) -> int:
-        body = read_body(request, record_type, self._context.database)
+        body = self._body(request, session, record_type)
         if external_id is not None:
             body.values["externalId"] = external_id
-        return self._rules[record_type.name].create(body, session.role)
+        identifier = self._rules[record_type.name].create(body, session.role)
+        self._boundaries.check_subsidiary(session, record_type, identifier)
+        return identifier
 
     def _update(
         self,
@@ -276,7 +287,7 @@ class RecordService:
         doc: Doc,
         external_id: str | None = None,
     ) -> None:
-        body = read_body(request, record_type, self._context.database)
+        body = self._body(request, session, record_type)
         if external_id is not None:
             body.values["externalId"] = external_id
         if request.flag("replaceSelectedFields"):
@@ -285,19 +296,23 @@ class RecordService:
                 if field is not None and not field.read_only:
                     body.values.setdefault(field.name, None)
         self._rules[record_type.name].update(identifier, doc, body, session.role)
+        if "subsidiary" in body.values:
+            self._boundaries.check_subsidiary(session, record_type, identifier)
 
     def _delete(self, session: Session, record_type: RecordType, identifier: int, doc: Doc) -> None:
         self._rules[record_type.name].delete(identifier, doc, session.role)
         self._notes.sign_deletion(session, record_type.name, identifier)
 
-    def _sub_resource(self, request: Request, record_type: RecordType, parts: list[str]) -> Response:
+    def _sub_resource(
+        self, request: Request, session: Session, record_type: RecordType, parts: list[str]
+    ) -> Response:
         """A sublist, one of its lines, or a line's subrecord, by address."""
         called, key, name, *rest = parts
         sublist = record_type.sublists.get(name.lower())
         if sublist is None or len(rest) > 2:
             raise invalid_url(request.path)
-        _, doc = self._found(record_type, key)
-        doc = self._present(record_type, doc)
+        _, doc = self._found(session, record_type, key)
+        doc = self._present(session, record_type, doc)
         renderer = Renderer(request, self._context.database)
         base = f"{request.records}/{called}/{doc['id']}/{sublist.name}"
         lines = doc.get(sublist.name) or []

@@ -45,6 +45,7 @@ def server(public_pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "refresh_reuse": "revoke_chain",
         "missing_permission_status": 400,
         "view_only_reads": False,
+        "restricted_record": "permission",
         "duplicate_transaction_text": "That number is taken.",
         "transaction_external_ids": "shared",
         "closed_period_text": "The period is closed.",

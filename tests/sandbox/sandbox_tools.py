@@ -98,6 +98,11 @@ class Api:
         self.token_url = f"{self.rest}/auth/oauth2/v1/token"
         self.login()
 
+    @property
+    def oneworld(self) -> bool:
+        """Whether its profile was made from the OneWorld one."""
+        return not self.label.startswith("tstdrv")
+
     def ask_token(self, assertion: str, **changes: str) -> httpx.Response:
         form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE}
         return self.http.post(self.token_url, data=form | {"client_assertion": assertion} | changes)
@@ -179,18 +184,18 @@ class Api:
     def customer(self, **changes: Any) -> str:
         name = unique("Customer")
         body: dict[str, Any] = {"companyName": name}
-        if self.label == "1234567-sb1":
+        if self.oneworld:
             body["subsidiary"] = {"id": "1"}
         return self.write("POST", "customer", body | changes)
 
     def invoice(self, customer: str, *amounts: str, **changes: Any) -> str:
-        item = "417" if self.label == "1234567-sb1" else "25"
+        item = "417" if self.oneworld else "25"
         lines = [{"item": {"id": item}, "amount": float(amount)} for amount in amounts or ("100.00",)]
         body = {"entity": {"id": customer}, "tranDate": "2026-10-15", "item": {"items": lines}}
         return self.write("POST", "invoice", body | changes)
 
     def credit_memo(self, customer: str, amount: str, **changes: Any) -> str:
-        item = "417" if self.label == "1234567-sb1" else "25"
+        item = "417" if self.oneworld else "25"
         body = {
             "entity": {"id": customer},
             "tranDate": "2026-10-20",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sandbox_tools import PROFILES, ROOT, Api, Server, start
 
 from sandbox.cli import main
+from sandbox.faults import AccountKind, Fault, LineKind, RecordKind
+from sandbox.profile import Role
 from sandbox.switches import Switches
 
 
@@ -123,6 +126,16 @@ def test_a_mistake_in_a_profile_is_named_with_file_and_line(
             "income_account 5 is not declared",
         ),
         ("{id: 413, item_id: Storage", "{id: 412, item_id: Storage", "id 412 is used more than once"),
+        (
+            "    name: Billing Auditor\n",
+            "    name: Billing Auditor\n    subsidiaries: [9]\n",
+            "subsidiary 9 is not declared",
+        ),
+        (
+            "administrator: true}",
+            "administrator: true, subsidiaries: [1]}",
+            "an administrator is not restricted",
+        ),
     ],
 )
 def test_a_reference_to_nothing_is_named(run: Run, tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -196,6 +209,25 @@ def test_every_switch_is_in_the_documentation(name: str) -> None:
     default = Switches.model_fields[name].default
     shown = str(default).lower() if isinstance(default, bool) else str(default)
     assert f"| `{name}` | `{shown}` |" in (ROOT / "docs" / "sandbox.md").read_text()
+
+
+KINDS = [*get_args(LineKind), *get_args(RecordKind), *get_args(AccountKind)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_fault_is_in_the_documentation(kind: str) -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "sandbox.md").read_text(), re.MULTILINE)
+    assert kind in [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+
+
+def test_every_setting_of_a_fault_and_of_a_role_is_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    faults = text.partition("A fault rule:")[2].partition("\n## ")[0]
+    assert [
+        name for name in Fault.model_fields if f"`{name}`" not in faults and f'"{name}"' not in faults
+    ] == []
+    roles = next(line for line in text.splitlines() if line.startswith("| `roles` |"))
+    assert [name for name in Role.model_fields if name not in roles] == []
 
 
 def test_the_checklist_names_tests_that_exist() -> None:
