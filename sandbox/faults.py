@@ -77,10 +77,10 @@ class Fault(BaseModel):
     """Of `field_retyped`."""
     values: dict[str, Any] = {}
     """Of `record_changed` and `rows_changed`: what someone else writes; empty: a remark."""
-    record: Literal["customer", "invoice", "creditMemo"] = "invoice"
+    record: Literal["customer", "invoice", "creditMemo", "customerPayment", "journalEntry"] = "invoice"
     """Of `rows_changed`."""
-    change: Literal["touch", "delete", "add"] = "touch"
-    """Of `rows_changed`."""
+    change: Literal["touch", "amend", "delete", "add"] = "touch"
+    """Of `rows_changed`; `amend` raises an amount."""
     rows: int = Field(1, ge=1, le=1000)
     """Of `rows_changed`: how many."""
     share: float = Field(0.0, ge=0, le=1)
@@ -106,6 +106,8 @@ class Fault(BaseModel):
     def _complete(self) -> Fault:
         if missing := [name for name in _NEEDED.get(self.kind, ()) if not getattr(self, name)]:
             raise ValueError(f"a fault of kind {self.kind} needs `{missing[0]}`")
+        if self.change == "amend" and self.record == "customer":
+            raise ValueError("a customer has no amount to amend")
         if self.kind == "rows_hidden" and (self.share > 0) == bool(self.subsidiary):
             raise ValueError("a fault of kind rows_hidden needs either `share` or `subsidiary`")
         return self

@@ -7,32 +7,25 @@ Values of such a field are gone, as they are when someone deletes a custom field
 
 from __future__ import annotations
 
-import logging
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.auth.roles import Session, allows
-from sandbox.errors import Refusal, user_error
+from sandbox.errors import user_error
 from sandbox.faults import Fault
 from sandbox.profile import PermissionLevel, Role
-from sandbox.record.service import ROOT
 from sandbox.sight import Hidden
-from sandbox.store.database import Doc
-from sandbox.wire import Json, Request, encode
+from sandbox.someone import Someone
+from sandbox.wire import Request
 
 if TYPE_CHECKING:
     from sandbox.account import Account
 
-_SOMEONE = Session("", "Someone else", Role(id="3", name="Administrator", administrator=True), "-5", "ui")
-_REMARK = {"customer": "comments", "invoice": "memo", "creditMemo": "memo"}
-_COPIED = ("entity", "subsidiary", "currency", "tranDate", "terms", "department", "class", "location")
-_log = logging.getLogger("sandbox")
-
 
 class Incidents:
     def __init__(self, account: Account) -> None:
-        self._account = account
+        self._account, self._someone = account, Someone(account)
         self._lost: list[Fault] = []
         self._hidden: list[Fault] = []
         self._changed: set[str] = set()
@@ -76,9 +69,9 @@ class Incidents:
             case "record_conflict":
                 raise user_error(switches.record_conflict_text)
             case "record_changed":
-                self._change_record(fault, request)
+                self._someone.change_record(request.path, fault.values)
             case "rows_changed":
-                self._change_rows(fault, chance)
+                self._someone.change_rows(fault, chance)
 
     def _left_to(self, role: Role) -> Role:
         """What a role still may do. An administrator may everything, always."""
@@ -107,55 +100,3 @@ class Incidents:
                 kept.append(field.model_copy(update={"type": fault.type, "choices": None}))
         self._changed.add(fault.field)
         self._account.change_fields(kept, {fault.field})
-
-    def _change_record(self, fault: Fault, request: Request) -> None:
-        kind, _, rest = request.path[len(ROOT) + 1 :].partition("/")
-        record_type = self._account.context.types.get(kind.lower())
-        if record_type is not None:
-            values = fault.values or {_REMARK.get(record_type.name, "comments"): "Changed by someone else"}
-            self._write("PATCH", f"{kind}/{rest.partition('/')[0]}", values)
-
-    def _change_rows(self, fault: Fault, chance: random.Random) -> None:
-        """Touch, delete or copy records; a record that cannot be deleted is passed over for another."""
-        rows = self._account.database.connection.execute(
-            "SELECT id FROM record WHERE type = ? ORDER BY id", (fault.record,)
-        ).fetchall()
-        ids = [int(row[0]) for row in rows]
-        chance.shuffle(ids)
-        left = fault.rows
-        for identifier in ids:
-            if left == 0:
-                return
-            if fault.change == "add":
-                done = self._write("POST", fault.record, self._copy(fault, identifier))
-            elif fault.change == "delete":
-                done = self._write("DELETE", f"{fault.record}/{identifier}", None)
-            else:
-                values = fault.values or {_REMARK[fault.record]: "Changed by someone else"}
-                done = self._write("PATCH", f"{fault.record}/{identifier}", values)
-            left -= done
-
-    def _copy(self, fault: Fault, identifier: int) -> Json:
-        space = "entity" if fault.record == "customer" else "transaction"
-        found = self._account.database.get(space, identifier)
-        doc: Doc = found[1] if found is not None else {}
-        if fault.record == "customer":
-            names = {"companyName": f"Another {doc.get('companyName')} {identifier}"}
-            return names | {k: doc[k] for k in ("subsidiary", "currency") if k in doc} | fault.values
-        lines = [
-            {name: line[name] for name in ("item", "quantity", "rate", "amount") if name in line}
-            for line in doc.get("item") or []
-        ]
-        return {k: doc[k] for k in _COPIED if k in doc} | {"item": {"items": lines}} | fault.values
-
-    def _write(self, method: str, path: str, body: Json) -> bool:
-        """Write as someone else who may everything; what is refused to them too does not happen."""
-        address = f"{ROOT}/{path}"
-        content = b"" if body is None else encode(body)
-        request = Request(method, address, address, "", {}, content, "http", "localhost", "")
-        try:
-            self._account.perform(request, _SOMEONE)
-        except Refusal as refusal:
-            _log.warning("a change by someone else did not happen: %s %s: %s", method, path, refusal.detail)
-            return False
-        return True
