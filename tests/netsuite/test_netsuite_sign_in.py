@@ -205,6 +205,36 @@ def test_recon_check_asks_for_the_permission_of_the_tenants_way(acme: Place, aut
     assert re.findall(r"Log in using ([\w. ]+?)  ", shown.output) == [kind]
 
 
+ASK = """
+import asyncio, os, pathlib
+from resources.connections import netsuite_client
+from resources.tenants import TenantRegistry
+
+async def run():
+    async with netsuite_client(TenantRegistry(pathlib.Path(os.environ["RECON_TENANTS"])).load("acme"), os.environ) as ns:
+        await asyncio.gather(*(ns.suiteql_rows("SELECT id FROM term ORDER BY id") for _ in range(25)))
+        print(ns.governor.figures().requests)
+
+asyncio.run(run())
+"""
+
+
+def test_all_processes_of_a_tenants_ledger_share_the_accounts_budget(acme: Place, sandbox: Sandbox) -> None:
+    acme.tenant(CERTIFICATE, "  governance: {concurrency: 4, reserve: 2}\n")
+    sandbox.admin("governance", latency_ms=20)
+    sandbox.admin("reset/log")
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASK], cwd=ROOT, env=acme.environ, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    assert [run.communicate(timeout=60)[0].strip() for run in runs] == ["25", "25"]
+    stats = httpx.get(f"{sandbox.url}/{LABEL}/sandbox/stats").json()
+    sandbox.admin("governance", latency_ms=0)
+    assert (stats["in_flight_peak"], stats["rejections"]) == (2, 0)
+
+
 def test_the_deadline_of_a_tenants_file_ends_its_operations(acme: Place, sandbox: Sandbox) -> None:
     acme.tenant(CERTIFICATE)
     assert acme.reads_terms(CERTIFICATE) == 5
