@@ -170,7 +170,10 @@ def test_the_old_certificate_may_be_kept_until_every_machine_has_the_new_one(
 ) -> None:
     new_id = asyncio.run(rotation(server, configured, files, keep_old=True).run())
     assert set(server.active()) == {"cert-old", new_id}
+    server.valid_access.clear()
     assert asyncio.run(rotation(server, configured, files, keep_old=True).run()) == new_id
+    # Confirmed once more, as the runs sign in.
+    assert [new_id in token for token in server.valid_access] == [True]
     assert asyncio.run(rotation(server, configured, files).run()) == new_id
     assert server.active() == [new_id]
 
