@@ -6,12 +6,14 @@ Not here: which sets there are (`netsuite.py` and its neighbours), or how one is
 
 A *scope* is what one set fills: a month (`2026-10`), the whole table (`all`), or a month's documents that NetSuite
 dates elsewhere (`2026-10 elsewhere 1`). What is held stays between runs, so that an unchanged scope costs one question.
+It is used only with the proof of exactly these columns, and without the rows that were too young to be vouched for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +22,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from resources.netsuite.client import NetSuite
-from resources.netsuite.sets import Census, Proof, RowSet, read_set
+from resources.netsuite.sets import STANDARD, WEIGHTS, Census, Proof, RowSet, Sizes, read_set
 from resources.netsuite.suiteql import Select
 from resources.warehouse import WHOLE, TenantWarehouse, duckdb_type, quote
 
@@ -30,6 +32,8 @@ INSERT_ROWS: Final = 20_000
 PROOFS: Final[Mapping[str, str]] = {
     "table_name": "VARCHAR",
     "scope": "VARCHAR",
+    "period": "VARCHAR",
+    "name": "VARCHAR",
     "rows": "BIGINT",
     "rows_before": "BIGINT",
     "distinct_keys": "BIGINT",
@@ -38,6 +42,7 @@ PROOFS: Final[Mapping[str, str]] = {
     "sums": "VARCHAR",
     "sums_before": "VARCHAR",
     "last_modified": "VARCHAR",
+    "unsettled_since": "VARCHAR",
     "time_zone": "VARCHAR",
     "schema_hash": "VARCHAR",
     "query": "VARCHAR",
@@ -47,7 +52,11 @@ PROOFS: Final[Mapping[str, str]] = {
     "looks": "BIGINT",
     "proven_at": "TIMESTAMPTZ",
 }
-"""`sums` and `sums_before` are JSON objects from column to sum as text; times of NetSuite's are in `time_zone`."""
+"""`period` is the scope's month, or `all`; `name` says what the set is. `sums` and `sums_before` are JSON objects from
+column to sum as text. `last_modified` and `unsettled_since` are NetSuite's, in `time_zone`; rows changed since the
+latter are read again at the next look (`resources.netsuite.sets.Proof`)."""
+
+_MONTH: Final = re.compile(r"\d{4}-\d{2}\b")
 
 
 @dataclass(frozen=True)
@@ -60,13 +69,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Extraction:
-    """One tenant's warehouse and account, and the clock, while slices are read."""
+    """One tenant's warehouse and account, and the clock, while slices are read. `sizes` are of pages and windows."""
 
     warehouse: TenantWarehouse
     netsuite: NetSuite
     clock: Callable[[], datetime]
+    sizes: Sizes = STANDARD
     _time_zone: list[str] = field(default_factory=list)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _read: set[tuple[str, str]] = field(default_factory=set)
 
     async def time_zone(self) -> str:
         """The time zone in which the account prints times; asked once."""
@@ -78,10 +89,17 @@ class Extraction:
         return self._time_zone[0]
 
     def prepare(self, table: str, columns: Mapping[str, Column]) -> None:
-        """Bring `netsuite_rows.<table>` to these columns. Call before the transaction that reads into it."""
+        """Bring `netsuite_rows.<table>` to these columns. Call before the transaction that reads into it.
+
+        A column that is new is empty in every row that is held, so what was proven without it is proven no more.
+        """
         kinds = {name: duckdb_type(column.kind) for name, column in columns.items()}
-        self.warehouse.ensure_table(f"netsuite_rows.{table}", {"scope": "VARCHAR", **kinds})
+        held = f"netsuite_rows.{table}"
+        before = self.warehouse.columns(held).items()
+        self.warehouse.ensure_table(held, {"scope": "VARCHAR", **kinds})
         self.warehouse.ensure_table("meta.proofs", PROOFS)
+        if self.warehouse.columns(held).items() - before:
+            self.warehouse.connection.execute("DELETE FROM meta.proofs WHERE table_name = ?", [table])
 
     async def read(
         self,
@@ -95,7 +113,9 @@ class Extraction:
         *,
         unique: bool = True,
         sums: Sequence[str] = (),
+        silent: Sequence[str] = (),
         modified: str = "",
+        times: bool = True,
         whole: tuple[str, str] | None = None,
     ) -> Proof:
         """Read one set into a scope of `netsuite_rows.<table>`, unless what is held has not changed.
@@ -103,14 +123,22 @@ class Extraction:
         `name` is for people; the rest as in `resources.netsuite.sets.RowSet`. A set that does not tell when its rows
         were changed is read each time. Raises its `Incomplete`; roll the transaction back then.
         """
+        scope = scope or WHOLE
         select = Select({n: c.expression for n, c in columns.items()}, source, where, key=key, unique=unique)
         schema = pa.schema([(n, c.kind) for n, c in columns.items()])
-        rows = RowSet(name, select, schema, tuple(sums), modified, whole)
-        held = HeldRows(self.warehouse, f"netsuite_rows.{table}", scope or WHOLE, rows.key)
-        if not modified or self._last_query(table, scope or WHOLE) != select.text:
+        rows = RowSet(name, select, schema, tuple(sums), modified, whole, tuple(silent), times)
+        held = HeldRows(self.warehouse, f"netsuite_rows.{table}", scope, rows.key)
+        last = self._last(table, scope)
+        if not modified or last is None or (last.query, last.schema_hash) != (select.text, rows.schema_hash):
             held.clear()
-        proof = await read_set(self.netsuite, rows, held)
-        self._record(table, scope or WHOLE, rows, proof, await self.time_zone())
+        elif last.unsettled_since is not None and (table, scope) not in self._read:
+            held.forget_since(modified, last.unsettled_since)
+        proof = await read_set(self.netsuite, rows, held, sizes=self.sizes)
+        self._read.add((table, scope))
+        # In another zone all times of change would be others.
+        is_known = proof.unchanged and last is not None and bool(last.time_zone)
+        zone = last.time_zone if is_known and last is not None else await self.time_zone()
+        self._record(table, scope, rows, proof, zone)
         return proof
 
     def forget_but(self, table: str, scopes: Sequence[str], *, like: str = "%") -> None:
@@ -121,17 +149,21 @@ class Extraction:
                 [*([table] if column else []), like, list(scopes)],
             )
 
-    def _last_query(self, table: str, scope: str) -> str | None:
+    def _last(self, table: str, scope: str) -> _Last | None:
         rows = self.warehouse.sql(
-            "SELECT query FROM meta.proofs WHERE table_name = ? AND scope = ?", [table, scope]
+            "SELECT query, schema_hash, unsettled_since, time_zone FROM meta.proofs"
+            " WHERE table_name = ? AND scope = ?",
+            [table, scope],
         )
-        return str(rows[0][0]) if rows else None
+        return _Last(*rows[0]) if rows else None
 
     def _record(self, table: str, scope: str, rows: RowSet, proof: Proof, time_zone: str) -> None:
         after = proof.after
         values: dict[str, Any] = {
             "table_name": table,
             "scope": scope,
+            "period": month[0] if (month := _MONTH.match(scope)) else WHOLE,
+            "name": rows.name,
             "rows": after.rows,
             "rows_before": proof.before.rows,
             "distinct_keys": after.distinct_keys,
@@ -140,6 +172,7 @@ class Extraction:
             "sums": _sums(rows, after),
             "sums_before": _sums(rows, proof.before),
             "last_modified": after.last_modified,
+            "unsettled_since": proof.unsettled_since,
             "time_zone": time_zone,
             "schema_hash": proof.schema_hash,
             "query": proof.query,
@@ -154,6 +187,16 @@ class Extraction:
         marks = ", ".join("?" for _ in PROOFS)
         names = ", ".join(map(quote, PROOFS))
         execute(f"INSERT INTO meta.proofs ({names}) VALUES ({marks})", [values[name] for name in PROOFS])
+
+
+@dataclass(frozen=True)
+class _Last:
+    """What the last proof of a scope says of the rows that are held."""
+
+    query: str
+    schema_hash: str
+    unsettled_since: str | None
+    time_zone: str
 
 
 @dataclass
@@ -176,13 +219,22 @@ class HeldRows:
         self._flush()
         key = f"{quote(rows.key)}::BIGINT"
         number = "0" if bucket is None else f"floor({key} / {bucket}::DOUBLE)::BIGINT"
-        sums = "".join(f", sum({quote(name)})" for name in rows.sums)
-        modified = f"max({quote(rows.modified)})" if rows.modified else "NULL"
+        sums = [f"sum({quote(name)})" for name in rows.sums]
+        weight = f"({key} % {WEIGHTS})::TINYINT"
+        weighted = [f"sum({quote(name)} * {weight})" for name in rows.silent]
+        modified = time_sum = "NULL"
+        if rows.modified:
+            modified = f"max({quote(rows.modified)})"
+        if rows.adds_times:
+            digits = f"replace(replace({quote(rows.modified)}[9:], ' ', ''), ':', '')"
+            time_sum = f"sum({digits}::BIGINT)::HUGEINT"
+        figures = ", ".join([modified, time_sum, *sums, *weighted])
         found = self.warehouse.sql(
             f"SELECT {number} AS bucket, count(*), count(DISTINCT {key}), min({key}), max({key}),"
-            f" sum({key})::HUGEINT, {modified}{sums} FROM {self.table} WHERE scope = ? GROUP BY 1",
+            f" sum({key})::HUGEINT, {figures} FROM {self.table} WHERE scope = ? GROUP BY 1",
             [self.scope],
         )
+        end = 8 + len(sums)
         return {
             row[0]: Census(
                 rows=row[1],
@@ -190,8 +242,10 @@ class HeldRows:
                 low=row[3],
                 high=row[4],
                 key_sum=row[5],
-                sums=tuple(row[7:]),
+                sums=tuple(row[8:end]),
+                weighted=tuple(row[end:]),
                 last_modified=row[6],
+                time_sum=row[7],
             )
             for row in found
         }
@@ -209,6 +263,12 @@ class HeldRows:
         self.warehouse.connection.execute(
             f"DELETE FROM {self.table} WHERE scope = ? AND {quote(self.key)}::BIGINT BETWEEN ? AND ?",
             [self.scope, low, high],
+        )
+
+    def forget_since(self, column: str, time: str) -> None:
+        """Remove the rows of which `column`, a time as it is printed, is not before `time`."""
+        self.warehouse.connection.execute(
+            f"DELETE FROM {self.table} WHERE scope = ? AND {quote(column)} >= ?", [self.scope, time]
         )
 
     def _flush(self) -> None:

@@ -10,6 +10,11 @@ anew, until all buckets agree. So a set that is held already is proven, or found
 
 A set that one page holds needs no such figures: it is read in one statement, which is one moment, and the answer
 itself says that there is no more.
+
+Whether rows changed is seen by their times of change, added up: a time that comes late (a transaction that ends after
+others, the hour that a clock is put back by) moves the sum where it would not move the latest. Times are whole
+seconds, so a row that was changed twice within one, before and after it was read, moves nothing: a proof says since
+when changes were so young (``unsettled_since``), so that those rows are read again at the next look.
 """
 
 from __future__ import annotations
@@ -18,7 +23,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -27,7 +33,7 @@ import pyarrow as pa
 from resources.netsuite.arrow import RowReader
 from resources.netsuite.errors import Failure, Incomplete
 from resources.netsuite.pages import Page, incomplete, shortened
-from resources.netsuite.suiteql import PAGE_LIMIT, Select
+from resources.netsuite.suiteql import PAGE_LIMIT, TIME_MODEL, Select
 
 if TYPE_CHECKING:
     from resources.netsuite.client import NetSuite
@@ -35,20 +41,42 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 5
 """How often a set that changes while it is read is looked at again before it is given up."""
 
-BUCKETS: Final = 900
-"""The most buckets in a census, so that its answer is one page."""
+WEIGHTS: Final = 97
+"""Amounts are also added up times the remainder of their key by this: what goes from one row to another shows there."""
 
-WINDOW_ROWS: Final = 8 * PAGE_LIMIT
-"""The most rows of one window: enough that its last, half-filled page weighs little, few enough to keep slots busy."""
+SETTLED_AFTER: Final = 5
+"""Seconds from a row's change, by the server's clock, until no other change can have the same second as its time."""
+
+_QUARTER: Final = 15 * 60
+"""All time zones differ from one another by whole quarters of an hour, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How a set is cut up: rows of a page, the most rows of a window, and the most buckets of a census.
+
+    A window is large enough that its last, half-filled page weighs little, and small enough to keep slots busy. A
+    census is answered in one page, with room for the buckets of rows that come meanwhile.
+    """
+
+    page: int = PAGE_LIMIT
+    window: int = 8 * PAGE_LIMIT
+    buckets: int = 900
+
+
+STANDARD: Final = Sizes()
+"""The sizes for NetSuite's own limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowSet:
     """What is read: a query, the types of its columns, and what its census adds up.
 
-    ``name`` is for people ("invoices dated in 2026-10"). ``sums`` are names of decimal columns. ``modified`` names the
-    text column that prints each row's last change, if there is one. ``whole`` is the same set without the tables that
-    are only joined to it: when it has more rows, the role does not see all of them.
+    ``name`` is for people ("invoices dated in 2026-10"). ``sums`` are names of decimal columns; those of them that may
+    change without the row's time of change are ``silent`` too (what is unpaid of an invoice). ``modified`` names the
+    text column that prints each row's last change, if there is one. Its times are added up unless ``times`` is false:
+    for rows that change only together with those of another set, which is proven along with it. ``whole`` is the same
+    set without the tables that are only joined to it: when it has more rows, the role does not see all of them.
     """
 
     name: str
@@ -57,6 +85,14 @@ class RowSet:
     sums: tuple[str, ...] = ()
     modified: str = ""
     whole: tuple[str, str] | None = None
+    silent: tuple[str, ...] = ()
+    times: bool = True
+
+    def __post_init__(self) -> None:
+        if not set(self.silent) <= set(self.sums):
+            raise ValueError(f"Of {', '.join(self.silent)} some are not added up.")
+        if self.modified and TIME_MODEL not in self.select.columns[self.modified]:
+            raise ValueError(f"The column '{self.modified}' is not printed as {TIME_MODEL}.")
 
     @property
     def key(self) -> str:
@@ -71,16 +107,37 @@ class RowSet:
     def census(self, bucket: int | None = None) -> str:
         """The census of the set as a query."""
         columns = self.select.columns
-        return self.select.census(
-            {name: columns[name] for name in self.sums},
-            modified=columns[self.modified] if self.modified else "",
-            bucket=bucket,
-        )
+        sums = {name: columns[name] for name in self.sums}
+        key = self.select.key
+        sums |= {_weighted(name): f"({columns[name]}) * MOD({key}, {WEIGHTS})" for name in self.silent}
+        if self.adds_times:
+            sums["time_sum"] = f"TO_NUMBER({columns[self.modified].replace(TIME_MODEL, _TIME_DIGITS)})"
+        modified = columns[self.modified] if self.modified else ""
+        return self.select.census(sums, modified=modified, bucket=bucket)
+
+    @property
+    def adds_times(self) -> bool:
+        """Whether a census adds up the times of change."""
+        return bool(self.modified) and self.times
+
+
+_TIME_DIGITS: Final = "'DDHH24MISS'"
+"""Day of the month and time of day as one number, small enough that millions of them add up exactly."""
+
+
+def _weighted(name: str) -> str:
+    return f"{name}_by_key"
 
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """The figures of a set, or of one bucket of it. ``sums`` are in the order of ``RowSet.sums``."""
+    """The figures of a set, or of one bucket of it.
+
+    ``sums`` are in the order of ``RowSet.sums``. ``weighted`` are the sums of ``RowSet.silent``, each value times the
+    remainder of its key by ``WEIGHTS`` (with the key's sign). ``time_sum`` adds up the times of change as the numbers
+    that their day, hour, minute and second make together (DDHHMMSS). ``clock`` is the server's time when NetSuite
+    counted; it is not part of what is compared.
+    """
 
     rows: int = 0
     distinct_keys: int = 0
@@ -88,7 +145,10 @@ class Census:
     high: int | None = None
     key_sum: int | None = None
     sums: tuple[Decimal | None, ...] = ()
+    weighted: tuple[Decimal | None, ...] = ()
     last_modified: str | None = None
+    time_sum: int | None = None
+    clock: str | None = field(default=None, compare=False)
 
 
 class Landing(Protocol):
@@ -111,7 +171,9 @@ class Proof:
     Where one statement gave the whole set and nothing was counted before it, both are the figures of its rows.
     ``rows_read`` counts every row that came, those read again included; 0 when what was held had not changed.
     ``looks`` is how often the set was counted by buckets or read in one statement; more than 2 when rows changed
-    while they were read.
+    while they were read. ``unsettled_since`` is a time as ``RowSet.modified`` prints it, or None: rows changed since then
+    were read so soon after it that a further change may have the same time. They must be read anew at the next look,
+    whatever is counted.
     """
 
     query: str
@@ -121,14 +183,22 @@ class Proof:
     rows_read: int = 0
     pages: int = 0
     looks: int = 0
+    unsettled_since: str | None = None
 
     @property
     def unchanged(self) -> bool:
-        """Whether nothing had to be read."""
-        return self.rows_read == 0
+        """Whether all was found as it was held: nothing was read, and nothing that was held had gone."""
+        return self.looks == 0
 
 
-async def read_set(netsuite: NetSuite, rows: RowSet, landing: Landing, *, attempts: int = ATTEMPTS) -> Proof:
+async def read_set(
+    netsuite: NetSuite,
+    rows: RowSet,
+    landing: Landing,
+    *,
+    attempts: int = ATTEMPTS,
+    sizes: Sizes = STANDARD,
+) -> Proof:
     """Bring ``landing`` to hold exactly the rows of the set, and prove it.
 
     Reads nothing but one row of figures where what is held has not changed, which a set without ``modified`` cannot
@@ -136,37 +206,41 @@ async def read_set(netsuite: NetSuite, rows: RowSet, landing: Landing, *, attemp
     not come to rest within ``attempts``, or when the role cannot see a part of it; the landing then holds rows that
     must not be used.
     """
-    reading = _Reading(netsuite, rows, landing)
+    reading = _Reading(netsuite, rows, landing, sizes)
     before = None
     if rows.modified:
         before = await census(netsuite, rows)
         if _held(landing, rows) == before:
-            return Proof(rows.select.text, rows.schema_hash, before, before)
-    if before is None or before.rows < PAGE_LIMIT:
+            return reading.proof(before, before, looks=0)
+    if before is None or before.rows < sizes.page:
         for look in range(1, attempts + 1):
             if not await reading.at_once():
                 break
             after = _held(landing, rows)
             if await _is_in_sight(netsuite, rows, after):
-                first = before or after
-                read, pages = reading.rows_read, reading.pages
-                return Proof(rows.select.text, rows.schema_hash, first, after, read, pages, look)
+                return reading.proof(before or after, after, looks=look)
     before = before or await census(netsuite, rows)
-    bucket = _bucket(before, _held(landing, rows))
+    bucket = _bucket(before, _held(landing, rows), sizes)
+    wanted: dict[int, Census] = {}
+    found: dict[int, Census] = {}
     for look in range(1, attempts + 1):
         if look == 1 and bucket is None:
             wanted = {0: before} if before.rows else {}
         else:
-            wanted = await _census(netsuite, rows, bucket)
+            try:
+                wanted = await _census(netsuite, rows, bucket)
+            except Incomplete as error:
+                # So many rows came that their buckets no longer fit one page.
+                reading.trouble, bucket = error, 2 * bucket if bucket is not None else None
+                continue
         found = landing.census(rows, bucket)
         if wanted == found:
             after = _held(landing, rows)
             if await _is_in_sight(netsuite, rows, after):
-                return Proof(
-                    rows.select.text, rows.schema_hash, before, after, reading.rows_read, reading.pages, look
-                )
+                return reading.proof(before, after, looks=look)
         elif look < attempts:
-            await reading.read(list(windows(wanted, found, bucket, _window_rows(netsuite, wanted, found))))
+            size = _window_rows(netsuite, wanted, found, sizes)
+            await reading.read(list(windows(wanted, found, bucket, size)))
     raise _unquiet(rows, wanted, found, attempts, reading.trouble) from reading.trouble
 
 
@@ -189,11 +263,12 @@ class Window:
 
 
 def windows(
-    wanted: Mapping[int, Census], found: Mapping[int, Census], bucket: int | None, size: int = WINDOW_ROWS
+    wanted: Mapping[int, Census], found: Mapping[int, Census], bucket: int | None, size: int
 ) -> Iterator[Window]:
-    """The windows that cover the buckets in which the two sides differ, each of about ``size`` rows.
+    """The windows that cover the buckets in which the two sides differ, each of about ``size`` rows at most.
 
-    A bucket that agrees is never read again, so a window ends before it.
+    A bucket that agrees is never read again, so a window ends before it. A bucket with more rows than that (ids lie
+    close together in one part of a wide range) is cut into several, where its own rows begin and end.
     """
     if bucket is None:
         sides = [part for part in (wanted.get(0), found.get(0)) if part is not None and part.rows]
@@ -210,7 +285,11 @@ def windows(
         if first is not None and last is not None and (not differs or rows + more > size):
             yield Window(first * bucket, (last + 1) * bucket - 1, is_held)
             first, rows, is_held = None, 0, False
-        if differs:
+        if differs and more > size:
+            yield from _parts(
+                wanted[number], number * bucket, (number + 1) * bucket - 1, size, number in found
+            )
+        elif differs:
             first, last = (number if first is None else first), number
             rows += more
             is_held = is_held or number in found
@@ -218,11 +297,23 @@ def windows(
         yield Window(first * bucket, (last + 1) * bucket - 1, is_held)
 
 
+def _parts(part: Census, low: int, high: int, size: int, is_held: bool) -> Iterator[Window]:
+    """A bucket from ``low`` to ``high`` in windows, whose rows are taken to lie evenly where they lie at all."""
+    assert part.low is not None
+    assert part.high is not None
+    step = max(1, -(-(part.high - part.low + 1) * size // part.rows))
+    for start in range(part.low, part.high + 1, step):
+        is_last = start + step > part.high
+        yield Window(low if start == part.low else start, high if is_last else start + step - 1, is_held)
+
+
 class _Reading:
     """The windows of one set, read side by side into its landing."""
 
-    def __init__(self, netsuite: NetSuite, rows: RowSet, landing: Landing) -> None:
+    def __init__(self, netsuite: NetSuite, rows: RowSet, landing: Landing, sizes: Sizes) -> None:
+        self._began = asyncio.get_running_loop().time()
         self._netsuite = netsuite
+        self._sizes = sizes
         self._rows = rows
         self._select = rows.select
         self._reader = RowReader(rows.schema, rows.key)
@@ -237,11 +328,14 @@ class _Reading:
         if held.low is not None and held.high is not None:
             self._landing.remove(held.low, held.high)
         try:
-            windows = cast(AsyncGenerator[Page, None], self._netsuite.rows_keyset(self._select))
+            size = self._sizes.page
+            windows = cast(
+                AsyncGenerator[Page, None], self._netsuite.rows_keyset(self._select, page_size=size)
+            )
             async with aclosing(windows) as pages:
                 async for page in pages:
                     self._take(page)
-                    return page.count < PAGE_LIMIT and not page.has_more and page.total == page.count
+                    return page.count < size and not page.has_more and page.total == page.count
         except Incomplete as error:
             # It has too many rows for this way of reading, or did not keep to its order.
             self.trouble = error
@@ -259,12 +353,21 @@ class _Reading:
             for window in queue:
                 await self._read(window)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(len(wanted), self._netsuite.governor.figures().allowed + 2)):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(len(wanted), self._netsuite.governor.figures().allowed + 2)):
+                    group.create_task(work())
+        except ExceptionGroup as failures:
+            # The first failure ended the others, and is the one to tell.
+            raise failures.exceptions[0] from failures
 
     async def _read(self, window: Window) -> None:
-        pages = self._netsuite.rows_keyset(self._select, after=str(window.low - 1), until=str(window.high))
+        pages = self._netsuite.rows_keyset(
+            self._select,
+            after=str(window.low - 1),
+            until=str(window.high),
+            page_size=self._sizes.page,
+        )
         try:
             async for page in pages:
                 self._take(page)
@@ -277,6 +380,43 @@ class _Reading:
         self._landing.insert(batch)
         self.rows_read += batch.num_rows
         self.pages += 1
+
+    def proof(self, before: Census, after: Census, *, looks: int) -> Proof:
+        """The proof of what was read, if it was read at all, since ``before`` was counted."""
+        elapsed = asyncio.get_running_loop().time() - self._began
+        return Proof(
+            self._select.text,
+            self._rows.schema_hash,
+            before,
+            after,
+            self.rows_read,
+            self.pages,
+            looks,
+            _unsettled_since(after.last_modified, before.clock, elapsed) if looks else None,
+        )
+
+
+def _unsettled_since(last_modified: str | None, clock: str | None, elapsed: float) -> str | None:
+    """The time since which changes are too young to be told from further ones; None when the latest is old enough.
+
+    Rows were read from ``clock`` on, for ``elapsed`` seconds at most. The two times are in different zones (that of the
+    account, that of the server), which differ by whole quarters of an hour: so only what they show of a quarter is
+    compared. Now and then that makes an old change look young, which costs one more reading and no more.
+    NetSuite REST facts: SuiteQL, dates.
+    """
+    if last_modified is None:
+        return None
+    if clock is not None:
+        apart = (_second_of_quarter(clock) - _second_of_quarter(last_modified)) % _QUARTER
+        if SETTLED_AFTER <= apart <= _QUARTER - SETTLED_AFTER - elapsed:
+            return None
+    since = datetime.fromisoformat(last_modified) - timedelta(seconds=elapsed + 2 * SETTLED_AFTER)
+    return f"{since:%Y-%m-%d %H:%M:%S}"
+
+
+def _second_of_quarter(printed: str) -> int:
+    """0 to 899, of a time as ``TIME_MODEL`` prints it."""
+    return (int(printed[14:16]) * 60 + int(printed[17:19])) % _QUARTER
 
 
 async def _census(netsuite: NetSuite, rows: RowSet, bucket: int | None) -> dict[int, Census]:
@@ -297,7 +437,10 @@ def _figures(query: str, rows: RowSet, row: Mapping[str, str]) -> Census:
         high=_whole(query, row, "high"),
         key_sum=_whole(query, row, "key_sum"),
         sums=tuple(_number(query, row, name) for name in rows.sums),
+        weighted=tuple(_number(query, row, _weighted(name)) for name in rows.silent),
         last_modified=row.get("last_modified") if rows.modified else None,
+        time_sum=_whole(query, row, "time_sum") if rows.adds_times else None,
+        clock=row.get("clock"),
     )
 
 
@@ -318,19 +461,22 @@ def _number(query: str, row: Mapping[str, str], name: str) -> Decimal | None:
         raise incomplete(query, f"the figure '{name}' is '{value}', which is no number") from None
 
 
-def _bucket(before: Census, held: Census) -> int | None:
-    """The keys in a bucket, so that the whole range makes at most ``BUCKETS``; None where one page holds all."""
-    if max(before.rows, held.rows) <= PAGE_LIMIT:
+def _bucket(before: Census, held: Census, sizes: Sizes) -> int | None:
+    """The keys in a bucket, so that the whole range makes at most as many as asked for; None where one page holds all."""
+    if max(before.rows, held.rows) <= sizes.page:
         return None
     ends = [end for end in (before.low, before.high, held.low, held.high) if end is not None]
-    return max(1, -(-(max(ends) - min(ends) + 1) // BUCKETS))
+    # The first and the last are cut off where the range begins and ends: they may be one more.
+    return -(-(max(ends) - min(ends) + 1) // max(1, sizes.buckets - 1))
 
 
-def _window_rows(netsuite: NetSuite, wanted: Mapping[int, Census], found: Mapping[int, Census]) -> int:
+def _window_rows(
+    netsuite: NetSuite, wanted: Mapping[int, Census], found: Mapping[int, Census], sizes: Sizes
+) -> int:
     """Rows of a window, in whole pages, so that each slot gets several and the last ones end together."""
     rows = sum(part.rows for number, part in wanted.items() if part != found.get(number))
-    pages = -(-rows // (4 * netsuite.governor.figures().allowed * PAGE_LIMIT))
-    return min(WINDOW_ROWS, max(1, pages) * PAGE_LIMIT)
+    pages = -(-rows // (4 * netsuite.governor.figures().allowed * sizes.page))
+    return min(sizes.window, max(1, pages) * sizes.page)
 
 
 async def _is_in_sight(netsuite: NetSuite, rows: RowSet, after: Census) -> bool:

@@ -22,6 +22,9 @@ ROW_LIMIT: Final = 100_000
 PAGE_LIMIT: Final = 1000
 """The most rows in one page."""
 
+TIME_MODEL: Final = "'YYYY-MM-DD HH24:MI:SS'"
+"""The format model in which every date-time is asked for, as a literal."""
+
 Value = str | int | Decimal | date | datetime | bool | None
 """What may stand in a query as a value. A ``datetime`` is naive: local time of the account."""
 
@@ -159,7 +162,8 @@ WHERE (t.type = 'CustInvc') AND t.id > 48112 ORDER BY t.id FETCH FIRST 500 ROWS 
         """The query that counts the set: one row, or one for each ``bucket`` of so many consecutive keys.
 
         A row has ``row_count``, ``distinct_keys``, ``low``, ``high``, ``key_sum``, a sum for each of ``sums`` (name
-        to expression) and, when ``modified`` is an expression that prints the last change, ``last_modified``.
+        to expression) and, when ``modified`` is an expression that prints the last change, ``last_modified`` and
+        ``clock``: the server's time (SYSDATE, in its own zone) at which the set was counted.
         Held against the rows that were read, it proves that they are all rows.
         """
         wanted = {
@@ -172,6 +176,7 @@ WHERE (t.type = 'CustInvc') AND t.id > 48112 ORDER BY t.id FETCH FIRST 500 ROWS 
         }
         if modified:
             wanted["last_modified"] = f"MAX({modified})"
+            wanted["clock"] = f"MAX(TO_CHAR(SYSDATE, {TIME_MODEL}))"
         group = ""
         if bucket is not None:
             expression = f"FLOOR({self.key} / {bucket})"

@@ -106,8 +106,9 @@ def test_a_census_asks_what_proves_a_reading() -> None:
     of = "FROM transaction t WHERE (t.type = 'CustInvc' OR t.memo = 'x')"
     assert INVOICES.census({"total": "t.foreigntotal"}) == f"SELECT {figures} {of}"
     changed = "TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')"
+    clock = "MAX(TO_CHAR(SYSDATE, 'YYYY-MM-DD HH24:MI:SS')) AS clock"
     assert INVOICES.census({"total": "t.foreigntotal"}, modified=changed, bucket=500) == (
-        f"SELECT FLOOR(t.id / 500) AS bucket, {figures}, MAX({changed}) AS last_modified {of} "
+        f"SELECT FLOOR(t.id / 500) AS bucket, {figures}, MAX({changed}) AS last_modified, {clock} {of} "
         "GROUP BY FLOOR(t.id / 500) ORDER BY FLOOR(t.id / 500)"
     )
 
