@@ -17,6 +17,7 @@ from typing import Any, Final
 import duckdb
 
 from netsuite_assets.mapping.body import record_body
+from netsuite_assets.mapping.comparisons import comparison_problems
 from netsuite_assets.mapping.explain import Explained, explain_record
 from netsuite_assets.mapping.model import CUSTOMER, ExternalId, FieldRule, MappedField, Source
 from netsuite_assets.mapping.outcome import line_problems, outcome
@@ -241,6 +242,7 @@ def compile_mapping(tenant: Tenant) -> Mapping:
         external_id = external_ids[record]
         if external_id is not None:
             records[record] = RecordMapping(record, external_id, external_ids.get(CUSTOMER), header, lines)
+    problems = problems or list(comparison_problems(tenant, records))
     if problems:
         raise TenantError(problems)
     return Mapping(tenant.name, _hash(tenant), records, tuple(sorted(warnings)))

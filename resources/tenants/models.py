@@ -32,6 +32,7 @@ from pydantic import (
 )
 
 from resources.billing.canonical import TABLES
+from resources.tenants.comparison import RecordComparison
 from resources.tenants.source import nearest, shown
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -328,7 +329,10 @@ class ToleranceSettings(Settings):
 
 
 class ReconcileSettings(Settings):
+    """What is no difference: in all fields, and by record type in single ones."""
+
     tolerance: ToleranceSettings = ToleranceSettings()
+    compare: dict[str, RecordComparison] = {}
 
 
 class ApprovalSettings(Settings):
