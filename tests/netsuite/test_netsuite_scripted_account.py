@@ -98,6 +98,15 @@ def test_a_refusal_with_status_400_for_one_record_is_that_records_and_not_rests(
     assert [permission.name for permission in report.missing] == ["Customers"]
 
 
+def test_a_permission_that_one_of_its_probes_lacks_is_missing() -> None:
+    """The table shows, the record service refuses: what the record service is for does not work."""
+    needs = Needs((RecordNeed("customer", "writing"),), (TableNeed("customer", "reading"), *NEEDS.tables))
+    report = check({"/customer": refused(403, "INSUFFICIENT_PERMISSION", "Permission Violation")}, needs)
+    (told,) = (f for f in report.findings if f.permission and f.permission.name == "Customers")
+    assert (told.status, told.stops) == ("missing", "writing")
+    assert not report.ok
+
+
 def test_an_account_that_fails_is_not_said_to_have_accepted_the_sign_in() -> None:
     report = check({"governanceLimits": httpx.Response(503, text="<h1>Down</h1>")})
     assert not report.ok
