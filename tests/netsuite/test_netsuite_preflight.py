@@ -23,10 +23,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fake_account import pem
 from hypothesis import given
 from hypothesis import strategies as st
+from month import NOW as LANDED
+from month import Month
 from typer.testing import CliRunner
 
+from netsuite_assets.cli_check import last_read
 from netsuite_assets.extract.needs import needs_of
 from netsuite_assets.mapping.compiler import compile_mapping
+from netsuite_assets.publish.mart import publish
+from resources.ledger import Ledger
 from resources.netsuite.auth import Auth, ClientCredentials
 from resources.netsuite.authorization_code import App, AuthorizationCode, Consents, StoredConsent
 from resources.netsuite.client import NetSuite
@@ -38,6 +43,7 @@ from resources.netsuite.probes import date_format
 from resources.netsuite.tba import TbaCredentials, TokenBased
 from resources.netsuite.vault import Vault
 from resources.tenants import TenantRegistry
+from resources.warehouse import Warehouse
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "1234567_SB1"
@@ -385,6 +391,39 @@ def test_the_command_prints_what_is_missing_and_ends_with_its_status(
     assert "Permissions > Transactions: Invoice" in printed
     assert "writing invoices" in printed
     assert not re.search(r"eyJ|Bearer|BEGIN", printed)
+
+
+def test_the_command_says_when_a_refreshed_account_last_worked(
+    sandbox: Sandbox, october: Month, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the published file: rows came from the account before, and now it does not know the certificate."""
+    from netsuite_assets.cli import app
+
+    folder = Warehouse(tmp_path / "warehouse")
+    assert last_read(folder.published_path, "acme") is None
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    publish(folder, october.held, ledger)
+    ledger.close()
+    assert last_read(folder.published_path, "acme") == LANDED
+    assert last_read(folder.published_path, "globex") is None
+    key = tmp_path / "key.pem"
+    key.write_bytes(pem(KEY))
+    for name, value in {
+        "ACME_NS_URL": f"{sandbox.url}/1234567-sb1",
+        "ACME_NS_KEY_FILE": str(key),
+        "ACME_NS_CLIENT_ID": client_id("nothing"),
+        "ACME_NS_CERT_ID": "cert-of-before",
+        "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite",
+        "RECON_SECRETS": str(tmp_path / "secrets"),
+        "RECON_WAREHOUSE": str(folder.root),
+        "RECON_TENANTS": str(ROOT / "tenants"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(app, ["check", "acme"])
+    assert done.exit_code == 1
+    said = " ".join(done.output.split())
+    assert f"It last worked on {LANDED:%Y-%m-%d %H:%M} UTC" in said
+    assert "A refresh from production wipes these mappings" in said
 
 
 WRITTEN: dict[str, Callable[[str, str, str], str]] = {
