@@ -19,7 +19,10 @@ from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import Rejected
 from resources.warehouse import quote
 
-MODIFIED: Final = "TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')"
+TIME: Final = "'YYYY-MM-DD HH24:MI:SS'"
+"""The form in which times are asked for."""
+
+MODIFIED: Final = f"TO_CHAR(t.lastmodifieddate, {TIME})"
 """A transaction's last change."""
 
 SYMBOL: Final = "(SELECT max(x.name) FROM netsuite.reference x WHERE x.list = 'currency' AND x.internal_id = r.currency_id)"

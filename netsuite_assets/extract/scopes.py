@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from netsuite_assets.extract.billing import month_bounds
-from resources.netsuite.sets import Proof
+from resources.netsuite.client import NetSuite
+from resources.netsuite.sets import Census, Proof
 from resources.netsuite.suiteql import in_lists, literal
 from resources.warehouse import IncompleteSlice, TenantWarehouse
 from resources.warehouse import literal as quoted
@@ -67,6 +68,16 @@ def held_documents(warehouse: TenantWarehouse, name: str, scope: str) -> str | N
     return next(in_lists("t.id", [row[0] for row in ids]), None)
 
 
+async def ask_permission(netsuite: NetSuite, record: str) -> None:
+    """Ask by the record service whether the role may see records of a type of which a query shows none.
+
+    A query leaves out what the role may not see without a word. Raises `PermissionDenied`, which names the permission.
+    """
+    await netsuite.fetch(
+        f"/services/rest/record/v1/{record}", "limit=1", title=f"List {record} records", record=record
+    )
+
+
 Read = Callable[[], Awaitable[Sequence[Proof]]]
 """Brings one or several sets up to date."""
 
@@ -77,12 +88,17 @@ async def read_together(tenant: str, what: str, reads: Sequence[Read]) -> None:
     They are read in turn. When all others are found as they are held after one of them was read, then at that moment
     they were so too. Where nothing changes, each is asked about once. Raises `IncompleteSlice`.
     """
+    figures: dict[int, list[Census]] = {}
     unchanged = 0
-    for asked, read in enumerate([*reads] * ATTEMPTS, start=1):
-        # `Proof.unchanged` is not enough: rows that only went leave nothing to read.
-        is_as_held = all(proof.looks == 0 for proof in await read())
+    for asked in range(len(reads) * ATTEMPTS):
+        number = asked % len(reads)
+        proofs = await reads[number]()
+        now = [proof.after for proof in proofs]
+        # What changed a moment ago is read again in any case; that it has the same figures tells that it is the same.
+        is_as_held = figures.get(number) == now or all(proof.unchanged for proof in proofs)
+        figures[number] = now
         unchanged = unchanged + 1 if is_as_held else 0
-        if asked >= len(reads) and unchanged >= len(reads) - 1:
+        if asked + 1 >= len(reads) and unchanged >= len(reads) - 1:
             return
     raise IncompleteSlice(
         f"{tenant}: {what} changed each of the {ATTEMPTS} times that they were read, so that they are of different"
