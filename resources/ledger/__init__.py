@@ -3,26 +3,43 @@
     ledger = Ledger("sqlite:///ledger/ledger.sqlite")
 
 Parted by responsibility: `intents` (what is written to NetSuite), `approvals` (plans, who let them be applied, mapping
-versions). Tables are in `schema`, the connection in `database`. Not here: why anything is recorded (`netsuite_assets`).
+versions), `exceptions` and `sign_offs`. Tables are in `schema`, the connection in `database`. Not here: why anything is
+recorded (`netsuite_assets`).
 """
 
 from resources.ledger.approvals import Approval, Approvals, Plan
 from resources.ledger.database import LedgerError, engine
+from resources.ledger.exceptions import (
+    ExceptionEvent,
+    Exceptions,
+    ExceptionState,
+    LastingException,
+    SeenException,
+    Synchronised,
+)
 from resources.ledger.intents import CLOSING, Event, EventKind, Intent, Intents, NewIntent
+from resources.ledger.sign_offs import SignOffEvent, SignOffs, standing_review
 
 __all__ = [
     "CLOSING",
     "Approval",
     "Event",
     "EventKind",
+    "ExceptionEvent",
+    "ExceptionState",
     "Intent",
+    "LastingException",
     "Ledger",
     "LedgerError",
     "NewIntent",
     "Plan",
+    "SeenException",
+    "SignOffEvent",
+    "Synchronised",
     "engine",
+    "standing_review",
 ]
 
 
-class Ledger(Intents, Approvals):
+class Ledger(Intents, Approvals, Exceptions, SignOffs):
     """The whole ledger behind one URL. Safe to share between threads."""

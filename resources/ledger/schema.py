@@ -6,6 +6,7 @@ Tables that a ledger lacks are made when it is opened. What happened is only eve
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,19 @@ class Instant(sa.TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Money(sa.TypeDecorator[Decimal]):
+    """An exact amount, stored as text: SQLite's numbers are floats."""
+
+    impl = sa.String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> str | None:
+        return None if value is None else f"{value:f}"
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(value)
 
 
 plans = sa.Table(
@@ -115,3 +129,104 @@ mapping_versions = sa.Table(
     sa.Column("first_used_at", Instant, nullable=False),
     sa.Column("effective", sa.Text, nullable=False),
 )
+
+#: One row a cause, for as long as the ledger lives: it opens, is accepted, closes and opens again.
+exceptions = sa.Table(
+    "exceptions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("cause", sa.String(64), nullable=False, unique=True),
+    sa.Column("tenant", sa.String(100), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("stage", sa.String(20), nullable=False),
+    sa.Column("code", sa.String(60), nullable=False),
+    sa.Column("record", sa.String(60), nullable=False),
+    sa.Column("external_id", sa.Text),
+    sa.Column("internal_id", sa.Text),
+    sa.Column("number", sa.Text),
+    sa.Column("name", sa.Text),
+    sa.Column("amount", Money, nullable=False),
+    sa.Column("currency", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("next_step", sa.Text, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("comment", sa.Text),
+    sa.Column("accepted_by", sa.Text),
+    sa.Column("accepted_because", sa.Text),
+    sa.Column("accepted_until", sa.Date),  # the last day, where the tenant is
+    sa.Column("lapses_at", Instant),  # the end of that day
+    sa.Column("first_opened_at", Instant, nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("times_opened", sa.Integer, nullable=False),
+    sa.Column("last_seen_at", Instant, nullable=False),
+    sa.Column("closed_at", Instant),
+    sa.Index("exceptions_of_period", "tenant", "period"),
+)
+
+exception_events = sa.Table(
+    "exception_events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("exception_id", sa.ForeignKey("exceptions.id"), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Column("amount", Money, nullable=False),
+    sa.Column("currency", sa.Text),
+    sa.Index("events_of_exception", "exception_id", "id"),
+)
+
+
+#: A month's sign-off is its latest event; figures, fingerprint and documents are those that the person saw.
+sign_off_events = sa.Table(
+    "sign_off_events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.String(100), nullable=False),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("despite", sa.Text),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("figures", sa.Text),  # JSON
+    sa.Column("documents_hash", sa.String(64)),
+    sa.Column("changes", sa.Text),  # JSON
+    sa.UniqueConstraint("tenant", "period", "sequence", name="one_sign_off_event_at_a_time"),
+)
+
+#: Each document's figures of a month that was signed off, under the SHA-256 of their bytes.
+signed_documents = sa.Table(
+    "signed_documents",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+
+def _only_added_to(table: sa.Table, connection: sa.Connection, **_: Any) -> None:
+    """Have the database itself refuse to change or delete a row of a table that it has just made."""
+    name, said = table.name, f"{table.name} is only ever added to"
+    if connection.dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {name}"
+                f" BEGIN SELECT RAISE(ABORT, '{said}'); END"
+            )
+    else:
+        connection.exec_driver_sql(
+            f"CREATE FUNCTION {name}_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" RAISE EXCEPTION '{said}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        )
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {name}_kept BEFORE UPDATE OR DELETE ON {name}"
+            f" FOR EACH ROW EXECUTE FUNCTION {name}_kept()"
+        )
+
+
+for _history in (exception_events, sign_off_events, signed_documents):
+    sa.event.listen(_history, "after_create", _only_added_to)
