@@ -7,6 +7,7 @@ import logging
 import pickle
 import threading
 from email.utils import formatdate
+from pathlib import Path
 
 import httpx
 import pytest
@@ -33,9 +34,15 @@ from fake_account import (
     pem,
 )
 
-from resources.netsuite.auth import BadKey, ClientCredentials
+from resources.netsuite.auth import BadKey, ClientCredentials, UsedKey
+from resources.netsuite.authorization_code import App, StoredConsent
+from resources.netsuite.certificates import Configured
+from resources.netsuite.consent import Redirect, Request, ask
 from resources.netsuite.errors import SignInFailed, Unavailable, Unreachable
 from resources.netsuite.governor import Governor
+from resources.netsuite.tba import TbaCredentials
+from resources.netsuite.tokens import Granted, Token
+from resources.netsuite.vault import Vault
 from resources.netsuite.writes import eid
 
 RSA_3072 = rsa.generate_private_key(65537, 3072)
@@ -364,3 +371,27 @@ def test_no_secret_stands_in_a_repr_a_pickle_a_log_or_an_error(caplog: pytest.Lo
     assert KEY_PEM.decode().splitlines()[1] not in seen
     with pytest.raises(TypeError):
         pickle.dumps(auth)
+
+
+SECRET = "s3cr3t"
+HOLDERS: list[object] = [
+    UsedKey(SECRET, SECRET, SECRET.encode()),
+    TbaCredentials(SECRET, SECRET, SECRET, SECRET),
+    App(SECRET, SECRET),
+    Token(SECRET),
+    Granted(Token(SECRET), SECRET),
+    Redirect(SECRET),
+    ask(HOSTS, App("client-1", SECRET), "http://127.0.0.1:8765/callback"),
+    Configured("7654321_SB1", SECRET, SECRET, Path(SECRET)),
+    StoredConsent("7654321_SB1", SECRET, SECRET, 0.0, 0.0, access_token=SECRET),
+    Vault(Path("secrets"), (SECRET,)),
+]
+
+
+@pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
+def test_what_holds_a_secret_does_not_show_it(holder: object) -> None:
+    shown = f"{holder!r} {holder} {[holder]}"
+    assert SECRET not in shown
+    if isinstance(holder, Request):
+        assert holder.state not in shown
+        assert holder.verifier not in shown
