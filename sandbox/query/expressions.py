@@ -114,7 +114,10 @@ class Expressions:
     def _negative(self, node: exp.Neg) -> Value:
         operand = number(self.value(node.this))
         return Value(
-            f"(-{operand.sql})", "int" if operand.kind == "id" else operand.kind, aggregate=operand.aggregate
+            f"(-{operand.sql})",
+            "int" if operand.kind == "id" else operand.kind,
+            aggregate=operand.aggregate,
+            amount=operand.amount,
         )
 
     def _join_text(self, node: exp.DPipe) -> Value:

@@ -22,6 +22,8 @@ class Value:
     column: str = ""
     nullable: bool = True
     aggregate: bool = False
+    amount: bool = False
+    """Whether it is whole in the smallest unit of a currency."""
 
     @property
     def numeric(self) -> bool:

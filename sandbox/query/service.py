@@ -155,6 +155,7 @@ class QueryService:
             role=session.role.id,
             sight=session.sight,
             date_format=self._context.profile.date_format,
+            precision=max(currency.precision for currency in self._context.profile.currencies),
             zone=self._context.profile.timezone,
             now=stamp,
             numbers=numbers,

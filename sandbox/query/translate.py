@@ -61,14 +61,18 @@ class Translator:
         role: str,
         sight: Sight,
         date_format: str,
+        precision: int,
         zone: str,
         now: str,
         numbers: int = 0,
     ) -> None:
-        """`numbers`: how many numbers were taken out of the query to make its shape."""
+        """`precision`: decimals of the account's finest currency. `numbers`: how many numbers were taken out of the
+        query to make its shape."""
         self._tables, self._visible, self._count = tables, visible, count
         self._lasting = True
         self.date_format, self.zone, self.now = date_format, zone, now
+        self.unit = 10**precision
+        """How many of the smallest unit one of any currency is."""
         self._role, self._sight = role, sight
         self._parameters, self._numbers = 0, numbers
 
@@ -150,10 +154,11 @@ class Translator:
                 continue
             source.columns[column.name] = Value(
                 f'{column.function}("{alias}"."id")' if column.function else f'"{alias}"."{column.name}"',
-                column.type,
+                "number" if column.type == "amount" else column.type,
                 column.ref,
                 source=source,
                 column=column.name,
+                amount=column.type == "amount",
                 nullable=column.name not in never_null,
             )
         return source

@@ -1,7 +1,7 @@
 """The tables and columns that SuiteQL sees, by NetSuite's names; custom fields add columns. No SQL, no data.
 
-Column types: id (integer key or reference), int, number, text, date (date or date-time in the account's time zone),
-bool (`T`/`F`). `name>space` says whose display name `BUILTIN.DF` shows.
+Column types: id (integer key or reference), int, number, amount (a number, whole in the smallest unit of a currency),
+text, date (date or date-time in the account's time zone), bool (`T`/`F`). `name>space` says whose display name `BUILTIN.DF` shows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ SQL_TYPES = {
     "id": "INTEGER",
     "int": "INTEGER",
     "number": "REAL",
+    "amount": "REAL",
     "text": "TEXT",
     "date": "TEXT",
     "bool": "TEXT",
@@ -101,8 +102,8 @@ _TABLES = (
            text: type>trantype recordtype tranid transactionnumber trandisplayname externalid status>status approvalstatus
              billingstatus memo message email otherrefnum source journaltype abbrevtype customtype number
              paymentmethod typebaseddocumentnumber;
-           number: exchangerate foreigntotal foreignamountpaid foreignamountunpaid foreignpaymentamountused
-             foreignpaymentamountunused; int: daysopen daysoverduesearch;
+           number: exchangerate; amount: foreigntotal foreignamountpaid foreignamountunpaid
+             foreignpaymentamountused foreignpaymentamountunused; int: daysopen daysoverduesearch;
            date: trandate duedate startdate enddate createddate lastmodifieddate closedate reversaldate;
            bool: posting void voided isreversal reversaldefer paymenthold isfinchrg userevenuearrangement""",
         indexes=(
@@ -120,9 +121,9 @@ _TABLES = (
              createdfrom>transaction units price revenueelement;
            int: id linesequencenumber;
            text: accountinglinetype transactionlinetype itemtype memo documentnumber;
-           number: quantity quantitybilled rate rateamount ratepercent netamount foreignamount creditforeignamount
-             debitforeignamount foreignamountpaid foreignamountunpaid foreignpaymentamountused
-             foreignpaymentamountunused fxamountlinked;
+           number: quantity quantitybilled rate rateamount ratepercent fxamountlinked;
+           amount: netamount foreignamount creditforeignamount debitforeignamount foreignamountpaid
+             foreignamountunpaid foreignpaymentamountused foreignpaymentamountunused;
            date: linelastmodifieddate;
            bool: mainline taxline iscogs donotdisplayline transactiondiscount cleared isclosed isrevrectransaction""",
         key="uniquekey",
@@ -134,8 +135,8 @@ _TABLES = (
         "transactionaccountingline",
         "Find Transaction",
         """id: transaction>transaction accountingbook>accountingBook account>account; int: transactionline;
-           number: debit credit amount netamount amountlinked amountpaid amountunpaid paymentamountused
-             paymentamountunused exchangerate; date: lastmodifieddate; bool: posting processedbyrevcommit""",
+           amount: debit credit amount netamount amountpaid amountunpaid paymentamountused paymentamountunused;
+           number: amountlinked exchangerate; date: lastmodifieddate; bool: posting processedbyrevcommit""",
         key=None,
         indexes=("transaction, transactionline", "account"),
         unique=("transaction, transactionline",),
@@ -143,7 +144,7 @@ _TABLES = (
     _table(
         "nexttransactionlinelink",
         "Find Transaction",
-        """id: previousdoc>transaction nextdoc>transaction; int: previousline nextline; number: foreignamount;
+        """id: previousdoc>transaction nextdoc>transaction; int: previousline nextline; amount: foreignamount;
            text: previoustype nexttype linktype; date: previousdate nextdate lastmodifieddate""",
         key=None,
         indexes=("previousdoc, nextdoc", "nextdoc, previousdoc"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_tools import Api, Server
+from cryptography.hazmat.primitives.asymmetric import ec
+from sandbox_tools import PROFILES, Api, Integration, Server, start
 
 KINDS = {
     "invoice": "CustInvc",
@@ -19,11 +21,15 @@ Fresh = Callable[..., tuple[Server, Api]]
 
 
 @pytest.fixture(scope="module")
-def filled(server: Server, oneworld: Api) -> Api:
-    """The OneWorld account with some of each transaction."""
+def filled(public_pem: Path, private_key: ec.EllipticCurvePrivateKey) -> Iterator[Api]:
+    """An account of one's own, with some of each transaction."""
+    certificate = f"1234567_SB1:billing-integration:c:{public_pem}"
+    server = start("--profile", str(PROFILES / "oneworld.yaml"), "--certificate", certificate)
+    api = Api(server.url, "1234567-sb1", Integration("billing-integration", "c", private_key))
     order = {"customers": 8, "invoices": 40, "lines": 3, "credit_memos": 12, "payments": 12, "journals": 12}
-    oneworld.admin("POST", "fill", {**order, "seed": 71})
-    return oneworld
+    api.admin("POST", "fill", order)
+    yield api
+    assert server.stop() == 0
 
 
 def state(api: Api, record: str) -> dict[str, tuple[Decimal, str | None]]:
