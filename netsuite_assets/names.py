@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import duckdb
 
+from netsuite_assets.extract.reference import MASTERS
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.model import CUSTOMER
 from netsuite_assets.tables import TABLES
@@ -17,7 +18,7 @@ from resources.warehouse import TenantWarehouse, literal
 
 
 class WarehouseNames:
-    """The names in a tenant's landed reference data, customers, periods and documents (a client's `names`)."""
+    """The names in a tenant's landed masters, lists, customers and transactions (a client's `names`)."""
 
     def __init__(self, held: TenantWarehouse, mapping: TenantMapping) -> None:
         self._held = held
@@ -50,14 +51,24 @@ class WarehouseNames:
         by_id = "(internal_id = $ref OR external_id = $ref)"
         if what == CUSTOMER:
             yield "netsuite.customers", "name", by_id
-        elif what == "accountingPeriod":
-            yield "netsuite.periods", "name", "internal_id = $ref"
         elif what == "transaction" or what in TABLES:
             for record, tables in TABLES.items():
-                if tables.lines is not None and what in ("transaction", record):
+                if record != CUSTOMER and what in ("transaction", record):
                     shown = "nullif(concat_ws(' of ', number, name), '')"
                     yield f"netsuite.{tables.name}", shown, "internal_id = $ref"
         else:
+            for master in MASTERS:
+                if master.look_up == what:
+                    shown = (
+                        f"nullif(concat_ws(' ', {master.number}, {master.name}), '')"
+                        if master.number
+                        else master.name
+                    )
+                    yield (
+                        f"netsuite.{master.table}",
+                        shown,
+                        by_id if master.external_id else "internal_id = $ref",
+                    )
             name = self._lists.get(what.lower(), what)
             if name.startswith("customrecord_cseg_"):
                 name = name.removeprefix("customrecord_")

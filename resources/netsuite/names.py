@@ -64,7 +64,8 @@ _WORDS: Final = {
     "accounting period": "accountingPeriod", "posting period": "accountingPeriod", "postingperiod": "accountingPeriod",
     "period": "accountingPeriod", "currency": "currency", "terms": "term", "term": "term",
     "department": "department", "class": "classification", "location": "location", "invoice": "invoice",
-    "credit memo": "creditMemo", "transaction": "transaction",
+    "credit memo": "creditMemo", "customer payment": "customerPayment", "payment": "customerPayment",
+    "journal entry": "journalEntry", "transaction": "transaction",
 }  # fmt: skip
 _WORD_AND_ID: Final = re.compile(
     rf"\b(?P<word>{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?:(?: with)?(?: the)?(?: internal)? id)?[ :#]+"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from month import NOW, Month
 
 from netsuite_assets import frames
+from netsuite_assets.extract.reference import MASTERS
 from netsuite_assets.names import WarehouseNames
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import TenantRun, quota_counted
@@ -42,6 +43,7 @@ KNOWN = {
     ("custbody_region", "2"): "EMEA",
     ("invoice", "5001"): "INV-7 of Nordwind Ltd",
     ("currency", "1"): "USD",
+    ("customerPayment", "900"): "PYMT-1 of Nordwind Ltd",
     ("classification", "7"): "Cloud",
 }
 
@@ -80,6 +82,7 @@ SUBJECT = Subject("invoice", body=json.dumps(BODY).encode(), names=names)
         ("Customer 647 has no access to subsidiary with internal id 3 in currency: 1", "",
          ["customer 647 is Nordwind Ltd", "subsidiary 3 is Acme GmbH", "currency 1 is USD"]),
         ("Invoice #5001 is locked.", "", ["invoice 5001 is INV-7 of Nordwind Ltd"]),
+        ("Payment 900 does not apply to journal entry 901", "", ["payment 900 is PYMT-1 of Nordwind Ltd"]),
         ("The period 105-2026 and item 9999.50 are none.", "", []),
         ("The Income account cannot be used.", "subsidiary", ["subsidiary 3 is Acme GmbH"]),
         ("Something about the customer.", "entity", ["entity cus-1 is Nordwind Ltd"]),
@@ -193,6 +196,20 @@ def test_the_names_are_those_that_have_landed(october: Month) -> None:
     assert namer("accountingPeriod", period) == october.held.value("SELECT name FROM netsuite.periods")
     assert namer("item", "404") is None
     assert namer("account", "119") is None
+    masters = {master.look_up: master for master in MASTERS}
+    for look_up, row in {
+        "account": {"internal_id": "119", "number": "1100", "full_name": "Accounts Receivable"},
+        "classification": {"internal_id": "7", "name": "Cloud", "external_id": "cls-cloud"},
+        "item": {"internal_id": "11", "item_id": "API Calls"},
+    }.items():
+        table = f"netsuite.{masters[look_up].table}"
+        october.held.ensure_table(table, masters[look_up].landed)
+        columns, values = ", ".join(row), ", ".join(f"'{value}'" for value in row.values())
+        october.sql(f"INSERT INTO {table} ({columns}) VALUES ({values})")
+    assert namer("account", "119") == "1100 Accounts Receivable"
+    assert namer("classification", "7") == namer("classification", "cls-cloud") == "Cloud"
+    assert namer("item", "11") == "API Calls"
+    assert namer("item", "12") == "seats"  # known as a look-up alone
     assert namer("x'); DROP TABLE netsuite.reference; --", "1") is None
 
 
