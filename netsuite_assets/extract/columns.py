@@ -6,13 +6,13 @@ share. Not here: which rows a set holds (`scopes.py` and the modules that extrac
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
 
 from netsuite_assets.extract.rows import Column
+from netsuite_assets.extract.visibility import shown
 from netsuite_assets.mapping.compiler import MappedField
 from netsuite_assets.tables import COLUMN_TYPES
 from resources.netsuite.client import NetSuite
@@ -44,8 +44,6 @@ _ARROW: Final[Mapping[str, pa.DataType]] = {
     "enum": TEXT,
     "reference": TEXT,
 }
-
-_HIDDEN: Final = re.compile(r"Unknown identifier '|Field '")
 
 
 def comparable(fields: Sequence[MappedField]) -> list[MappedField]:
@@ -83,28 +81,24 @@ def landed(field: MappedField) -> str:
     return f", {value} AS {quote(field.name)}"
 
 
-async def visible(netsuite: NetSuite, source: str, columns: Mapping[str, Column]) -> dict[str, Column]:
+async def visible(netsuite: NetSuite, source: str, columns: Mapping[str, Column]) -> Mapping[str, Column]:
     """Those columns that the account has and the role sees: without its feature, a column does not exist.
 
-    All are asked for at once, and one by one only where that is refused. A table that the role does not see is an
-    error as ever (`PermissionDenied`).
+    All are asked for at once, and again without each that is refused. A table that the role does not see is an error as
+    ever (`PermissionDenied`).
     """
-    if await _are_visible(netsuite, source, columns.values()):
-        return dict(columns)
-    return {
-        name: column for name, column in columns.items() if await _are_visible(netsuite, source, [column])
-    }
-
-
-async def _are_visible(netsuite: NetSuite, source: str, columns: Iterable[Column]) -> bool:
-    selected = ", ".join(f"{column.expression} AS c{number}" for number, column in enumerate(columns))
-    try:
-        await netsuite.suiteql_rows(f"SELECT {selected} FROM {source} FETCH FIRST 1 ROWS ONLY")
-    except Rejected as error:
-        if _HIDDEN.search(error.said):
-            return False
-        raise
-    return True
+    while columns:
+        selected = ", ".join(f"{column.expression} AS {name}" for name, column in columns.items())
+        try:
+            await netsuite.suiteql_rows(f"SELECT {selected} FROM {source} FETCH FIRST 1 ROWS ONLY")
+        except Rejected as error:
+            fewer = shown(columns, list(columns), error)
+            if fewer is None:
+                raise
+            columns = fewer
+        else:
+            break
+    return columns
 
 
 def if_held(columns: Mapping[str, Column], name: str) -> str:

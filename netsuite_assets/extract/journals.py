@@ -39,8 +39,10 @@ from netsuite_assets.extract.scopes import (
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE
 from resources.netsuite.client import NetSuite
+from resources.netsuite.errors import Rejected
 from resources.netsuite.records import record
 from resources.netsuite.sets import Proof
+from resources.netsuite.suiteql import in_lists
 from resources.warehouse import Slice, TenantWarehouse, literal
 
 JOURNALS: Final = ACTUAL_CORE | {
@@ -171,14 +173,13 @@ GL_COLUMNS: Final = {
 }
 _GL: Final = (
     "transactionaccountingline tal JOIN transaction t ON t.id = tal.transaction"
-    " JOIN account a ON a.id = tal.account JOIN accountingbook b ON b.id = tal.accountingbook"
-    " JOIN accountingperiod p ON p.id = t.postingperiod"
+    " JOIN account a ON a.id = tal.account JOIN accountingperiod p ON p.id = t.postingperiod"
 )
 _GL_LINES: Final = (
     " LEFT JOIN transactionline tl ON tl.transaction = tal.transaction AND tl.id = tal.transactionline"
 )
 _POSTED: Final = (
-    "tal.posting = 'T' AND b.isprimary = 'T' AND p.isquarter = 'F' AND p.isyear = 'F'"
+    "tal.posting = 'T' AND p.isquarter = 'F' AND p.isyear = 'F'"
     f" AND a.accttype IN ({', '.join(map(literal, ACCOUNT_TYPES))})"
 )
 
@@ -199,10 +200,9 @@ async def extract_journals(
     warehouse.ensure_table("netsuite.journals", JOURNALS | column_types(fields))
     warehouse.ensure_table("netsuite.journal_lines", JOURNAL_LINES | column_types(line_fields))
     extraction = Extraction(warehouse, netsuite, lambda: now)
-    columns = JOURNAL_COLUMNS | mapped(fields) | await visible(netsuite, kind.source, _ORIGIN)
-    line_columns = (
-        LINE_COLUMNS | mapped(line_fields) | await visible(netsuite, _LINES, _SUBSIDIARY | _SEGMENTS)
-    )
+    columns = {**JOURNAL_COLUMNS, **mapped(fields), **await visible(netsuite, kind.source, _ORIGIN)}
+    of_lines = await visible(netsuite, _LINES, _SUBSIDIARY | _SEGMENTS)
+    line_columns = {**LINE_COLUMNS, **mapped(line_fields), **of_lines}
     extraction.prepare("journals", columns)
     extraction.prepare("journal_lines", line_columns)
     found: dict[str, str] = {}
@@ -304,7 +304,7 @@ async def extract_gl_lines(
     warehouse.ensure_table("netsuite.gl_lines", GL_LINES)
     extraction = Extraction(warehouse, netsuite, lambda: now)
     by_subsidiary = await visible(netsuite, _LINES, _SUBSIDIARY)
-    columns = GL_COLUMNS | by_subsidiary
+    columns = {**GL_COLUMNS, **by_subsidiary}
     extraction.prepare("gl_lines", columns)
     with warehouse.transaction():
         proof = await extraction.read(
@@ -313,7 +313,7 @@ async def extract_gl_lines(
             f"ledger lines posted in {period}",
             columns,
             _GL + _GL_LINES if by_subsidiary else _GL,
-            f"{_POSTED} AND {dated_in('p.startdate', period)}",
+            " AND ".join([_POSTED, dated_in("p.startdate", period), *await _in_primary_book(netsuite)]),
             "tal.transaction",
             unique=False,
             sums=("debit", "credit"),
@@ -334,3 +334,14 @@ async def extract_gl_lines(
             source="NetSuite",
             now=now,
         )
+
+
+async def _in_primary_book(netsuite: NetSuite) -> list[str]:
+    """The condition that a ledger line is of the primary book; none where the account has one book only."""
+    try:
+        books = await netsuite.suiteql_rows("SELECT b.id AS id FROM accountingbook b WHERE b.isprimary = 'T'")
+    except Rejected as error:
+        if "Invalid search type" not in error.said:
+            raise
+        return []
+    return list(in_lists("tal.accountingbook", [int(book["id"]) for book in books]))

@@ -21,8 +21,19 @@ _ALWAYS: Final[Sequence[TableNeed]] = (
     TableNeed("customer", "Extraction of customers, and with them of everything that names one"),
     TableNeed("transaction", "Extraction of invoices and credit memos"),
     TableNeed("transactionline", "Extraction of the lines of invoices and credit memos", key="uniquekey"),
+    TableNeed(
+        "transactionaccountingline",
+        "Extraction of the ledger lines of receivables and revenue",
+        key="transaction",
+    ),
+    TableNeed("account", "Extraction of ledger lines and of journals' lines: each names its account"),
     TableNeed("currency", "Every comparison: documents are matched by currency"),
     TableNeed("accountingperiod", "Write-back: without the periods' locks nothing is planned into a month"),
+)
+#: Records that are read for every tenant, mapped or not: a query leaves them out where the role may not see them.
+_READ: Final[Sequence[RecordNeed]] = (
+    RecordNeed("customerPayment", "Extraction of payments and of what they settle"),
+    RecordNeed("journalEntry", "Extraction of journals"),
 )
 #: What makes the work better, and is done without where it is not to be had.
 _BETTER: Final[Sequence[TableNeed]] = (
@@ -44,7 +55,10 @@ def needs_of(tenant: Tenant, mapping: TenantMapping) -> Needs:
         where = ", ".join(_rules_with(mapping, name))
         tables.setdefault(table, TableNeed(table, f"Look-ups in {name} ({where})"))
     return Needs(
-        records=tuple(RecordNeed(name, _stops(name, writes), writes) for name in mapping.records),
+        records=(
+            *(RecordNeed(name, _stops(name, writes), writes) for name in mapping.records),
+            *(need for need in _READ if need.record not in mapping.records),
+        ),
         tables=(*tables.values(), *_BETTER),
         columns=tuple(need for rules in mapping.records.values() for need in _columns(rules)),
         maps_subsidiary=any(

@@ -139,7 +139,11 @@ async def extract_payments(
     warehouse.ensure_table("netsuite.payments", PAYMENTS | column_types(fields))
     warehouse.ensure_table("netsuite.applications", APPLICATIONS)
     extraction = Extraction(warehouse, netsuite, lambda: now)
-    columns = PAYMENT_COLUMNS | mapped(fields) | await visible(netsuite, kind.source, _SUBSIDIARY)
+    columns = {
+        **PAYMENT_COLUMNS,
+        **mapped(fields),
+        **await visible(netsuite, kind.source, _SUBSIDIARY),
+    }
     extraction.prepare("payments", columns)
     extraction.prepare("applications", APPLICATION_COLUMNS)
 

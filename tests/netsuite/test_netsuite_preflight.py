@@ -59,6 +59,9 @@ NEEDED = {
     "Customers": "full",
     "Invoice": "full",
     "Credit Memo": "full",
+    "Customer Payment": "full",
+    "Make Journal Entry": "full",
+    "Accounts": "view",
     "Currency": "view",
     "Subsidiaries": "view",
     "Items": "view",
@@ -70,7 +73,6 @@ NEEDED = {
 UNCONFIRMED = {"Accounting Lists", "Custom Record Entries"}
 NOT_NEEDED = {
     TBA_LOGIN: "full",
-    "Accounts": "view",
     "Departments": "view",
     "Locations": "view",
 }

@@ -62,6 +62,9 @@ MONTHS = (f"{year}-{month:02}" for year in range(2012, 2026) for month in range(
 """Months that are far enough apart: each test has one to itself."""
 
 
+Meddle = Callable[[int, str], str | None]
+
+
 @dataclass
 class Account:
     """An account of the sandbox: how one writes to it and asks it, and the ids of its masters."""
@@ -178,10 +181,11 @@ class Account:
         self,
         work: Callable[[TenantWarehouse, NetSuite], Awaitable[Any]],
         *,
-        meddle: Callable[[int, str], None] | None = None,
+        meddle: Meddle | None = None,
         blind: bool = False,
     ) -> Any:
-        """Run one of our extractions. `meddle` is told each query with its number, before it is sent.
+        """Run one of our extractions. `meddle` is told each query with its number before it is sent; a query that it
+        gives is sent instead.
 
         `blind` signs in as the role that sees neither payments nor journals nor accounts.
         """
@@ -214,7 +218,7 @@ class Account:
 class Meddler(httpx.AsyncHTTPTransport):
     """Lets something happen in the account just before a query is sent."""
 
-    def __init__(self, meddle: Callable[[int, str], None]) -> None:
+    def __init__(self, meddle: Meddle) -> None:
         super().__init__()
         self._meddle, self._queries = meddle, 0
 
@@ -222,7 +226,10 @@ class Meddler(httpx.AsyncHTTPTransport):
         if request.url.path.endswith("/suiteql"):
             self._queries += 1
             query = json.loads(request.content)["q"]
-            await asyncio.to_thread(self._meddle, self._queries, query)
+            instead = await asyncio.to_thread(self._meddle, self._queries, query)
+            if instead is not None:
+                headers = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
+                request = httpx.Request(request.method, request.url, headers=headers, json={"q": instead})
         return await super().handle_async_request(request)
 
 
@@ -259,7 +266,7 @@ def running_accounts(folder: Path) -> Iterator[dict[str, Account]]:
 
     Each has a warehouse of its own, which stays open.
     """
-    profiles = {"usual": _profile("oneworld"), "turned": _profile("single")}
+    profiles = {"usual": shipped_profile("oneworld"), "turned": shipped_profile("single")}
     profiles["turned"]["switches"] = TURNED
     profiles["turned"]["accounts"] += [
         {"id": 40, "number": 2500, "name": "Deferred Income", "type": "DeferRevenue"},
@@ -300,7 +307,7 @@ def running_sandbox(folder: Path, profiles: Mapping_[str, Any], *arguments: str)
             process.wait(10)
 
 
-def _profile(name: str) -> Any:
+def shipped_profile(name: str) -> Any:
     """A shipped profile with yen, and a role that sees neither payments nor journals nor accounts."""
     profile = yaml.safe_load((PROFILES / f"{name}.yaml").read_text())
     profile["currencies"].append(YEN)
