@@ -105,6 +105,8 @@ def _cells(entry: "Entry") -> list[str]:
         netsuite_catalog,
         dg.AssetKey("netsuite_invoices"),
         dg.AssetKey("netsuite_credit_memos"),
+        dg.AssetKey("netsuite_trails"),
+        dg.AssetKey("netsuite_revenue"),
         dg.AssetKey("verified_books"),
     ],
 )

@@ -8,11 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import pydantic
 
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
 from netsuite_assets.tell import count, markdown, moneys
-from resources.as_dagster import BillingResource, NetSuiteResource, TenantsResource, WarehouseResource
+from resources.as_dagster import (
+    BillingResource,
+    LedgerResource,
+    NetSuiteResource,
+    TenantsResource,
+    WarehouseResource,
+)
 
 if TYPE_CHECKING:
     from resources.warehouse import Slice, TenantWarehouse
@@ -84,10 +91,10 @@ def netsuite_reference(
     warehouse: WarehouseResource,
     netsuite: NetSuiteResource,
 ) -> dg.MaterializeResult[None]:
-    """What the mapping looks up in NetSuite (items, terms, subsidiaries, currencies, segments and lists), and the
-    accounting periods with their locks.
+    """NetSuite's masters: subsidiaries, currencies, items, terms, accounts, departments, classes, locations and the
+    accounting periods with their locks; and what the mapping looks up in them and in the account's own lists.
     """
-    from netsuite_assets.extract.reference import extract_reference
+    from netsuite_assets.extract.reference import MASTERS, extract_reference
     from resources.warehouse import utc_now
 
     async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
@@ -99,13 +106,38 @@ def netsuite_reference(
         rows = held.sql(
             "SELECT list, count(*), count(*) FILTER (WHERE is_inactive) FROM netsuite.reference GROUP BY 1 ORDER BY 1"
         )
+        masters = [
+            (
+                master.label,
+                *held.sql(f"SELECT count(*), {_inactive(master.columns)} FROM netsuite.{master.table}")[0],
+            )
+            for master in MASTERS
+        ]
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(part.rows for part in landed.values()),
-                "lists": dg.MetadataValue.md(markdown(["List", ">Values", ">Of these inactive"], rows)),
+                "masters": dg.MetadataValue.md(
+                    markdown(["Master", ">Records", ">Of these inactive"], masters)
+                ),
+                "looked up": dg.MetadataValue.md(markdown(["List", ">Values", ">Of these inactive"], rows)),
+                **not_visible_metadata(held, [f"netsuite.{master.table}" for master in MASTERS]),
                 "dagster/column_schema": column_schema(held.columns("netsuite.reference")),
             }
         )
+
+
+def _inactive(columns: Mapping[str, Any]) -> str:
+    return "count(*) FILTER (WHERE is_inactive)" if "is_inactive" in columns else "NULL"
+
+
+class Reading(dg.Config):
+    """What a person may say about a reading of NetSuite's records."""
+
+    accept_as_gone: str = pydantic.Field(
+        "",
+        description="Your name, if you know that the records which NetSuite does not show any more are gone for good"
+        " (the account was refreshed from another one, for instance). Otherwise leave it empty.",
+    )
 
 
 @dg.asset(
@@ -116,8 +148,10 @@ def netsuite_reference(
 )
 def netsuite_customers(
     context: dg.AssetExecutionContext,
+    config: Reading,
     tenants: TenantsResource,
     warehouse: WarehouseResource,
+    ledger: LedgerResource,
     netsuite: NetSuiteResource,
 ) -> dg.MaterializeResult[None]:
     """All customers that NetSuite holds now, with the fields that the mapping names."""
@@ -126,13 +160,21 @@ def netsuite_customers(
 
     async def read(held: "TenantWarehouse") -> "Slice":
         async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
-            return await extract_customers(held, client, run.mapping.records["customer"], utc_now())
+            return await extract_customers(
+                held,
+                client,
+                run.mapping.records["customer"],
+                utc_now(),
+                written=written,
+                accept_as_gone=config.accept_as_gone,
+            )
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+        with ledger.open() as book:
+            written = book.written(run.tenant.name, "customer")
         landed = asyncio.run(read(held))
-        return dg.MaterializeResult(
-            metadata=slice_metadata(held, {"customers": landed}, "netsuite.customers", None, run.period)
-        )
+        metadata = slice_metadata(held, {"customers": landed}, "netsuite.customers", None, run.period)
+        return dg.MaterializeResult(metadata=metadata | gone_metadata(context, held, "customer", None))
 
 
 def _document_asset(name: str, record: str, table: str, description: str) -> dg.AssetsDefinition:
@@ -147,8 +189,10 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
     )
     def document_slice(
         context: dg.AssetExecutionContext,
+        config: Reading,
         tenants: TenantsResource,
         warehouse: WarehouseResource,
+        ledger: LedgerResource,
         netsuite: NetSuiteResource,
     ) -> dg.MaterializeResult[None]:
         from netsuite_assets.extract.netsuite import extract_documents
@@ -157,14 +201,21 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
         async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
             async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
                 return await extract_documents(
-                    held, client, run.mapping.records[record], run.period, utc_now()
+                    held,
+                    client,
+                    run.mapping.records[record],
+                    run.period,
+                    utc_now(),
+                    written=written,
+                    accept_as_gone=config.accept_as_gone,
                 )
 
         with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+            with ledger.open() as book:
+                written = book.written(run.tenant.name, record)
             landed = asyncio.run(read(held))
-            return dg.MaterializeResult(
-                metadata=slice_metadata(held, landed, f"netsuite.{table}", "total", run.period)
-            )
+            metadata = slice_metadata(held, landed, f"netsuite.{table}", "total", run.period)
+            return dg.MaterializeResult(metadata=metadata | gone_metadata(context, held, record, run.period))
 
     return document_slice
 
@@ -223,6 +274,31 @@ def slice_metadata(
         )
         metadata["in short"] = f"{count(main.rows, each)} of {period}: {moneys({r[0]: r[2] for r in rows})}"
     return metadata
+
+
+def gone_metadata(
+    context: dg.AssetExecutionContext, held: "TenantWarehouse", record: str, period: str | None
+) -> dict[str, Any]:
+    """For an asset's page: the records that were there and are not shown any more; those that nothing explains as a
+    warning.
+    """
+    from netsuite_assets.extract.sight import explained, untold
+
+    rows = explained(held, record, period)
+    doubtful = untold(held, record, period)
+    if doubtful is not None:
+        context.log.warning(doubtful)
+    found = {"not shown any more": dg.MetadataValue.md(markdown(["Record", "Because", "Detail"], rows))}
+    return found | ({"warning": dg.MetadataValue.text(doubtful)} if doubtful is not None else {})
+
+
+def not_visible_metadata(held: "TenantWarehouse", tables: Sequence[str]) -> dict[str, Any]:
+    """For an asset's page: which of its tables stay empty because the role or the account does not show them."""
+    from netsuite_assets.extract.visibility import not_visible
+
+    rows = not_visible(held, tables)
+    headings = ["Table", "Why", "NetSuite's words", "What to do"]
+    return {"not visible to the role": dg.MetadataValue.md(markdown(headings, rows))}
 
 
 def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:

@@ -9,7 +9,7 @@ and NetSuite dates elsewhere: those are asked for by external id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -28,9 +28,11 @@ from netsuite_assets.extract.columns import (
 )
 from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.extract.scopes import ATTEMPTS, absent, dated_in, held_documents, held_in, proven
+from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
 from netsuite_assets.tell import count
+from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import record
 from resources.netsuite.sets import Proof
@@ -38,9 +40,19 @@ from resources.warehouse import IncompleteSlice, Slice, TenantWarehouse, quote
 
 
 async def extract_customers(
-    warehouse: TenantWarehouse, netsuite: NetSuite, rules: RecordMapping, now: datetime
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    rules: RecordMapping,
+    now: datetime,
+    *,
+    written: Sequence[Written] = (),
+    accept_as_gone: str = "",
 ) -> Slice:
-    """Land all customers of the account with their mapped fields."""
+    """Land all customers of the account with their mapped fields.
+
+    `written` and `accept_as_gone`: see `sight.account_for_gone`, by which customers that are not shown any more are
+    explained or refused.
+    """
     fields = comparable(rules.fields)
     warehouse.ensure_table("netsuite.customers", ACTUAL_CORE | column_types(fields))
     columns = {
@@ -61,6 +73,9 @@ async def extract_customers(
             "customers", None, "customers", columns, kind.source, kind.where, kind.row_key,
             modified="lastmodified",
         )  # fmt: skip
+        present = "SELECT r.id FROM netsuite_rows.customers r"
+        read = Reread(rules.record, "netsuite.customers", None, present)
+        await account_for_gone(extraction, read, written, accept_as_gone)
         return warehouse.replace_slice(
             "netsuite.customers",
             None,
@@ -77,11 +92,19 @@ async def extract_customers(
 
 
 async def extract_documents(
-    warehouse: TenantWarehouse, netsuite: NetSuite, rules: RecordMapping, period: str, now: datetime
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    rules: RecordMapping,
+    period: str,
+    now: datetime,
+    *,
+    written: Sequence[Written] = (),
+    accept_as_gone: str = "",
 ) -> dict[str, Slice]:
     """Land one document type of a month with its lines. Customers must have landed before.
 
-    Headers and lines are read until each line's document is the version that was read.
+    Headers and lines are read until each line's document is the version that was read. `written` and `accept_as_gone`:
+    see `sight.account_for_gone`, by which documents that are not shown any more are explained or refused.
     """
     tables, kind = TABLES[rules.record], record(rules.record)
     items = kind.sublists["item"]
@@ -147,6 +170,9 @@ async def extract_documents(
                 " used. Run again when the other integration or the users that are writing have finished."
             )
         scope = held_in(period)
+        present = f"SELECT r.id FROM netsuite_rows.{tables.name} r WHERE {scope}"
+        read = Reread(rules.record, f"netsuite.{tables.name}", period, present)
+        await account_for_gone(extraction, read, written, accept_as_gone)
         return {
             tables.name: warehouse.replace_slice(
                 f"netsuite.{tables.name}",

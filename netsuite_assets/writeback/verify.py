@@ -70,13 +70,13 @@ async def verify(
     plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
     """
     outcomes = frames.read(warehouse, frames.OUTCOMES, period)
-    left = await _read_again(warehouse, netsuite, tenant, mapping, period, locate, clock)
+    left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
     checked = _checked(warehouse, outcomes, left, period)
     for pause in pauses:
         if not _missing(checked):
             break
         await sleep(pause)
-        left = await _read_again(warehouse, netsuite, tenant, mapping, period, locate, clock)
+        left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
         checked = _checked(warehouse, outcomes, left, period)
     table = frames.rows_frame(frames.OUTCOMES, checked)
     with warehouse.transaction():
@@ -92,14 +92,16 @@ async def _read_again(
     tenant: Tenant,
     mapping: TenantMapping,
     period: str,
+    ledger: Ledger,
     locate: Locate,
     clock: Callable[[], datetime],
 ) -> pd.DataFrame:
     for record, rules in mapping.records.items():
+        written = ledger.written(tenant.name, record)
         if TABLES[record].lines is None:
-            await extract_customers(warehouse, netsuite, rules, clock())
+            await extract_customers(warehouse, netsuite, rules, clock(), written=written)
         else:
-            await extract_documents(warehouse, netsuite, rules, period, clock())
+            await extract_documents(warehouse, netsuite, rules, period, clock(), written=written)
     return remaining(warehouse, tenant, mapping, period, locate)
 
 

@@ -67,6 +67,21 @@ class Event:
     detail: str | None = None
 
 
+@dataclass(frozen=True)
+class Written:
+    """A record that we wrote, as the last write to it left it: there, as it was read back, or deleted by us."""
+
+    period: str
+    internal_id: str
+    external_id: str | None
+    number: str | None
+    name: str | None
+    is_deleted: bool
+
+
+#: A deletion that NetSuite answered, whatever was seen of it afterwards.
+_DELETED = ("answered", "adopted", "verified", "mismatch")
+
 _INTENT_COLUMNS = [intents.c[name] for name in Intent.__dataclass_fields__]
 _answered = events.alias("answered")
 
@@ -162,3 +177,46 @@ class Intents(Database):
             query = query.where(intents.c.period == period)
         with self._transaction() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def written(self, tenant: str, record: str) -> list[Written]:
+        """The records of a type that we know to be in NetSuite because we wrote and read them back, and those that we
+        deleted there.
+
+        What is in doubt, was refused or was not found as intended is not among them.
+        """
+        last = (
+            sa.select(
+                events.c.intent_id,
+                sa.func.max(events.c.id).label("event_id"),
+                sa.func.max(events.c.internal_id).label("internal_id"),
+            )
+            .group_by(events.c.intent_id)
+            .subquery()
+        )
+        query = (
+            sa.select(
+                *(intents.c[name] for name in ("period", "target", "number", "name", "action")),
+                events.c.kind.label("state"),
+                last.c.internal_id,
+            )
+            .join(last, last.c.intent_id == intents.c.id)
+            .join(events, events.c.id == last.c.event_id)
+            .where(intents.c.tenant == tenant, intents.c.record == record)
+            .order_by(intents.c.id)
+        )
+        found: dict[str, Written] = {}
+        with self._transaction() as connection:
+            for row in connection.execute(query).mappings():
+                is_deletion = row["action"] == "delete"
+                internal_id = row["target"] if is_deletion else row["internal_id"]
+                # A later write that was refused, or is not read back yet, does not take the record away.
+                if row["state"] in (_DELETED if is_deletion else ("verified",)) and internal_id is not None:
+                    found[internal_id] = Written(
+                        period=row["period"],
+                        internal_id=internal_id,
+                        external_id=None if is_deletion else row["target"],
+                        number=row["number"],
+                        name=row["name"],
+                        is_deleted=is_deletion,
+                    )
+        return list(found.values())

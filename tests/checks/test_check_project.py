@@ -15,6 +15,9 @@ from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
 from netsuite_assets.extract.catalog import ENTRIES, SECTIONS, VERSIONS
 from netsuite_assets.extract.reference import MASTERS, REFERENCE
+from netsuite_assets.extract.revenue import PARTS
+from netsuite_assets.extract.sight import GONE
+from netsuite_assets.extract.trails import DELETED_RECORDS, SYSTEM_NOTES
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
 from resources.billing.canonical import TABLES as CANONICAL
@@ -39,6 +42,11 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
         opened.ensure_table("netsuite.reference", REFERENCE)
         for master in MASTERS:
             opened.ensure_table(f"netsuite.{master.table}", master.landed)
+        for part in PARTS:
+            opened.ensure_table(f"netsuite.{part.table}", part.landed)
+        opened.ensure_table("netsuite.gone", GONE)
+        opened.ensure_table("netsuite.system_notes", SYSTEM_NOTES)
+        opened.ensure_table("netsuite.deleted_records", DELETED_RECORDS)
         opened.ensure_table("netsuite.catalog", ENTRIES)
         opened.ensure_table("netsuite.catalog_sections", SECTIONS)
         opened.ensure_table("netsuite.catalog_versions", VERSIONS)
@@ -80,6 +88,8 @@ def test_whole_tables_are_those_without_months(project: Declared) -> None:
         "netsuite.reference",
         *(f"netsuite.{master.table}" for master in MASTERS),
         "netsuite.customers",
+        "netsuite.gone",
+        "netsuite.deleted_records",
         "netsuite.catalog",
         "netsuite.catalog_sections",
         "netsuite.catalog_versions",
