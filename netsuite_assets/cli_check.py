@@ -46,19 +46,24 @@ def register(app: typer.Typer, messages: Messages) -> None:
                 help="Also send writes that NetSuite refuses for their content, to see whether the role may write.",
             ),
         ] = False,
+        timeout: Annotated[
+            float, typer.Option(help="Seconds after which what has no answer is told as that.", min=1)
+        ] = 300.0,
     ) -> None:
         """Check the connection, the role's permissions, features and limits. Exit status 1 when something is missing."""
         with messages():
             from resources.as_dagster import TenantsResource
 
-            report = check_tenant(TenantsResource().get().load(tenant), write_probes=write_probes)
+            report = check_tenant(
+                TenantsResource().get().load(tenant), write_probes=write_probes, timeout=timeout
+            )
             print_report(out, tenant, report)
         if not report.ok:
             raise typer.Exit(1)
 
 
-def check_tenant(tenant: Tenant, *, write_probes: bool) -> Report:
-    """The report of a tenant's account."""
+def check_tenant(tenant: Tenant, *, write_probes: bool, timeout: float) -> Report:
+    """The report of a tenant's account, after `timeout` seconds at the latest, however busy the account is."""
     import asyncio
     import os
 
@@ -73,7 +78,8 @@ def check_tenant(tenant: Tenant, *, write_probes: bool) -> Report:
 
     async def run() -> Report:
         async with netsuite_client(tenant, os.environ) as client:
-            return await preflight(client, needs, write_probes=write_probes, worked_before=before)
+            with client.deadline(timeout):
+                return await preflight(client, needs, write_probes=write_probes, worked_before=before)
 
     return asyncio.run(run())
 

