@@ -178,10 +178,8 @@ def test_the_wait_for_the_first_slot_is_part_of_a_blocks_deadline() -> None:
                         ns.send(UPSERT), ns.get("invoice", "7"), return_exceptions=True
                     )
                 assert [type(error) for error in both] == [InDoubt, DeadlinePassed]
-                assert (
-                    "waited 0.2 seconds for a free request of the account's quota and was not tried"
-                    in str(both[1])
-                )
+                waited = r"waited \d+\.\d seconds for a free request of the account's quota and was not tried"
+                assert re.search(waited, str(both[1]))
             assert len(account.requests) == 1
 
     asyncio.run(run())
