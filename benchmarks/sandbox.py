@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +73,45 @@ PAGES = {
         "SELECT l.transaction, l.transactionline, a.acctnumber, l.debit, l.credit FROM transactionaccountingline l "
         "JOIN account a ON a.id = l.account WHERE l.transaction > {id} ORDER BY l.transaction, l.transactionline"
     ),
+    "invoices in a window of keys": (
+        "SELECT t.id, t.tranid, t.externalid, t.entity, t.currency, t.exchangerate, t.foreigntotal, "
+        "t.foreignamountunpaid, t.status, tl.subsidiary, TO_CHAR(t.trandate, 'YYYY-MM-DD') AS trandate, "
+        "TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS') AS lastmod FROM transaction t JOIN transactionline tl "
+        "ON tl.transaction = t.id AND tl.mainline = 'T' WHERE t.type = 'CustInvc' AND t.id > {id} "
+        "AND t.id <= {id} + 8000 ORDER BY t.id"
+    ),
 }
+READ = "invoices in a window of keys"
+"""What several readers at once ask for."""
+READERS, READ_PAGES, LATENCY = 5, 400, 20
+"""Readers, pages for all of them together, and milliseconds that the account takes for each."""
+ALL_YEAR = (
+    "t.trandate >= TO_DATE('2026-01-01', 'YYYY-MM-DD') AND t.trandate < TO_DATE('2027-01-01', 'YYYY-MM-DD')"
+)
+LATEST = "MAX(TO_CHAR(t.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')) AS last_modified"
+CENSUSES = {
+    "invoices": (
+        "t.id",
+        f"SUM(t.foreigntotal) AS total, SUM(t.foreignamountunpaid) AS unpaid, {LATEST} FROM transaction t "
+        "JOIN transactionline tl ON tl.transaction = t.id AND tl.mainline = 'T' "
+        f"WHERE t.type = 'CustInvc' AND {ALL_YEAR}",
+        300.0,
+    ),
+    "invoice lines": (
+        "tl.uniquekey",
+        f"SUM(tl.foreignamount) AS amount, SUM(tl.quantity) AS quantity, {LATEST} FROM transactionline tl "
+        f"JOIN transaction t ON t.id = tl.transaction WHERE t.type = 'CustInvc' AND {ALL_YEAR} AND tl.mainline = 'F'",
+        1000.0,
+    ),
+    "ledger lines": (
+        "l.transaction",
+        "SUM(l.debit) AS debit, SUM(l.credit) AS credit, SUM(l.amount) AS amount FROM transactionaccountingline l "
+        "JOIN transaction t ON t.id = l.transaction JOIN accountingbook b ON b.id = l.accountingbook "
+        f"WHERE b.isprimary = 'T' AND l.posting = 'T' AND {ALL_YEAR}",
+        1000.0,
+    ),
+}
+"""Key, what is summed of which rows, and the bar in milliseconds for 100,000 invoices."""
 
 
 @dataclass
@@ -148,6 +187,30 @@ class Client:
                 self._read(number)
         clock = time.perf_counter() - started
         return len(requests) / (core_seconds(self.process) - before), len(requests) / clock
+
+    def shared(self, requests: list[bytes], connections: int) -> tuple[float, float]:
+        """Milliseconds of the server's core and of the clock for each request, the connections sharing them."""
+        left = iter(requests)
+        lock = threading.Lock()
+
+        def read(number: int) -> None:
+            while True:
+                with lock:
+                    request = next(left, None)
+                if request is None:
+                    return
+                self._sockets[number].sendall(request)
+                self._read(number)
+
+        threads = [threading.Thread(target=read, args=(number,)) for number in range(connections)]
+        before, started = core_seconds(self.process), time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        clock = time.perf_counter() - started
+        core = core_seconds(self.process) - before
+        return core * 1000 / len(requests), clock * 1000 / len(requests)
 
 
 @contextmanager
@@ -279,8 +342,36 @@ def pages(api: Sandbox) -> Iterator[Figure]:
         times = [page_time(api, text, at) for at in places]
         middle, worst = statistics.median(t for t, _ in times), max(t for t, _ in times)
         clock = statistics.median(c for _, c in times)
-        yield Figure(f"page of {what}", middle, "ms", clock, 50.0, limit, f"{middle / bare:.0f}x")
-        yield Figure(f"    slowest of {PLACES} places", worst, "ms", max(c for _, c in times), 50.0)
+        yield Figure(f"page of {what}", middle, "ms", clock, 20.0, limit, f"{middle / bare:.0f}x")
+        yield Figure(f"    slowest of {PLACES} places", worst, "ms", max(c for _, c in times), 20.0)
+
+
+def censuses(api: Sandbox, invoices: int) -> Iterator[Figure]:
+    """Counts and sums by buckets of a thousand keys: the best of three times."""
+    for what, (key, rest, bar) in CENSUSES.items():
+        bucket = f"FLOOR({key} / 1000)"
+        text = (
+            f"SELECT {bucket} AS bucket, COUNT(*) AS row_count, COUNT(DISTINCT {key}) AS distinct_keys, "
+            f"MIN({key}) AS low, MAX({key}) AS high, SUM({key}) AS key_sum, {rest} GROUP BY {bucket} ORDER BY {bucket}"
+        )
+        core, clock = min(api.client.timed(api.query(text)) for _ in range(3))
+        yield Figure(f"census of {what} by buckets", core, "ms", clock, bar * max(invoices / 100_000, 0.1))
+
+
+def readers(api: Sandbox) -> Figure:
+    """Pages for several readers at once, each of which asks for its next page when it has one; per page."""
+    ids = api.row("SELECT MIN(id) AS low, MAX(id) AS high FROM transaction WHERE type = 'CustInvc'")
+    low, span = int(ids["low"]), max(int(ids["high"]) - int(ids["low"]) - 1000, 1)
+    places = [low + span * number // READ_PAGES for number in range(READ_PAGES)]
+    requests = [api.query(PAGES[READ].format(id=at) + " FETCH FIRST 1000 ROWS ONLY") for at in places]
+    api.client.send(api.admin("governance", {"limit": READERS, "latency_ms": LATENCY}))
+    core, clock = api.client.shared(requests, READERS)
+    api.client.send(api.admin("governance", {"limit": 50, "latency_ms": 0}))
+    paper = LATENCY / READERS
+    limit = f"{LATENCY} ms of latency, {READERS} at once: {paper:.1f} ms a page"
+    return Figure(
+        f"page for {READERS} readers at once", core, "ms", clock, 10.0, limit, f"{clock / paper:.1f}x"
+    )
 
 
 def page_time(api: Sandbox, text: str, at: dict[str, int]) -> tuple[float, float]:
@@ -328,6 +419,9 @@ def measure(arguments: argparse.Namespace, folder: Path, note: Callable[[str], N
         figures.append(fill(api, arguments.invoices))
         note("pages")
         figures += pages(api)
+        note("censuses, and several readers")
+        figures += censuses(api, arguments.invoices)
+        figures.append(readers(api))
         figures.append(peak_memory(api.client.process))
     return figures
 

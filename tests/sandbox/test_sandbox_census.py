@@ -199,6 +199,28 @@ def test_windows_between_keys_hold_every_row_once(books: Api, name: str, step: i
     assert found == wanted
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("accountingperiod", "subsidiary", "currency", "item", "term", "account"),
+        *("department", "classification", "location", "accountingbook", "customersubsidiaryrelationship"),
+    ],
+)
+def test_lists_are_read_in_windows_too(books: Api, table: str) -> None:
+    everything = books.rows(f"SELECT * FROM {table} ORDER BY id")
+    keys = [int(row["id"]) for row in everything]
+    found: list[dict[str, str]] = []
+    low = keys[0] - 1
+    while low < keys[-1]:
+        found += books.rows(
+            f"SELECT * FROM {table} x WHERE x.id > {low} AND x.id <= {low + 50} ORDER BY x.id FETCH FIRST 1000 ROWS ONLY"
+        )
+        low += 50
+    assert found == everything
+    counted = books.rows(f"SELECT COUNT(*) AS n, COUNT(DISTINCT id) AS d, SUM(id) AS s FROM {table}")
+    assert counted == [{"n": str(len(keys)), "d": str(len(keys)), "s": str(sum(keys))}]
+
+
 def test_applications_are_grouped_by_what_pays_and_what_is_paid(books: Api) -> None:
     """As fields of links and as sums; in windows of the paying transaction, whichever column bounds them."""
     shown = "l.previousdoc AS invoice_id, l.nextdoc AS applying_id, SUM(l.foreignamount) AS applied"

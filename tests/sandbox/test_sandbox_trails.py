@@ -98,6 +98,57 @@ def test_an_invoice_keeps_the_address_that_its_customer_had(oneworld: Api) -> No
     assert oneworld.rows("SELECT shippingaddress FROM transaction WHERE id = ?", invoice) == [{}]
 
 
+def test_notes_are_read_in_ranges_of_their_records(fresh: Run) -> None:
+    """They have no key: an order of several columns, over ranges of the changed transactions, holds every note once."""
+    _, api = fresh()
+    customer = api.customer()
+    invoices = [int(api.invoice(customer, "10.00", memo=f"m{n}")) for n in range(9)]
+    for number in (1, 4, 8):
+        api.write("PATCH", f"invoice/{invoices[number]}", {"memo": "second", "otherRefNum": f"PO-{number}"})
+    shown = "n.recordid, n.field, n.oldvalue, n.newvalue, n.name, n.context, n.recordtypeid, TO_CHAR(n.date, 'YYYY-MM-DD HH24:MI:SS') AS at"
+    changed = (
+        "FROM systemnote n JOIN transaction t ON t.id = n.recordid WHERE n.recordtypeid = -30 "
+        "AND t.lastmodifieddate >= TO_DATE('2020-01-01', 'YYYY-MM-DD')"
+    )
+    order = "ORDER BY n.recordid, n.date, n.field, n.oldvalue"
+    everything = api.rows(f"SELECT {shown} {changed} {order}")
+    assert len(everything) > 9 * 5
+    assert [row["newvalue"] for row in everything if row["field"] == "MEMO" and "oldvalue" in row] == [
+        "second"
+    ] * 3
+    found: list[dict[str, str]] = []
+    for low in range(invoices[0] - 1, invoices[-1], 2):
+        where = f"AND n.recordid > {low} AND n.recordid <= {low + 2}"
+        pages = [
+            api.rows(f"SELECT {shown} {changed} {where} {order}", limit=7, offset=at)
+            for at in range(0, 70, 7)
+        ]
+        found += [row for page in pages for row in page]
+    keys = [(row["recordid"], row["at"], row["field"], row.get("oldvalue")) for row in everything]
+    assert len(set(keys)) == len(keys)
+    assert found == everything
+
+
+def test_deletions_are_read_by_their_date(fresh: Run) -> None:
+    _, api = fresh()
+    customer = api.customer()
+    gone = [api.invoice(customer, "1.00") for _ in range(3)]
+    for invoice in gone:
+        api.write("DELETE", f"invoice/{invoice}")
+    other = api.customer()
+    api.write("DELETE", f"customer/{other}")
+    query = (
+        "SELECT d.recordid, d.recordtypeid, d.scriptid, TO_CHAR(d.deleteddate, 'YYYY-MM-DD HH24:MI:SS') AS at "
+        "FROM deletedrecord d WHERE d.deleteddate {0} SYSDATE {1} 1 ORDER BY d.recordid, d.recordtypeid, d.scriptid"
+    )
+    rows = api.rows(query.format(">=", "-"))
+    assert [(row["recordid"], row["recordtypeid"], row["scriptid"]) for row in rows] == [
+        (other, "-9", "customer"),
+        *((one, "-30", "invoice") for one in gone),
+    ]
+    assert api.rows(query.format(">=", "+")) == []
+
+
 def test_datasets_are_listed_and_run(oneworld: Api) -> None:
     customer = oneworld.customer()
     oneworld.invoice(customer, "10.00", "5.50")
