@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
 
@@ -114,9 +114,10 @@ class NetSuiteError(Exception):
         )
         return words or self.failure.said
 
-    def gave_up(self, tries: int, seconds: float) -> None:
-        """Note that this was the last of several tries."""
-        self.failure = replace(self.failure, tried=f"It was tried {tries} times in {_seconds(seconds)}.")
+    def after(self, tries: int, seconds: float) -> Self:
+        """The same error as the last of several tries. (Itself it may be told to others, who tried otherwise.)"""
+        told = replace(self.failure, tried=f"It was tried {tries} times in {_seconds(seconds)}.")
+        return type(self)(told).with_traceback(self.__traceback__)
 
     def __str__(self) -> str:
         failure = self.failure

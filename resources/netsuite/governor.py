@@ -272,7 +272,7 @@ class Governor:
             if deadline is not None and asked.late:
                 raise deadline.error(asked.tried(self._clock())) from error
             if asked.tries > 1:
-                error.gave_up(asked.tries, self._clock() - asked.since)
+                raise error.after(asked.tries, self._clock() - asked.since) from error.__cause__
             raise
         except TimeoutError:
             if deadline is None or not limit.expired():

@@ -198,6 +198,9 @@ def test_a_failure_after_several_tries_says_how_many_and_how_long() -> None:
     )
     assert type(error) is Unavailable
     assert "It was tried 4 times in 36 seconds." in str(error)
+    assert isinstance(
+        failing(FakeAccount([httpx.ReadError("x")]), lambda ns: ns.get("a", "7")).__cause__, Exception
+    )
     once = failing(FakeAccount([envelope(400, "USER_ERROR", "No")]), lambda ns: ns.get("invoice", "7"))
     assert "tried" not in str(once)
 
@@ -242,3 +245,25 @@ def test_no_try_begins_and_no_pause_ends_after_the_deadline(
     said = asyncio.run(run())
     assert (said == "ok" and not left) or f"It was tried {len(begun)} time" in said
     assert all(at < allowed for at in begun[1:])
+
+
+def test_an_error_that_several_are_told_says_to_each_how_often_it_tried() -> None:
+    """One sign-in serves all who wait; its failure is one error."""
+    shared = Unavailable(Failure("Sign in", status=503))
+    governed, tries = Governor(5, 1, sleep=no_sleep, backoff=Backoff(attempts=3)), [0]
+
+    async def at_once() -> None:
+        raise shared
+
+    async def rejected_first() -> None:
+        tries[0] += 1
+        raise RateLimited(Failure("x", status=429)) if tries[0] < 3 else shared
+
+    async def run() -> list[Any]:
+        both = (governed.run(at_once), governed.run(rejected_first))
+        return list(await asyncio.gather(*both, return_exceptions=True))
+
+    first, second = asyncio.run(run())
+    assert "tried 3 times" in str(first)
+    assert f"tried {tries[0]} times" in str(second)
+    assert "tried" not in str(shared)
