@@ -33,6 +33,7 @@ STEPS = {
     "billing_invoices": "reading billing's invoices",
     "billing_credit_notes": "reading billing's credit notes",
     "billing_payments": "reading billing's payments",
+    "billing_journals": "reading billing's journal entries",
     "netsuite_reference": "reading NetSuite's items, accounts, terms and periods",
     "netsuite_customers": "reading NetSuite's customers",
     "expected_records": "working out what NetSuite should hold",

@@ -7,7 +7,10 @@ come from the tenant's mapping; how rows get there is the work of `mapping` and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
+
+from resources.billing.canonical import TABLES as BILLING
 
 #: DuckDB types by the kind of a NetSuite field (`resources.netsuite.records`). A reference is an internal id,
 #: but for records that we write ourselves (customers), where it is the external id.
@@ -35,13 +38,14 @@ class RecordTables:
     label: str  # for people, singular
     billing: str  # the canonical billing table
     billing_lines: str | None
+    sublist: str | None = None  # NetSuite's name for the lines
 
 
 TABLES: Mapping[str, RecordTables] = {
     tables.record: tables
     for tables in (
         RecordTables("customer", "customers", None, "customer", "customers", None),
-        RecordTables("invoice", "invoices", "invoice_lines", "invoice", "invoices", "invoice_lines"),
+        RecordTables("invoice", "invoices", "invoice_lines", "invoice", "invoices", "invoice_lines", "item"),
         RecordTables(
             "creditMemo",
             "credit_memos",
@@ -49,8 +53,44 @@ TABLES: Mapping[str, RecordTables] = {
             "credit memo",
             "credit_notes",
             "credit_note_lines",
+            "item",
+        ),
+        RecordTables(
+            "customerPayment",
+            "payments",
+            "applications",
+            "payment",
+            "payments",
+            "payment_applications",
+            "apply",
+        ),
+        RecordTables(
+            "journalEntry", "journals", "journal_lines", "journal entry", "journals", "journal_lines", "line"
         ),
     )
+}
+
+#: The record types that the stages after the mapping compare and write. Others that a tenant maps have their expected
+#: tables, and no stage takes them further until it is named here.
+COMPARED: Final = frozenset({"customer", "invoice", "creditMemo"})
+
+
+def record_tables(record: str, billing: str | None = None) -> RecordTables:
+    """Where a record type lives; a custom record (`customrecord_x`), or one that is made of another billing table
+    than usual, is told which.
+    """
+    known = TABLES.get(record)
+    if known is None:
+        if billing is None:
+            raise KeyError(record)
+        return RecordTables(record, record, None, record, billing, None)
+    if billing is None or billing == known.billing:
+        return known
+    return replace(known, billing=billing, billing_lines=_LINES_OF.get(billing))
+
+
+_LINES_OF: Final[Mapping[str, str]] = {
+    str(table.parent): name for name, table in BILLING.items() if table.parent is not None
 }
 
 #: Columns that every `netsuite.<record>` table has before its mapped ones. `remaining` is what is not paid of an

@@ -82,6 +82,12 @@ billing_payments = _billing_asset(
     "The payments that billing received in the month, and the invoices that they settle.",
     "amount",
 )
+billing_journals = _billing_asset(
+    "billing_journals",
+    ["journals", "journal_lines"],
+    "The journal entries that billing itself proposes for the month, such as accruals, with their lines.",
+    None,
+)
 
 
 @dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
@@ -310,6 +316,7 @@ ASSETS: Sequence[dg.AssetsDefinition] = [
     billing_invoices,
     billing_credit_notes,
     billing_payments,
+    billing_journals,
     netsuite_reference,
     netsuite_customers,
     netsuite_invoices,

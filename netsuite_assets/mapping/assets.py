@@ -8,6 +8,8 @@ from netsuite_assets.extract.assets import (
     billing_credit_notes,
     billing_customers,
     billing_invoices,
+    billing_journals,
+    billing_payments,
     netsuite_reference,
 )
 from netsuite_assets.partitions import tenant_months
@@ -20,7 +22,14 @@ from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResou
     group_name="reconciliation",
     partitions_def=tenant_months,
     kinds={"duckdb"},
-    deps=[billing_customers, billing_invoices, billing_credit_notes, netsuite_reference],
+    deps=[
+        billing_customers,
+        billing_invoices,
+        billing_credit_notes,
+        billing_payments,
+        billing_journals,
+        netsuite_reference,
+    ],
 )
 def expected_records(
     context: dg.AssetExecutionContext,

@@ -103,6 +103,33 @@ PAYMENT_APPLICATIONS = _schema(
     {"payment_id": TEXT, "invoice_id": TEXT, "amount": AMOUNT}, {"applied_on": DAY}
 )
 
+#: Postings that billing itself proposes: accruals of usage that is not invoiced, releases of prepaid credit.
+JOURNALS = _schema(
+    {"id": TEXT, "number": TEXT, "dated_on": DAY, "currency": TEXT},
+    {
+        "legal_entity": TEXT,
+        "memo": TEXT,
+        "reverses_on": DAY,
+        "status": TEXT,
+        "updated_at": INSTANT,
+        "metadata": TEXT,  # a JSON object
+    },
+)
+
+#: A line has one of `debit` and `credit`, both positive.
+JOURNAL_LINES = _schema(
+    {"id": TEXT, "journal_id": TEXT, "line_no": pa.int32()},
+    {
+        "account": TEXT,
+        "debit": AMOUNT,
+        "credit": AMOUNT,
+        "customer_id": TEXT,
+        "product_id": TEXT,
+        "description": TEXT,
+        "metadata": TEXT,  # a JSON object
+    },
+)
+
 
 @dataclass(frozen=True)
 class CanonicalTable:
@@ -146,6 +173,10 @@ TABLES: Mapping[str, CanonicalTable] = {
             ("payment_id", "invoice_id"),
             parent="payments",
             parent_column="payment_id",
+        ),
+        CanonicalTable("journals", JOURNALS, ("id",), period_column="dated_on"),
+        CanonicalTable(
+            "journal_lines", JOURNAL_LINES, ("id",), parent="journals", parent_column="journal_id"
         ),
     )
 }

@@ -12,6 +12,7 @@ that once, so that what we plan to write and what we read back compare as equals
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,7 +26,7 @@ from resources.netsuite.fields import (
     SublistType,
     UnknownField,
 )
-from resources.netsuite.schema import RECORDS, REFERENCES, printed
+from resources.netsuite.schema import CUSTOM_RECORD_FIELDS, RECORDS, REFERENCES, printed
 
 __all__ = [
     "CUSTOM_PREFIXES",
@@ -59,8 +60,14 @@ def reference(target: str) -> ReferenceTable:
 
 
 def record(name: str) -> RecordType:
-    """The record type called ``name`` (any case); raises ``UnknownField`` with the nearest right names."""
+    """The record type called ``name`` (any case), custom ones by their script id.
+
+    Raises ``UnknownField`` with the nearest right names.
+    """
     found = RECORDS.get(name) or _BY_LOWER.get(name.lower())
+    if found is None and _CUSTOM_RECORD.fullmatch(name.lower()):
+        script_id = name.lower()
+        return RecordType(script_id, None, f"{script_id} r", "", "r.id", CUSTOM_RECORD_FIELDS, {})
     if found is None:
         raise UnknownField("The set of known record types", name, _nearest(name, RECORDS))
     return found
@@ -114,6 +121,8 @@ def _custom(
     """A custom field of this place, or ``None`` when the prefix belongs elsewhere (``custcol_`` on a header)."""
     if sublist is not None:
         alias, prefix = ("tl", "custcol_") if sublist != "apply" else ("l", "")
+    elif owner.fields is CUSTOM_RECORD_FIELDS:
+        alias, prefix = "r", "custrecord_"
     elif owner.type_code is None:
         alias, prefix = "c", "custentity_"
     else:
@@ -136,4 +145,5 @@ def _nearest(name: str, among: Mapping[str, object]) -> tuple[str, ...]:
     )
 
 
+_CUSTOM_RECORD: Final = re.compile(r"customrecord_[a-z0-9_]+")
 _BY_LOWER: Final[Mapping[str, RecordType]] = {name.lower(): found for name, found in RECORDS.items()}

@@ -292,6 +292,13 @@ _JOURNAL_LINES = _table(
     *_plain("date", False, {"startDate": "", "endDate": ""}),
 )
 
+CUSTOM_RECORD_FIELDS: Final[Mapping[str, FieldType]] = _table(
+    *_plain("text", True, {"id": "r.id"}),
+    *_plain("text", False, {"externalId": "r.externalid", "name": "r.name"}),
+    *_plain("boolean", False, {"isInactive": "r.isinactive"}),
+)
+"""What every custom record has; the others of its fields are custom ones."""
+
 _LINES_SOURCE: Final = "transactionline tl JOIN transaction t ON t.id = tl.transaction"
 _MAIN_LINE_SOURCE: Final = (
     "transaction t JOIN transactionline tl ON tl.transaction = t.id AND tl.mainline = 'T'"

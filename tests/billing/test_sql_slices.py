@@ -80,7 +80,8 @@ def test_october_holds_what_was_billed_in_october_and_nothing_of_the_months_besi
 
 def test_every_batch_has_the_canonical_schema_and_no_more_rows_than_asked(any_database: str) -> None:
     fill(any_database, "acme", TENANTS["acme"][1])
-    for table, canonical in TABLES.items():
+    for table in ACME.tables:
+        canonical = TABLES[table]
         billing = source(any_database, ACME, batch_rows=7)
         batches = list(billing.read(table, *OCTOBER))
         billing.close()

@@ -19,7 +19,7 @@ from netsuite_assets.extract.revenue import PARTS
 from netsuite_assets.extract.sight import GONE
 from netsuite_assets.extract.trails import DELETED_RECORDS, SYSTEM_NOTES
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
-from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
+from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, COMPARED, TABLES
 from resources.billing.canonical import TABLES as CANONICAL
 from resources.warehouse import TenantWarehouse, Warehouse, duckdb_type
 
@@ -50,12 +50,14 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
         opened.ensure_table("netsuite.catalog", ENTRIES)
         opened.ensure_table("netsuite.catalog_sections", SECTIONS)
         opened.ensure_table("netsuite.catalog_versions", VERSIONS)
-        for tables in TABLES.values():
-            opened.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE)
+        for record, tables in TABLES.items():
             opened.ensure_table(f"expected.{tables.name}", EXPECTED_CORE)
             if tables.lines is not None:
-                opened.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE)
                 opened.ensure_table(f"expected.{tables.lines}", EXPECTED_LINE_CORE)
+            if record in COMPARED:
+                opened.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE)
+                if tables.lines is not None:
+                    opened.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE)
         for contract in CONTRACTS:
             frames.ensure(opened, contract)
         yield opened

@@ -77,6 +77,21 @@ def test_a_custom_field_in_the_wrong_place_is_told_where_it_belongs(
         field(owner, name, sublist)
 
 
+def test_a_custom_record_has_a_name_and_custom_fields() -> None:
+    usage = record("customrecord_usage")
+    assert (usage.source, usage.type_code, usage.row_key) == ("customrecord_usage r", None, "r.id")
+    assert field("customrecord_usage", "Name").suiteql == "r.name"
+    assert (
+        field("customrecord_usage", "custrecord_day", kind="date").suiteql
+        == "TO_CHAR(r.custrecord_day, 'YYYY-MM-DD')"
+    )
+    with pytest.raises(UnknownField, match="custbody_ stands on a transaction's header"):
+        field("customrecord_usage", "custbody_x")
+    for name in ("customrecord_", "customrecord_a b", "customrecord_a) x"):
+        with pytest.raises(UnknownField):
+            record(name)
+
+
 def test_unknown_records_and_sublists_are_named() -> None:
     with pytest.raises(UnknownField, match="creditMemo"):
         record("creditmemos")
