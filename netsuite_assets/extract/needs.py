@@ -35,14 +35,28 @@ _READ: Final[Sequence[RecordNeed]] = (
     RecordNeed("customerPayment", "Extraction of payments and of what they settle"),
     RecordNeed("journalEntry", "Extraction of journals"),
 )
-#: What makes the work better, and is done without where it is not to be had.
+#: What makes the work better, and is done without where it is not to be had. Not here: system notes, of which a role
+#: without their permission sees its own, so that asking for one tells nothing.
 _BETTER: Final[Sequence[TableNeed]] = (
     TableNeed(
         "deletedrecord",
-        "Telling a record that was deleted in NetSuite from one that was never there",
+        "Telling a record that was deleted in NetSuite from one that the role does not see any more, or that was never there",
         key="recordid",
         optional=True,
     ),
+    *(
+        TableNeed(table, f"The {label} with their attributes, for analysts", optional=True)
+        for table, label in (
+            ("subsidiary", "subsidiaries"),
+            ("item", "items"),
+            ("term", "payment terms"),
+            ("department", "departments"),
+            ("classification", "classes"),
+            ("location", "locations"),
+        )
+    ),
+    TableNeed("revenueelement", "Revenue elements, and with them their plans", optional=True),
+    TableNeed("revenueplan", "Revenue plans and what is planned for when", optional=True),
 )
 
 
@@ -59,7 +73,7 @@ def needs_of(tenant: Tenant, mapping: TenantMapping) -> Needs:
             *(RecordNeed(name, _stops(name, writes), writes) for name in mapping.records),
             *(need for need in _READ if need.record not in mapping.records),
         ),
-        tables=(*tables.values(), *_BETTER),
+        tables=(*tables.values(), *(need for need in _BETTER if need.table not in tables)),
         columns=tuple(need for rules in mapping.records.values() for need in _columns(rules)),
         maps_subsidiary=any(
             field.name.lower() == "subsidiary" for rules in mapping.records.values() for field in rules.fields

@@ -96,9 +96,8 @@ class _Record:
 
     def __str__(self) -> str:
         number = self.number or self.external_id or f"internal id {self.internal_id}"
-        amount = None if self.total is None else money(self.total, self.currency)
-        within = ", ".join(part for part in (self.name, amount) if part)
-        return f"{number} ({within})" if within else number
+        of = f" of {self.name}" if self.name else ""
+        return f"{number}{of}{'' if self.total is None else f' over {money(self.total, self.currency)}'}"
 
 
 async def account_for_gone(
@@ -151,9 +150,8 @@ def untold(warehouse: TenantWarehouse, record: str, period: str | None) -> str |
     if not found:
         return None
     return (
-        f"{_told(record, found)} {'was' if len(found) == 1 else 'were'} there before and"
-        f" {'is' if len(found) == 1 else 'are'} not shown now. The role may not read what was deleted, so it cannot be"
-        f" told whether they are gone or out of its sight. {found[0].detail}"
+        f"{_told(record, found)}: there before and not shown now. The role may not read what was deleted, so that"
+        f" nobody can tell whether this is gone or out of its sight. {found[0].detail}"
     )
 
 
@@ -293,10 +291,10 @@ def _out_of_sight(read: Reread, records: Sequence[_Record]) -> Incomplete:
     return Incomplete(
         Failure(
             attempted=f"Read all {read.title}",
-            said=f"{_told(read.record, records)} were there before, are not shown now, and are not among the deleted records",
-            what_to_do=f"The role does not see them any more: look at its Subsidiary Restrictions ({ROLE}) and at what"
-            " was changed of it, then run again. The slice that was held before is kept. If they really are gone (the"
-            " account was refreshed from another one), say so once: run this asset with accept_as_gone set to your"
+            said=f"{_told(read.record, records)}: there before, not shown now, and not among the deleted records",
+            what_to_do=f"The role does not see all of them any more: look at its Subsidiary Restrictions ({ROLE}) and at"
+            " what was changed of it, then run again. The slice that was held before is kept. If they really are gone"
+            " (the account was refreshed from another one), say so once: run this asset with accept_as_gone set to your"
             " name in its configuration.",
         )
     )
@@ -306,8 +304,8 @@ def _restless(read: Reread, records: Sequence[_Record]) -> Incomplete:
     return Incomplete(
         Failure(
             attempted=f"Read all {read.title}",
-            said=f"{_told(read.record, records)} were missing from the set and are shown by internal id",
-            what_to_do="They changed while they were read. The slice that was held before is kept: run again.",
+            said=f"{_told(read.record, records)}: missing from the set, and shown by internal id",
+            what_to_do="It changed while it was read. The slice that was held before is kept: run again.",
         )
     )
 
@@ -318,7 +316,7 @@ def _told(record: str, records: Sequence[_Record]) -> str:
         if one.total is not None:
             amounts[one.currency or "?"] += one.total
     together = f", together {moneys(amounts)}" if amounts else ""
-    return f"{count(len(records), TABLES[record].label)}{together}: {', '.join(_names(records))}"
+    return f"{count(len(records), TABLES[record].label)}{together} ({', '.join(_names(records))})"
 
 
 def _names(records: Sequence[_Record]) -> Iterator[str]:

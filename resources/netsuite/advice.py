@@ -37,6 +37,7 @@ PERMISSIONS: Final[Mapping[str, tuple[str, str, str]]] = {
     "term": ("Setup", "Accounting Lists", "View"),
     "accountingperiod": ("Setup", "Manage Accounting Periods", "View"),
     "deletedrecord": ("Setup", "Deleted Records", "View"),
+    "systemnote": ("Lists", "System Notes", "View"),
     "revenueelement": ("Transactions", "Revenue Arrangement", "View"),
     "revenueplan": ("Lists", "Revenue Recognition Plan", "View"),
     "customsegment": ("Setup", "Custom Segments", "View"),

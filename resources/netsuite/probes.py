@@ -344,11 +344,14 @@ def _table_finding(need: TableNeed, seen: _Seen) -> Finding:
     permission = permission_of(need.table)
     if seen.kind == "denied":
         found = _lacking(permission, "denied", need.stops, seen.words)
-        return found if not need.optional else replace(found, status="warning")
+        if not need.optional:
+            return found
+        return replace(found, status="warning", next_step=f"This one is optional. {found.next_step}")
     if seen.kind == "absent":
+        if need.optional:
+            return Finding("feature", need.table, "ok", "not in this account")
         step = f"The account has no table '{need.table}': its feature is off, or the name is another."
-        status: Status = "warning" if need.optional else "failed"
-        return Finding("feature", need.table, status, seen.words, step, need.stops)
+        return Finding("feature", need.table, "failed", seen.words, step, need.stops)
     return Finding("permission", permission.name, seen.status, seen.words, "", need.stops, permission)
 
 

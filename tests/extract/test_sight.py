@@ -31,7 +31,7 @@ def test_a_deleted_invoice_is_explained(oneworld: Office, held: TenantWarehouse)
     oneworld.delete("invoice", bill, "ada")
     assert oneworld.invoices(held).rows == 0
     ((record, why, detail),) = explained(held, "invoice", PERIOD)
-    assert (record, why) == (f"{number} (CUST-10001 Nordwind Ltd, USD 100.00)", "deleted")
+    assert (record, why) == (f"{number} of CUST-10001 Nordwind Ltd over USD 100.00", "deleted")
     assert f"by {ADA} (REST Web Services)" in detail
     # Once is enough.
     oneworld.queries.clear()
@@ -63,11 +63,27 @@ def test_hidden_invoices_are_refused_with_numbers_names_and_money(
     words = str(caught.value)
     assert "2 invoices, together USD 120.50" in words
     for number, amount in zip(numbers, ("100.00", "20.50"), strict=True):
-        assert f"{number} (CUST-10001 Nordwind Ltd, USD {amount})" in words
+        assert f"{number} of CUST-10001 Nordwind Ltd over USD {amount}" in words
     assert "Subsidiary Restrictions (Setup > Users/Roles > Manage Roles" in words
     assert (landed(held), held.slice("netsuite.invoices", PERIOD)) == (before, proof)
     oneworld.admin("DELETE", "faults")
     assert oneworld.invoices(held).rows == 2
+
+
+def test_a_role_that_was_restricted_to_some_subsidiaries_is_found_out(
+    oneworld: Office, held: TenantWarehouse
+) -> None:
+    """Of customers and of documents, of which NetSuite's own counts are right for what such a role sees."""
+    here = oneworld.customer()
+    there = oneworld.customer("Südwind GmbH", subsidiary={"id": "3"}, currency={"id": "2"})
+    oneworld.invoice(here, "100.00")
+    number = oneworld.get("invoice", oneworld.invoice(there, "20.50", subsidiary={"id": "3"}))["tranId"]
+    oneworld.documents(held)
+    with pytest.raises(Incomplete, match=r"1 customer \(CUST-10002 of Südwind GmbH\): there before"):
+        oneworld.customers(held, "local")
+    with pytest.raises(Incomplete, match=rf"1 invoice, together EUR 20.50 \({number} of "):
+        oneworld.invoices(held, "local")
+    assert oneworld.customers(held).rows == oneworld.invoices(held).rows == 2
 
 
 def test_a_deleted_and_a_hidden_invoice_are_told_apart(oneworld: Office, held: TenantWarehouse) -> None:
@@ -95,7 +111,7 @@ def test_without_the_right_to_read_deletions_it_is_a_warning_that_stays(
         warning = untold(held, "invoice", PERIOD)
         assert warning is not None
         assert (
-            f"1 invoice, together USD 100.00: {number} (CUST-10001 Nordwind Ltd, USD 100.00) was there before"
+            f"1 invoice, together USD 100.00 ({number} of CUST-10001 Nordwind Ltd over USD 100.00): there before"
             in warning
         )
         assert "'Deleted Records'" in warning
@@ -114,7 +130,7 @@ def test_what_the_ledger_knows_counts_where_nothing_was_held(oneworld: Office, h
     assert oneworld.invoices(held, written=known).rows == 1
     held.sql("DELETE FROM netsuite.invoices")
     oneworld.admin("POST", "faults", HIDE)
-    with pytest.raises(Incomplete, match=rf"1 invoice: N-{bill} \(Nordwind Ltd\)"):
+    with pytest.raises(Incomplete, match=rf"1 invoice \(N-{bill} of Nordwind Ltd\)"):
         oneworld.invoices(held, written=known)
 
 
@@ -151,7 +167,7 @@ def test_hidden_and_deleted_customers(oneworld: Office, held: TenantWarehouse) -
     assert oneworld.customers(held).rows == 1
     assert [why for _, why, _ in explained(held, "customer", None)] == ["deleted"]
     oneworld.admin("POST", "reset")
-    with pytest.raises(Incomplete, match=r"1 customer: .*Nordwind Ltd"):
+    with pytest.raises(Incomplete, match=r"1 customer \(.*Nordwind Ltd\)"):
         oneworld.customers(held)
     assert held.sql("SELECT internal_id FROM netsuite.customers") == [(kept,)]
 

@@ -47,7 +47,10 @@ LACKING = {
     "robot": (),
     "clerk": ("Deleted Records", "Departments", "Locations"),
     "stranger": ("Subsidiaries",),
+    "local": (),
 }
+#: The subsidiaries that a role is restricted to.
+RESTRICTED = {"local": ["1"]}
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,10 @@ def _people(profile: dict[str, Any]) -> None:
                 name: level for name, level in permissions.items() if not name.startswith("Revenue")
             }
         roles[who] = str(5000 + number)
-        profile["roles"].append({"id": roles[who], "name": who.capitalize(), "permissions": permissions})
+        role = {"id": roles[who], "name": who.capitalize(), "permissions": permissions}
+        if profile["edition"] == "oneworld":
+            role["subsidiaries"] = RESTRICTED.get(who, [])
+        profile["roles"].append(role)
     profile["users"] = [
         {"id": ADA, "name": "Ada Byron", "email": "ada@example.com", "roles": [3]},
         {"id": ROBOT, "name": "Billing Robot", "email": "robot@example.com", "roles": [5000]},
