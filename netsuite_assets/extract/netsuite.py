@@ -9,7 +9,7 @@ and NetSuite dates elsewhere: those are asked for by external id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -27,16 +27,15 @@ from netsuite_assets.extract.columns import (
     mapped,
 )
 from netsuite_assets.extract.rows import Column, Extraction
-from netsuite_assets.extract.scopes import ATTEMPTS, absent, dated_in, held_documents, held_in, proven
+from netsuite_assets.extract.scopes import absent, dated_in, held_documents, held_in, proven, read_together
 from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
-from netsuite_assets.tell import count
 from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import record
-from resources.netsuite.sets import Proof
-from resources.warehouse import IncompleteSlice, Slice, TenantWarehouse, quote
+from resources.netsuite.sets import STANDARD, Proof, Sizes
+from resources.warehouse import Slice, TenantWarehouse, quote
 
 
 async def extract_customers(
@@ -47,6 +46,7 @@ async def extract_customers(
     *,
     written: Sequence[Written] = (),
     accept_as_gone: str = "",
+    sizes: Sizes = STANDARD,
 ) -> Slice:
     """Land all customers of the account with their mapped fields.
 
@@ -65,7 +65,7 @@ async def extract_customers(
         **mapped(fields),
     }
     kind = record("customer")
-    extraction = Extraction(warehouse, netsuite, lambda: now)
+    extraction = Extraction(warehouse, netsuite, lambda: now, sizes)
     extraction.prepare("customers", columns)
     selected = "".join(f", r.{alias(field)} AS {quote(field.name)}" for field in fields)
     with warehouse.transaction():
@@ -100,10 +100,11 @@ async def extract_documents(
     *,
     written: Sequence[Written] = (),
     accept_as_gone: str = "",
+    sizes: Sizes = STANDARD,
 ) -> dict[str, Slice]:
     """Land one document type of a month with its lines. Customers must have landed before.
 
-    Headers and lines are read until each line's document is the version that was read. `written` and `accept_as_gone`:
+    Headers and lines are read until both are of one moment. `written` and `accept_as_gone`:
     see `sight.account_for_gone`, by which documents that are not shown any more are explained or refused.
     """
     tables, kind = TABLES[rules.record], record(rules.record)
@@ -117,6 +118,7 @@ async def extract_documents(
         "id": Column("t.id", TEXT),
         "externalid": Column("t.externalid", TEXT),
         "tranid": Column("t.tranid", TEXT),
+        "customer_id": Column("t.entity", TEXT),
         "entityname": Column("BUILTIN.DF(t.entity)", TEXT),
         "status": Column("t.status", TEXT),
         "currency_id": Column("t.currency", TEXT),
@@ -136,39 +138,49 @@ async def extract_documents(
         "lastmodified": Column(MODIFIED, TEXT),
         **mapped(line_fields),
     }
-    extraction = Extraction(warehouse, netsuite, lambda: now)
+    extraction = Extraction(warehouse, netsuite, lambda: now, sizes)
     extraction.prepare(tables.name, columns)
     extraction.prepare(tables.lines, line_columns)
 
     async def documents(scope: str, name: str, where: str) -> Proof:
         return await extraction.read(
             tables.name, scope, name, columns, kind.source, f"{kind.where} AND {where}", kind.row_key,
-            sums=("total", "remaining"), modified="lastmodified",
+            sums=("total", "remaining"), silent=("remaining",), modified="lastmodified",
             whole=("transaction t", f"{kind.where} AND {where}"),
         )  # fmt: skip
 
     async def lines(scope: str, name: str, where: str) -> Proof:
         return await extraction.read(
             tables.lines or "", scope, name, line_columns, items.source, f"{items.where} AND {where}",
-            items.row_key, sums=("line_amount",), modified="lastmodified",
+            items.row_key, sums=("line_amount",), modified="lastmodified", times=False,
         )  # fmt: skip
+
+    async def both(scope: str, name: str, where: str) -> None:
+        """Read documents of a scope and their lines. Lines change with their document, and with nothing else."""
+
+        async def headers() -> Sequence[Proof]:
+            return [await documents(scope, name, where)]
+
+        async def of_headers() -> Sequence[Proof]:
+            _forget_other_versions(warehouse, tables.name, tables.lines or "", scope)
+            if scope == period:
+                return [await lines(scope, f"lines of the {name}", where)]
+            within = held_documents(warehouse, tables.name, scope)
+            if within is None:
+                extraction.forget_but(tables.lines or "", [], like=scope)
+                return []
+            return [await lines(scope, f"lines of the {name}", within)]
+
+        await read_together(warehouse.tenant, f"the {name} and their lines", [headers, of_headers])
 
     in_month = dated_in("t.trandate", period)
     with warehouse.transaction():
-        for _ in range(ATTEMPTS):
-            await documents(period, f"{tables.label}s dated in {period}", in_month)
-            await lines(period, f"lines of the {tables.label}s dated in {period}", in_month)
-            await _elsewhere(extraction, tables.name, tables.lines, period, documents, lines)
-            torn = _torn(warehouse, tables.name, tables.lines, period)
-            if not torn:
-                break
-        else:
-            raise IncompleteSlice(
-                f"{warehouse.tenant}: {tables.label}s of {period}: {count(len(torn), tables.label)} changed each of the"
-                f" {ATTEMPTS} times that they were read, so that their lines are of another moment than they"
-                f" themselves: internal ids {', '.join(torn[:5])}{' …' if len(torn) > 5 else ''}. Nothing of it is"
-                " used. Run again when the other integration or the users that are writing have finished."
-            )
+        await both(period, f"{tables.label}s dated in {period}", in_month)
+        elsewhere = absent(warehouse, tables.name, tables.name, period)
+        for scope, where in elsewhere.items():
+            await both(scope, f"{tables.label}s expected in {period} that NetSuite dates elsewhere", where)
+        for table in (tables.name, tables.lines):
+            extraction.forget_but(table, [period, *elsewhere], like=f"{period}%")
         scope = held_in(period)
         present = f"SELECT r.id FROM netsuite_rows.{tables.name} r WHERE {scope}"
         read = Reread(rules.record, f"netsuite.{tables.name}", period, present)
@@ -177,7 +189,7 @@ async def extract_documents(
             tables.name: warehouse.replace_slice(
                 f"netsuite.{tables.name}",
                 period,
-                f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, r.entityname AS name,
+                f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, {_CUSTOMER} AS name,
                     r.status, {SYMBOL} AS currency, r.total, r.remaining,
                     strftime(r.trandate, '%Y-%m') AS dated_in,
                     r.lastmodified AS last_modified{"".join(landed(field) for field in fields)}
@@ -201,36 +213,19 @@ async def extract_documents(
         }
 
 
-_Read = Callable[[str, str, str], Awaitable[Proof]]
+#: A document does not change when its customer is renamed. One that is no customer (a project) shows what it was called
+#: when the document was read.
+_CUSTOMER = "coalesce((SELECT max(c.name) FROM netsuite.customers c WHERE c.internal_id = r.customer_id), r.entityname)"
 
 
-async def _elsewhere(
-    extraction: Extraction, name: str, line_name: str, period: str, documents: _Read, lines: _Read
-) -> None:
-    """Read the documents that billing issued in the month and NetSuite dates elsewhere, each set in its own scope."""
-    scopes = absent(extraction.warehouse, name, name, period)
-    found = []
-    for scope, where in scopes.items():
-        told = f"{name} expected in {period} that NetSuite dates elsewhere"
-        await documents(scope, told, where)
-        within = held_documents(extraction.warehouse, name, scope)
-        if within is not None:
-            found.append(scope)
-            await lines(scope, f"lines of {told}", within)
-    extraction.forget_but(name, [period, *scopes], like=f"{period}%")
-    extraction.forget_but(line_name, [period, *found], like=f"{period}%")
-
-
-def _torn(warehouse: TenantWarehouse, name: str, line_name: str, period: str) -> list[str]:
-    """The documents whose lines were read at another version than they themselves, by internal id."""
-    rows = warehouse.sql(
-        f"""SELECT DISTINCT l.transaction_id FROM netsuite_rows.{line_name} l
-        LEFT JOIN netsuite_rows.{name} d ON d.id = l.transaction_id AND d.scope = l.scope
-        WHERE (l.scope = ? OR l.scope LIKE ?) AND l.lastmodified IS DISTINCT FROM d.lastmodified
-        ORDER BY l.transaction_id""",
-        [period, f"{period} elsewhere %"],
+def _forget_other_versions(warehouse: TenantWarehouse, name: str, line_name: str, scope: str) -> None:
+    """Drop held lines whose document is of another version, or gone: their own figures may not tell."""
+    warehouse.connection.execute(
+        f"""DELETE FROM netsuite_rows.{line_name} AS l WHERE l.scope = ? AND NOT EXISTS (
+            SELECT 1 FROM netsuite_rows.{name} d WHERE d.scope = l.scope AND d.id = l.transaction_id
+            AND d.lastmodified IS NOT DISTINCT FROM l.lastmodified)""",
+        [scope],
     )
-    return [str(row[0]) for row in rows]
 
 
 def _landed_line(field: MappedField) -> str:

@@ -134,9 +134,10 @@ class Extraction:
         elif last.unsettled_since is not None and (table, scope) not in self._read:
             held.forget_since(modified, last.unsettled_since)
         proof = await read_set(self.netsuite, rows, held, sizes=self.sizes)
-        if proof.unchanged and last is not None and (table, scope) in self._read:
-            # What was too young when it was read is not older for having been counted once more.
-            proof = replace(proof, unsettled_since=last.unsettled_since)
+        if last is not None and (table, scope) in self._read:
+            # What was too young when it was read is not older for having been counted, or read in part, once more.
+            young = [since for since in (last.unsettled_since, proof.unsettled_since) if since is not None]
+            proof = replace(proof, unsettled_since=min(young, default=None))
         self._read.add((table, scope))
         # In another zone all times of change would be others.
         is_known = proof.unchanged and last is not None and bool(last.time_zone)
