@@ -52,7 +52,15 @@ EXCEPTION_CODES = {
     "in_doubt": "It is not known whether a correction arrived",
     "changed_since_planned": "The record changed after the plan was made",
     "not_verified": "A correction was answered well but NetSuite shows otherwise",
+    "changed_after_sign_off": "It changed after its month was signed off",
 }
+
+
+#: The stages that raise exceptions, in the order of a run.
+STAGES = ["mapping", "reconcile", "plan", "apply", "sign_off"]
+
+#: How long an exception is open, in whole days: the first bucket whose last day is not passed.
+AGE_BUCKETS = {"0-1": 1, "2-7": 7, "8-30": 30, "31-60": 60, "61-90": 90, "90+": None}
 
 
 def _column(kind: pyarrow.DataType) -> Callable[..., pa.Column]:
@@ -67,6 +75,8 @@ def _column(kind: pyarrow.DataType) -> Callable[..., pa.Column]:
 _text = _column(pyarrow.string())
 _amount = _column(pyarrow.decimal128(18, 4))
 _integer = _column(pyarrow.int64())
+_date = _column(pyarrow.date32())
+_instant = _column(pyarrow.timestamp("us", tz="UTC"))
 _flag = _column(pyarrow.bool_())
 
 
@@ -98,12 +108,12 @@ DIFFERENCES = _contract(
     },
 )
 
-#: Something that needs a person: on which record, why, and what to do.
+#: Something that needs a person, as the latest run of a stage saw it: on which record, why, and what to do.
 EXCEPTIONS = _contract(
     "reconciliation.exceptions",
     {
         "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
-        "stage": _text("Where it was found", pa.Check.isin(["mapping", "reconcile", "plan", "apply"])),
+        "stage": _text("Where it was found", pa.Check.isin(STAGES)),
         "code": _text("Reason code", pa.Check.isin(list(EXCEPTION_CODES))),
         "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
         "external_id": _text("NetSuite external id", nullable=True),
@@ -114,6 +124,59 @@ EXCEPTIONS = _contract(
         "currency": _text("ISO 4217 currency", nullable=True),
         "reason": _text("What happened, in a sentence"),
         "next_step": _text("What a person should do"),
+    },
+)
+
+#: One exception that is not closed, as the ledger keeps it: its story so far beside what the latest run saw.
+LASTING_EXCEPTIONS = _contract(
+    "exceptions",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "exception": _integer("The number by which people call it", unique=True),
+        "state": _text("Whether somebody accepted it for now", pa.Check.isin(["open", "accepted"])),
+        "stage": _text("Where it was found", pa.Check.isin(STAGES)),
+        "code": _text("Reason code", pa.Check.isin(list(EXCEPTION_CODES))),
+        "record": _text("NetSuite record type"),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id, when it is there", nullable=True),
+        "number": _text("Document number", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "amount": _amount("Amount concerned, in the document's currency"),
+        "currency": _text("ISO 4217 currency", nullable=True),
+        "age": _integer("Whole days since it opened", pa.Check.ge(0)),
+        "bucket": _text("Its age in days, as a range", pa.Check.isin(list(AGE_BUCKETS))),
+        "owner": _text("Who shall see to it", nullable=True),
+        "comment": _text("The latest comment", nullable=True),
+        "accepted_by": _text("Who accepted it", nullable=True),
+        "accepted_because": _text("Why", nullable=True),
+        "accepted_until": _date("The last day on which it is accepted", nullable=True),
+        "reason": _text("What happened, in a sentence"),
+        "next_step": _text("What a person should do"),
+        "opened_at": _instant("When it opened, the last time"),
+        "first_opened_at": _instant("When it opened, the first time"),
+        "times_opened": _integer("How often its cause came", pa.Check.ge(1)),
+        "last_seen_at": _instant("When a run saw it last"),
+    },
+)
+
+#: One event in the life of an exception, closed ones included.
+EXCEPTION_HISTORY = _contract(
+    "exception_history",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "exception": _integer("The exception's number"),
+        "at": _instant("When"),
+        "event": _text("What happened"),
+        "by": _text("Who did it: a person, or a run"),
+        "detail": _text("What was said, or what it was before", nullable=True),
+        "amount": _amount("The amount concerned then"),
+        "currency": _text("ISO 4217 currency", nullable=True),
+        "code": _text("The exception's reason code"),
+        "record": _text("NetSuite record type"),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id", nullable=True),
+        "number": _text("Document number", nullable=True),
+        "name": _text("Customer name", nullable=True),
     },
 )
 

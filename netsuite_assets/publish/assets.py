@@ -33,13 +33,14 @@ def published_mart(
     """
     from netsuite_assets.publish.mart import publish
     from netsuite_assets.publish.published import columns
+    from resources.warehouse import utc_now
 
     with (
         tenant_run(context, tenants) as run,
         warehouse.get().open(run.tenant.name) as held,
         ledger.open() as book,
     ):
-        published = publish(warehouse.get(), held, book)
+        published = publish(warehouse.get(), held, book, utc_now())
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(published.rows.values()),

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,7 @@ import pyarrow
 from filelock import FileLock, Timeout
 
 from netsuite_assets import frames
+from netsuite_assets.publish.ledger_tables import ledger_tables
 from netsuite_assets.quota import QUOTA, ensure_quota
 from netsuite_assets.tables import TABLES
 from resources.ledger import Ledger
@@ -36,7 +38,6 @@ from resources.warehouse import (
 #: Mart tables that are the working file's, with the tenant added.
 CONTRACTS: Mapping[str, pa.DataFrameSchema] = {
     "differences": frames.DIFFERENCES,
-    "exceptions": frames.EXCEPTIONS,
     "totals": frames.TOTALS,
     "plan": frames.PLAN,
     "outcomes": frames.OUTCOMES,
@@ -101,8 +102,8 @@ class Published:
     rows: Mapping[str, int]
 
 
-def publish(warehouse: Warehouse, working: TenantWarehouse, ledger: Ledger) -> Published:
-    """Bring the published file up to date with everything that is held of one tenant, all its periods.
+def publish(warehouse: Warehouse, working: TenantWarehouse, ledger: Ledger, now: datetime) -> Published:
+    """Bring the published file up to date with everything that is held of one tenant, all its periods, at `now`.
 
     Built aside and swapped in with one rename. Raises `WarehouseError` when another publication does not end.
     """
@@ -114,7 +115,7 @@ def publish(warehouse: Warehouse, working: TenantWarehouse, ledger: Ledger) -> P
         if target.exists():
             shutil.copyfile(target, building)
         with _attached(working, building, target):
-            rows = _replace_tenant(working, ledger)
+            rows = _replace_tenant(working, ledger, now)
         building.replace(target)
     return Published(target, rows)
 
@@ -152,10 +153,14 @@ def _attached(working: TenantWarehouse, path: Path, target: Path) -> Iterator[No
         run("DETACH mart")
 
 
-def _replace_tenant(working: TenantWarehouse, ledger: Ledger) -> dict[str, int]:
+def _replace_tenant(working: TenantWarehouse, ledger: Ledger, now: datetime) -> dict[str, int]:
     home = working.value("SELECT current_database()")
+    told = {"write_history": _history(ledger, working.tenant), **ledger_tables(ledger, working.tenant, now)}
     sources = _sources(working)
-    working.connection.register("history_in", _history(ledger, working.tenant))
+    for name, table in told.items():
+        working.connection.register(f"{name}_in", table)
+        kinds = {field.name: duckdb_type(field.type) for field in table.schema}
+        sources[name] = (kinds, f"SELECT * FROM {name}_in ORDER BY ALL")
     try:
         working.connection.execute("USE mart")
         for name, (columns, _) in sources.items():
@@ -173,7 +178,8 @@ def _replace_tenant(working: TenantWarehouse, ledger: Ledger) -> dict[str, int]:
                 )
     finally:
         working.connection.execute(f"USE {quote(home)}")
-        working.connection.unregister("history_in")
+        for name in told:
+            working.connection.unregister(f"{name}_in")
     return rows
 
 
@@ -194,8 +200,6 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     ]
     empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in DOCUMENTS.items())
     sources["documents"] = (DOCUMENTS, " UNION ALL ".join(documents) or f"SELECT {empty} WHERE false")
-    history = {field.name: duckdb_type(field.type) for field in WRITE_HISTORY}
-    sources["write_history"] = (history, "SELECT * FROM history_in ORDER BY intended_at, target")
     ensure_quota(working)
     kept = {name: kind for name, kind in QUOTA.items() if name != "tenant"}
     names = ", ".join(map(quote, kept))

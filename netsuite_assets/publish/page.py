@@ -6,7 +6,7 @@ Here: how a summary is laid out. Not here: its numbers (`summary.py`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -126,24 +126,36 @@ _STATES = {
 
 
 def _exceptions(summary: TenantSummary) -> Iterator[RenderableType]:
-    if not summary.exceptions:
+    if summary.accepted:
+        yield _indented(f"Accepted for now: {_concerned(summary.accepted)}.")
+    elif not summary.exceptions:
         yield _indented("Nothing.")
-        return
     grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for exception in summary.exceptions:
         grouped[exception["code"]].append(exception)
     for code, rows in grouped.items():
-        amounts: dict[str, Decimal] = defaultdict(Decimal)
-        for row in rows:
-            if row["currency"] is not None and row["record"] != "customer":
-                amounts[row["currency"]] += row["amount"]
-        records = Counter(TABLES[row["record"]].label for row in rows)
-        what = ", ".join(count(number, label) for label, number in sorted(records.items()))
-        yield _indented(f"{what}, {moneys(amounts)}: {_lower(EXCEPTION_CODES[code])}.")
+        yield _indented(f"{_concerned(rows)}: {_lower(EXCEPTION_CODES[code])}{_oldest(rows)}.")
         numbers = [row["number"] or row["external_id"] or row["internal_id"] for row in rows]
         more = f" and {len(numbers) - _SHOWN_EXCEPTIONS:,} more" if len(numbers) > _SHOWN_EXCEPTIONS else ""
         yield _indented(f"{', '.join(numbers[:_SHOWN_EXCEPTIONS])}{more}", 6)
         yield _indented(f"Next: {rows[0]['next_step']}", 6)
+
+
+def _concerned(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many records of which types exceptions are about, and the documents' amounts."""
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        if row["currency"] is not None and row["record"] != "customer":
+            amounts[row["currency"]] += row["amount"]
+    records = Counter(TABLES[row["record"]].label for row in rows)
+    what = ", ".join(count(number, label) for label, number in sorted(records.items()))
+    return f"{what}, {moneys(amounts)}"
+
+
+def _oldest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Since when the oldest of them is open, once that is longer than a day."""
+    age = max(row["age"] for row in rows)
+    return f" (for {count(age, 'day')})" if age > 1 else ""
 
 
 def _verdict(summary: TenantSummary) -> RenderableType:

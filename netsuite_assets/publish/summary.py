@@ -61,6 +61,7 @@ class TenantSummary:
     """A tenant's month: totals, what differed, what was written, what needs a person.
 
     `amiss` is how many documents NetSuite does not hold now in the month, amount and currency that billing says.
+    `exceptions` are those that are open, `accepted` those that somebody accepted for now.
     """
 
     tenant: str
@@ -73,6 +74,7 @@ class TenantSummary:
     planned: int
     amiss: int
     exceptions: list[dict[str, Any]]
+    accepted: list[dict[str, Any]]
     totals: Mapping[str, CurrencyTotals] = field(default_factory=dict)
 
     @property
@@ -170,6 +172,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         where,
     )
     names = [column[0] for column in exceptions.description or []]
+    waiting = [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()]
     return TenantSummary(
         tenant,
         period,
@@ -180,6 +183,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         sum(verified for _, _, verified in outcomes),
         planned[0][0],
         amiss[0][0],
-        [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()],
+        [row for row in waiting if row["state"] == "open"],
+        [row for row in waiting if row["state"] == "accepted"],
         dict(totals),
     )

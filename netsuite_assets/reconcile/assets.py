@@ -1,9 +1,9 @@
 """Assets of the group *reconciliation*: where billing and NetSuite disagree, and what needs a person."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
 from netsuite_assets.tell import markdown, money, moneys
-from resources.as_dagster import BillingResource, TenantsResource, WarehouseResource
+from resources.as_dagster import BillingResource, LedgerResource, TenantsResource, WarehouseResource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,9 @@ The amounts add up: what the differences explain is shown beside the difference 
 
 _EXCEPTIONS = """What needs a person: on which document, why, and what to do next.
 
-An exception goes away by itself when its cause is gone. Those of the plan and the write-back join when those run.
+One row a cause, with its age, owner and state. It closes by itself when its cause is gone, and opens again when that
+returns. Those of the plan and the write-back join when those run. Accepted ones are listed too, and open again after
+their last day.
 """
 
 
@@ -46,17 +48,26 @@ def reconciliation(
     tenants: TenantsResource,
     warehouse: WarehouseResource,
     billing: BillingResource,
+    ledger: LedgerResource,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Compare what NetSuite should hold with what it holds."""
     from netsuite_assets import frames
     from netsuite_assets.reconcile.engine import reconcile
+    from netsuite_assets.reconcile.exceptions import amounts, lasting, synchronise
+    from resources.warehouse import utc_now
 
     with (
         tenant_run(context, tenants) as run,
         billing.open(run.tenant) as source,
         warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
     ):
         found = reconcile(held, run.tenant, run.mapping, run.period, source.locate)
+        now = utc_now()
+        synchronise(held, book, run.period, ["mapping", "reconcile"], now, context.run.run_id)
+        kept = book.exceptions(run.tenant.name, now, run.period)
+    open_ones = [one for one in kept if one.state == "open"]
+    accepted = [one for one in kept if one.state == "accepted"]
     yield dg.MaterializeResult(
         asset_key="differences",
         metadata={
@@ -70,10 +81,12 @@ def reconciliation(
     yield dg.MaterializeResult(
         asset_key="open_exceptions",
         metadata={
-            "dagster/row_count": len(found.exceptions),
-            "amount": moneys(_by_currency(found.exceptions)),
-            "exceptions": dg.MetadataValue.md(exceptions_table(found.exceptions)),
-            "dagster/column_schema": frames.column_schema(frames.EXCEPTIONS),
+            "dagster/row_count": len(open_ones),
+            "amount": moneys(amounts(open_ones)),
+            "accepted": len(accepted),
+            "amount accepted": moneys(amounts(accepted)),
+            "exceptions": dg.MetadataValue.md(exceptions_table(lasting(kept, now))),
+            "dagster/column_schema": frames.column_schema(frames.LASTING_EXCEPTIONS),
         },
     )
 
@@ -136,24 +149,23 @@ def differences_table(differences: "pd.DataFrame") -> str:
 
 
 def exceptions_table(exceptions: "pd.DataFrame") -> str:
-    """The exceptions with their next step, as Markdown."""
+    """The lasting exceptions with their age, owner and next step, as Markdown: open ones first, then accepted ones."""
     from netsuite_assets import frames
 
+    rows = sorted(frames.records(exceptions), key=lambda row: (row["state"] != "open", -row["age"]))
     return markdown(
-        ["Record", "Number", "Customer", ">Amount", "Why", "What to do"],
+        ["No.", "Record", "Number", "Customer", ">Amount", ">Days", "Owner", "State", "Why", "What to do"],
         [
-            [row["record"], row["number"], row["name"], money(row["amount"], row["currency"]),
-             row["reason"], row["next_step"]]
-            for row in frames.records(exceptions)
+            [str(row["exception"]), row["record"], row["number"], row["name"],
+             money(row["amount"], row["currency"]), row["age"], row["owner"], state_of(row), row["reason"],
+             row["next_step"]]
+            for row in rows
         ],
     )  # fmt: skip
 
 
-def _by_currency(exceptions: "pd.DataFrame") -> dict[str, Decimal]:
-    from netsuite_assets import frames
-
-    amounts: dict[str, Decimal] = defaultdict(Decimal)
-    for row in frames.records(exceptions):
-        if row["record"] != "customer" and row["currency"] is not None:
-            amounts[row["currency"]] += row["amount"]
-    return dict(amounts)
+def state_of(row: Mapping[str, Any]) -> str:
+    """A lasting exception's state in words: `open`, or who accepted it until when."""
+    if row["state"] != "accepted":
+        return str(row["state"])
+    return f"accepted by {row['accepted_by']} until {row['accepted_until']}: {row['accepted_because']}"

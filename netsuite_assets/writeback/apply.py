@@ -231,11 +231,11 @@ class _Run:
                     row, "held", f"the accounting period {self._period} is {closed[self._period]} now", _HELD
                 )
             elif row["action"] == "create" and now is not None:
-                self._end(row, "stale", f"NetSuite has it now, as internal id {now.internal_id}", _PLAN_AGAIN)
+                self._end(row, "stale", f"NetSuite has it now, as internal id {now.internal_id}", PLAN_AGAIN)
             elif row["action"] != "create" and now is None:
-                self._end(row, "stale", "NetSuite does not have it any more", _PLAN_AGAIN)
+                self._end(row, "stale", "NetSuite does not have it any more", PLAN_AGAIN)
             elif now is not None and now.last_modified != row["base_modified"]:
-                self._end(row, "stale", f"it was changed in NetSuite at {now.last_modified}", _PLAN_AGAIN)
+                self._end(row, "stale", f"it was changed in NetSuite at {now.last_modified}", PLAN_AGAIN)
             else:
                 ready.append(row)
         return ready
@@ -314,7 +314,7 @@ class _Run:
                 [Event(intent.id, "not_found", error.status, detail=f"nothing was done: {error}")],
                 self._clock(),
             )
-            self._end(row, "waiting", str(error), error.what_to_do or _PLAN_AGAIN)
+            self._end(row, "waiting", str(error), error.what_to_do or PLAN_AGAIN)
             return
         in_doubt = error.in_doubt
         self._ledger.record(
@@ -329,7 +329,7 @@ class _Run:
             ],
             self._clock(),
         )
-        self._end(row, "in_doubt" if in_doubt else "rejected", str(error), error.what_to_do or _PLAN_AGAIN)
+        self._end(row, "in_doubt" if in_doubt else "rejected", str(error), error.what_to_do or PLAN_AGAIN)
 
     def _end(
         self,
@@ -351,9 +351,9 @@ class _Run:
 
 
 _HELD = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods), or leave it and book by hand."
-_PLAN_AGAIN = "Run the reconciliation again: it compares afresh and plans what is still needed."
+PLAN_AGAIN = "Run the reconciliation again: it compares afresh and plans what is still needed."
 _CUSTOMER_FIRST = "Mend the customer's exception first; this follows in the next run."
-_LOOKED_UP_NEXT = "Nothing to do now: the next run looks it up in NetSuite before anything else is sent."
+LOOKED_UP_NEXT = "Nothing to do now: the next run looks it up in NetSuite before anything else is sent."
 
 
 def _target(row: Mapping[str, Any]) -> str:
@@ -394,10 +394,10 @@ def exceptions_of(period: str, outcomes: pd.DataFrame) -> pd.DataFrame:
         if row["state"] in ("written", "adopted"):
             if row["verified"] is not False:
                 continue
-            code, next_step = "not_verified", row["next_step"] or _PLAN_AGAIN
+            code, next_step = "not_verified", row["next_step"] or PLAN_AGAIN
         else:
             code = _CODES[row["state"]]
-            next_step = _LOOKED_UP_NEXT if code == "in_doubt" else row["next_step"] or _PLAN_AGAIN
+            next_step = LOOKED_UP_NEXT if code == "in_doubt" else row["next_step"] or PLAN_AGAIN
         rows.append(
             {
                 "period": period,

@@ -46,6 +46,7 @@ def correction_plan(
     Writes in a closed period are held; a plan above the tenant's limits waits for a named person's approval.
     """
     from netsuite_assets import frames
+    from netsuite_assets.writeback.failures import tell_plan
     from netsuite_assets.writeback.plan import make_plan
     from resources.warehouse import utc_now
 
@@ -55,6 +56,7 @@ def correction_plan(
         ledger.open() as book,
     ):
         planned = make_plan(held, run.tenant, run.mapping, run.period, book, utc_now())
+        tell_plan(held, run.mapping, run.period, book, utc_now(), context.run.run_id)
         plan = planned.plan
         if planned.approval is not None:
             status = f"approved by {planned.approval.approved_by}: {planned.approval.note}"
@@ -92,6 +94,7 @@ def applied_corrections(
     """
     from netsuite_assets import frames
     from netsuite_assets.writeback.apply import apply_plan, states
+    from netsuite_assets.writeback.failures import tell_outcomes
     from resources.warehouse import utc_now
 
     def progress(done: int, of: int) -> None:
@@ -114,6 +117,7 @@ def applied_corrections(
         ledger.open() as book,
     ):
         applied, quota = asyncio.run(send())
+        tell_outcomes(held, run.period, book, applied.outcomes, utc_now(), context.run.run_id)
         counted = states(applied.outcomes)
         return dg.MaterializeResult(
             metadata={
@@ -143,6 +147,7 @@ def verified_books(
     """NetSuite read back after the write and compared again: each written record found as intended, or not."""
     from netsuite_assets import frames
     from netsuite_assets.reconcile.assets import differences_table
+    from netsuite_assets.writeback.failures import tell_outcomes
     from netsuite_assets.writeback.verify import verify
     from resources.warehouse import utc_now
 
@@ -162,6 +167,7 @@ def verified_books(
         ledger.open() as book,
     ):
         verified = asyncio.run(read_back())
+        tell_outcomes(held, run.period, book, verified.outcomes, utc_now(), context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(verified.outcomes),

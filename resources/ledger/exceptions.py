@@ -434,8 +434,8 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
 
 
-def _set(connection: Connection, number: int, **values: Any) -> None:
-    connection.execute(exceptions.update().where(exceptions.c.id == number).values(**values))
+def _set(connection: Connection, key: int, /, **values: Any) -> None:
+    connection.execute(exceptions.update().where(exceptions.c.id == key).values(**values))
 
 
 def _tell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -10,8 +11,11 @@ import pytest
 from month import Month
 
 from netsuite_assets.publish.mart import Published, publish
+from netsuite_assets.reconcile.exceptions import synchronise
 from resources.ledger import Ledger
 from resources.warehouse import Warehouse
+
+NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -23,10 +27,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def published(warehouse: Warehouse, ledger: Ledger) -> Callable[[Month], Published]:
-    """Publishes a month as it is now."""
+    """Publishes a month as it is now, its exceptions brought up to date as the stages do."""
 
     def now(month: Month) -> Published:
-        return publish(warehouse, month.held, ledger)
+        stages = ["mapping", "reconcile", "plan"]
+        synchronise(month.held, ledger, month.period, stages, NOW, "0123456789")
+        return publish(warehouse, month.held, ledger, NOW)
 
     return now
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier
 
@@ -40,7 +40,8 @@ def test_analysts_find_what_the_reconciliation_found(october: Month, published: 
     ]
     assert ask("SELECT code, amount FROM exceptions") == [("no_customer", Decimal("36.0400"))]
     assert len(found.exceptions) == 1
-    for name, contract in CONTRACTS.items():
+    lasting = {"exceptions": frames.LASTING_EXCEPTIONS, "exception_history": frames.EXCEPTION_HISTORY}
+    for name, contract in (CONTRACTS | lasting).items():
         assert [row[0] for row in ask(f"DESCRIBE {name}")] == ["tenant", *frames.columns(contract)]
 
 
@@ -84,6 +85,55 @@ def test_the_write_history_comes_from_the_ledger(
     ) == [
         ("acme", "inv-1", "answered", "77", NOW),
         ("acme", "inv-2", "intended", None, NOW),
+    ]
+
+
+def test_exceptions_have_their_age_their_owner_and_their_story(
+    october: Month, ledger: Ledger, published: Publish, ask: Ask, warehouse: Warehouse
+) -> None:
+    october.invoice("anon", line("5.00"), customer_id=None)
+    october.land()
+    october.reconcile()
+    published(october)
+    by_number = {one.number: one.id for one in ledger.exceptions("acme", NOW)}
+    ledger.assign_exceptions("acme", [by_number["N-anon"]], "Ada", "Boss", NOW)
+    ledger.comment_exceptions("acme", [by_number["N-anon"]], "asked billing", "Ada", NOW)
+    later = NOW + timedelta(days=31, hours=1)
+    until = datetime(2026, 12, 24, tzinfo=UTC)
+    ledger.accept_exceptions("acme", [by_number["N-nobody"]], "known", until.date(), until, "Bob", later)
+    publish(warehouse, october.held, ledger, later)
+    assert ask(
+        "SELECT tenant, period, exception, number, state, age, bucket, owner, comment, accepted_by,"
+        " accepted_until, opened_at FROM exceptions ORDER BY number"
+    ) == [
+        ("acme", "2026-10", by_number["N-anon"], "N-anon", "open", 31, "31-60", "Ada", "asked billing", None, None, NOW),
+        ("acme", "2026-10", by_number["N-nobody"], "N-nobody", "accepted", 31, "31-60", None, None, "Bob",
+         date(2026, 12, 24), NOW),
+    ]  # fmt: skip
+    assert ask(
+        'SELECT "at", event, "by", detail, amount, code, external_id FROM exception_history'
+        " WHERE number = 'N-anon' ORDER BY ALL"
+    ) == [
+        (NOW, "assigned", "Boss", "Ada", Decimal(5), "no_customer", "inv-anon"),
+        (NOW, "commented", "Ada", "asked billing", Decimal(5), "no_customer", "inv-anon"),
+        (NOW, "opened", "run 01234567", ask("SELECT reason FROM exceptions WHERE number = 'N-anon'")[0][0],
+         Decimal(5), "no_customer", "inv-anon"),
+    ]  # fmt: skip
+
+
+def test_a_closed_exception_is_found_in_the_history_alone(
+    october: Month, published: Publish, ask: Ask
+) -> None:
+    october.reconcile()
+    published(october)
+    october.books.rows["invoices"] = [row for row in october.books.rows["invoices"] if row["customer_id"]]
+    october.land()
+    october.reconcile()
+    published(october)
+    assert ask("SELECT * FROM exceptions") == []
+    assert ask("SELECT event, number FROM exception_history ORDER BY ALL") == [
+        ("closed", "N-nobody"),
+        ("opened", "N-nobody"),
     ]
 
 
@@ -280,7 +330,7 @@ def test_tenants_may_publish_at_the_same_time(warehouse: Warehouse, ledger: Ledg
         with warehouse.open(name) as held:
             held.sql("INSERT INTO meta.slices VALUES (?, 'all', 1, 1, 1, '', '', ?)", [f"of {name}", NOW])
             start.wait()
-            publish(warehouse, held, ledger)
+            publish(warehouse, held, ledger, NOW)
 
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(run, names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -12,7 +13,7 @@ from month import Month, line
 from rich.console import Console
 
 from netsuite_assets import frames
-from netsuite_assets.publish.mart import Published
+from netsuite_assets.publish.mart import Published, publish
 from netsuite_assets.publish.page import print_page
 from netsuite_assets.publish.plan_page import print_plan
 from netsuite_assets.publish.summary import TenantSummary, read_summaries
@@ -20,6 +21,7 @@ from netsuite_assets.writeback.plan import make_plan
 from resources.ledger import Ledger
 from resources.warehouse import Warehouse, WarehouseError, utc_now
 
+PUBLISHED_AT = datetime(2026, 11, 1, 6, tzinfo=UTC)
 Publish = Callable[[Month], Published]
 
 
@@ -172,6 +174,37 @@ def test_many_exceptions_are_grouped_and_the_first_named(october: Month, summary
     text = page(summary(october))
     assert "10 invoices, USD 45.04: the billing document names no customer." in text
     assert "N-anon0, N-anon1, N-anon2, N-anon3, N-anon4, N-anon5 and 4 more" in text
+
+
+def test_what_was_accepted_is_counted_with_its_amount_beside_what_is_open(
+    october: Month, summary: Summarise, ledger: Ledger
+) -> None:
+    october.invoice("anon", line("5.00"), customer_id=None)
+    october.land()
+    summary(october)
+    now = PUBLISHED_AT
+    [first, second] = ledger.exceptions("acme", now)
+    lapses = now + timedelta(days=9)
+    accepted = second if second.number == "N-anon" else first
+    ledger.accept_exceptions("acme", [accepted.id], "known", lapses.date(), lapses, "Ada", now)
+    text = page(summary(october))
+    assert "Accepted for now: 1 invoice, USD 5.00." in text
+    assert "1 invoice, USD 36.04: the billing document names no customer" in text
+    ledger.accept_exceptions("acme", [first.id, second.id], "known", lapses.date(), lapses, "Ada", now)
+    one = summary(october)
+    assert (len(one.exceptions), len(one.accepted)) == (0, 2)
+    text = page(one)
+    assert "Accepted for now: 2 invoices, USD 41.04. " in text
+    assert "to the cent, but for what is held back: EUR 100.00" in text
+
+
+def test_it_is_told_since_when_the_oldest_is_open(
+    october: Month, summary: Summarise, published: Publish, warehouse: Warehouse, ledger: Ledger
+) -> None:
+    assert "names no customer. N-nobody" in page(summary(october))
+    publish(warehouse, october.held, ledger, PUBLISHED_AT + timedelta(days=9))
+    [later] = read_summaries(warehouse.published_path, "2026-10", ["acme"])
+    assert "names no customer (for 9 days). N-nobody" in page(later)
 
 
 STRANGE = "[/bold] [red]x [link=http://x]"

@@ -1,0 +1,31 @@
+"""The mart's tables that come from the ledger alone: exceptions with their history, and sign-offs.
+
+Here: the rows of one tenant. Not here: putting them into the file (`mart.py`). Imports no Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+
+from netsuite_assets import frames
+from netsuite_assets.reconcile.exceptions import history, lasting
+from resources.ledger import Ledger
+
+
+def ledger_tables(ledger: Ledger, tenant: str, now: datetime) -> Mapping[str, pyarrow.Table]:
+    """Mart table to the tenant's rows of all months as they are at `now`."""
+    rows: list[tuple[pa.DataFrameSchema, pd.DataFrame]] = [
+        (frames.LASTING_EXCEPTIONS, lasting(ledger.exceptions(tenant, now), now)),
+        (frames.EXCEPTION_HISTORY, history(ledger, tenant, now)),
+    ]
+    return {
+        frames.table_name(contract): pyarrow.Table.from_pandas(
+            data, schema=frames.arrow_schema(contract), preserve_index=False
+        )
+        for contract, data in rows
+    }

@@ -1,0 +1,147 @@
+"""Which failed operations still fail: an exception of the write-back stays until its write succeeded or is not needed.
+
+Here: the two questions that keep such an exception from closing just because a run did not raise it again, and the
+failures of a run that was killed before it could raise any. Not here: what fails (`apply.py`), or the closing
+(`netsuite_assets/reconcile/exceptions.py`). Imports no Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from netsuite_assets import frames
+from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.reconcile.exceptions import identity, synchronise
+from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.apply import LOOKED_UP_NEXT, PLAN_AGAIN
+from netsuite_assets.writeback.operations import label_of
+from resources.ledger import LastingException, Ledger
+from resources.warehouse import TenantWarehouse
+
+
+def tell_plan(
+    warehouse: TenantWarehouse,
+    mapping: TenantMapping,
+    period: str,
+    ledger: Ledger,
+    now: datetime,
+    run_id: str,
+) -> None:
+    """Bring the ledger's exceptions to what a plan that was just made says, of failed operations too."""
+    synchronise(
+        warehouse,
+        ledger,
+        period,
+        ["plan"],
+        now,
+        run_id,
+        also=["apply"],
+        more=untold(warehouse, period, ledger, now),
+        stays=still_needed(warehouse, mapping, period, ledger),
+    )
+
+
+def tell_outcomes(
+    warehouse: TenantWarehouse,
+    period: str,
+    ledger: Ledger,
+    outcomes: pd.DataFrame,
+    now: datetime,
+    run_id: str,
+) -> None:
+    """Bring the ledger's exceptions to what became of a plan, as sent or as read back."""
+    synchronise(warehouse, ledger, period, ["apply"], now, run_id, stays=not_tried(outcomes))
+
+
+def still_needed(
+    warehouse: TenantWarehouse, mapping: TenantMapping, period: str, ledger: Ledger
+) -> Callable[[LastingException], bool]:
+    """Whether a failed operation is still to be done, once a new plan is made of a whole comparison.
+
+    It is while the plan writes its record, held or not; while its document cannot be mapped, so that nobody knows; and
+    while the outcome of a write to it is not known.
+    """
+    needed = {
+        (row["record"], identity(row))
+        for row in frames.records(frames.read(warehouse, frames.PLAN, period))
+    }  # fmt: skip
+    for record in mapping.records:
+        tables = TABLES[record]
+        where, at = ("", []) if tables.lines is None else (" AND period = ?", [period])
+        rows = warehouse.sql(
+            f"SELECT external_id FROM expected.{tables.name} WHERE problem IS NOT NULL{where}", at
+        )
+        needed |= {(record, ("external_id", str(row[0]))) for row in rows}
+    doubtful = {(intent.record, intent.target) for intent in ledger.open_intents(warehouse.tenant)}
+
+    def stays(row: LastingException) -> bool:
+        return row.stage == "apply" and (
+            (row.record, identity(vars(row))) in needed
+            or (row.record, row.external_id) in doubtful
+            or (row.record, row.internal_id) in doubtful
+        )
+
+    return stays
+
+
+def not_tried(outcomes: pd.DataFrame) -> Callable[[LastingException], bool]:
+    """Whether an operation was held in this apply, so that how it failed before is still the last that is known."""
+    held = {
+        (row["record"], identity(row))
+        for row in frames.records(outcomes)
+        if row["state"] == "held" and row["next_step"] is None
+    }
+
+    def stays(row: LastingException) -> bool:
+        return (row.record, identity(vars(row))) in held
+
+    return stays
+
+
+def untold(warehouse: TenantWarehouse, period: str, ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
+    """Failures that the ledger's intents know and no exception tells: their run was killed before it could.
+
+    Rows of the frame `EXCEPTIONS`: writes whose outcome is not known, and those that NetSuite refused and the plan
+    still holds.
+    """
+    tenant = warehouse.tenant
+    told = {(row.record, identity(vars(row))) for row in ledger.exceptions(tenant, now, period)
+            if row.stage == "apply"}  # fmt: skip
+    planned = {
+        row["operation_key"]: row for row in frames.records(frames.read(warehouse, frames.PLAN, period))
+    }
+    last = {(row["record"], row["target"]): row for row in ledger.history(tenant, period)}
+    rows = []
+    for intent in last.values():
+        operation = planned.get(intent["operation_key"])
+        refused = intent["state"] == "rejected" and operation is not None
+        if not (intent["is_open"] or refused):
+            continue
+        is_deletion = intent["action"] == "delete"
+        row = {
+            "period": period,
+            "stage": "apply",
+            "code": "in_doubt" if intent["is_open"] else "rejected",
+            "record": intent["record"],
+            "external_id": None if is_deletion else intent["target"],
+            "internal_id": intent["target"] if is_deletion else intent["internal_id"],
+            **{name: intent[name] for name in ("number", "name")},
+            "amount": Decimal(0),
+            "currency": None,
+        } | ({name: operation[name] for name in _OF_OPERATION} if operation is not None else {})
+        if (row["record"], identity(row)) in told:
+            continue
+        row["reason"] = (
+            f"The {intent['action']} of {label_of(row)}: {intent['detail'] or 'the run ended before an answer came'}"
+        )
+        row["next_step"] = LOOKED_UP_NEXT if intent["is_open"] else PLAN_AGAIN
+        rows.append(row)
+    return rows
+
+
+_OF_OPERATION = ("external_id", "internal_id", "number", "name", "amount", "currency")
