@@ -18,6 +18,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     from netsuite_assets import jobs
     from netsuite_assets.extract.account_assets import ACCOUNT_ASSETS
     from netsuite_assets.extract.assets import ASSETS
+    from netsuite_assets.extract.settlement_assets import SETTLEMENT_ASSETS
     from netsuite_assets.extract.trail_assets import TRAIL_ASSETS
     from netsuite_assets.mapping.assets import expected_records
     from netsuite_assets.publish.assets import month_close, published_mart
@@ -39,6 +40,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             *ASSETS,
             *ACCOUNT_ASSETS,
             *TRAIL_ASSETS,
+            *SETTLEMENT_ASSETS,
             expected_records,
             reconciliation,
             correction_plan,

@@ -107,6 +107,9 @@ def _cells(entry: "Entry") -> list[str]:
         dg.AssetKey("netsuite_credit_memos"),
         dg.AssetKey("netsuite_trails"),
         dg.AssetKey("netsuite_revenue"),
+        dg.AssetKey("netsuite_payments"),
+        dg.AssetKey("netsuite_journals"),
+        dg.AssetKey("netsuite_gl"),
         dg.AssetKey("verified_books"),
     ],
 )

@@ -14,6 +14,8 @@ from dbt_like_checks.declared import Declared, read_folder
 from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
 from netsuite_assets.extract.catalog import ENTRIES, SECTIONS, VERSIONS
+from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
+from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import MASTERS, REFERENCE
 from netsuite_assets.extract.revenue import PARTS
 from netsuite_assets.extract.sight import GONE
@@ -24,6 +26,14 @@ from resources.billing.canonical import TABLES as CANONICAL
 from resources.warehouse import TenantWarehouse, Warehouse, duckdb_type
 
 CONTRACTS = (frames.DIFFERENCES, frames.TOTALS, frames.EXCEPTIONS, frames.PLAN, frames.OUTCOMES)
+
+SETTLEMENT = {
+    "payments": PAYMENTS,
+    "applications": APPLICATIONS,
+    "journals": JOURNALS,
+    "journal_lines": JOURNAL_LINES,
+    "gl_lines": GL_LINES,
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +54,8 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
             opened.ensure_table(f"netsuite.{master.table}", master.landed)
         for part in PARTS:
             opened.ensure_table(f"netsuite.{part.table}", part.landed)
+        for table, columns in SETTLEMENT.items():
+            opened.ensure_table(f"netsuite.{table}", columns)
         opened.ensure_table("netsuite.gone", GONE)
         opened.ensure_table("netsuite.system_notes", SYSTEM_NOTES)
         opened.ensure_table("netsuite.deleted_records", DELETED_RECORDS)

@@ -33,6 +33,7 @@ MONEY = {
     "expected_records",
     "month_close",
     "netsuite_credit_memos",
+    "netsuite_gl",
     "netsuite_invoices",
     "open_exceptions",
     "verified_books",
