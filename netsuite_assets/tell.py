@@ -56,6 +56,12 @@ def _cell(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
-def count(number: int, singular: str, plural: str | None = None) -> str:
-    """`1 invoice`, `1,204 invoices`."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+def count(number: int, singular: str, more: str | None = None) -> str:
+    """`1 invoice`, `1,204 invoices`, `3 journal entries`."""
+    return f"{number:,} {singular if number == 1 else more or plural(singular)}"
+
+
+def plural(singular: str) -> str:
+    """`invoices`, `journal entries`: the regular plural of a word."""
+    is_y = singular.endswith("y") and singular[-2:-1] not in "aeiou"
+    return f"{singular[:-1]}ies" if is_y else f"{singular}s"

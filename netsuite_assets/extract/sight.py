@@ -22,7 +22,7 @@ import pyarrow as pa
 from netsuite_assets.extract.rows import Extraction
 from netsuite_assets.extract.visibility import Hidden, if_visible
 from netsuite_assets.tables import TABLES
-from netsuite_assets.tell import count, money, moneys
+from netsuite_assets.tell import count, money, moneys, plural
 from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import Failure, Incomplete
@@ -80,7 +80,7 @@ class Reread:
     @property
     def title(self) -> str:
         """For people: `invoices of 2026-10`."""
-        return f"{TABLES[self.record].label}s{f' of {self.period}' if self.period else ''}"
+        return f"{plural(TABLES[self.record].label)}{f' of {self.period}' if self.period else ''}"
 
 
 @dataclass(frozen=True)

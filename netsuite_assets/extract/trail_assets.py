@@ -15,6 +15,7 @@ from netsuite_assets.extract.assets import (
     netsuite_invoices,
     not_visible_metadata,
 )
+from netsuite_assets.extract.settlement_assets import netsuite_journals, netsuite_payments
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
 from netsuite_assets.tell import count, markdown, moneys
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 _DOCUMENTS = [netsuite_invoices, netsuite_credit_memos]
 
 
-@dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"}, deps=_DOCUMENTS)
+@dg.asset(
+    group_name="netsuite",
+    partitions_def=tenant_months,
+    kinds={"netsuite", "duckdb"},
+    deps=[*_DOCUMENTS, netsuite_payments, netsuite_journals],
+)
 def netsuite_trails(
     context: dg.AssetExecutionContext,
     tenants: TenantsResource,

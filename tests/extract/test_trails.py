@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from trail_tools import ADA, NOW, PERIOD, ROBOT, Office, rows
 
+from netsuite_assets.extract.journals import extract_journals
+from netsuite_assets.extract.payments import extract_payments
 from netsuite_assets.extract.trails import Trails, extract_trails
 from netsuite_assets.extract.visibility import not_visible
 from resources.warehouse import TenantWarehouse
@@ -180,3 +182,35 @@ def test_more_notes_than_one_page_holds_are_all_read(oneworld: Office, held: Ten
     )
     assert len(notes(held, bill)) == int(there[0]["n"]) > 160
     assert held.slice("netsuite.system_notes", PERIOD).rows == len(notes(held, bill))  # type: ignore[union-attr]
+
+
+def test_payments_and_journals_are_documents_too(oneworld: Office, held: TenantWarehouse) -> None:
+    buyer = oneworld.customer()
+    bill = oneworld.invoice(buyer)
+    apply = {"items": [{"doc": {"id": bill}, "apply": True, "amount": 100}]}
+    paid = oneworld.write(
+        "customerPayment",
+        {
+            "customer": {"id": buyer},
+            "tranDate": "2026-10-20",
+            "payment": 100,
+            "memo": "ACH 1",
+            "apply": apply,
+        },
+    )
+    lines = [{"account": {"id": "411"}, "debit": 5}, {"account": {"id": "598"}, "credit": 5}]
+    booked = oneworld.write(
+        "journalEntry",
+        {"subsidiary": {"id": "1"}, "tranDate": "2026-10-31", "memo": "Accrual", "line": {"items": lines}},
+    )
+    oneworld.documents(held)
+    oneworld.use(lambda netsuite: extract_payments(held, netsuite, None, PERIOD, NOW))
+    oneworld.use(lambda netsuite: extract_journals(held, netsuite, None, PERIOD, NOW))
+    assert look(oneworld, held).looked_at == 3
+    told = held.sql(
+        "SELECT DISTINCT record, internal_id, new_value FROM netsuite.system_notes WHERE field = 'MEMO' ORDER BY 1"
+    )
+    assert told == [("customerPayment", paid, "ACH 1"), ("journalEntry", booked, "Accrual")]
+    assert held.sql("SELECT DISTINCT record FROM netsuite.system_notes ORDER BY 1") == [
+        ("customerPayment",), ("invoice",), ("journalEntry",),
+    ]  # fmt: skip
