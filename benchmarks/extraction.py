@@ -11,8 +11,8 @@ the other core and in processes of their own:
 - one GET for each record over httpx, `limit` at a time, nothing lands.
 
 The other ways read a part, by which their rate is told. Paper is the number of full pages of both sets, `limit` at a
-time, at the latency, and beside it at the time that this sandbox takes for one page alone, latency included. Exit
-status 1 when ours takes more than 1.3 times the paper of the latency, or 500 MB.
+time, at the latency. A sandbox on one core cannot answer faster than that core works, so what it worked for ours is
+told beside it. Exit status 1 when ours takes more than 1.3 times the paper, or 500 MB.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ records:
 
 @dataclass
 class Result:
+    """`seconds` by the clock, `core` of this process's own core."""
+
     seconds: float
+    core: float
     rows: int
     requests: int
     peak_mb: float
@@ -106,13 +109,14 @@ async def ours(work: Path) -> list[Result]:
             fill_expected(held, mapping, PERIOD, utc_now())
             for _ in range(2):
                 before = netsuite.governor.figures().requests
-                began = time.perf_counter()
+                began, core = time.perf_counter(), time.process_time()
                 landed = await extract_documents(
                     held, netsuite, mapping.records["invoice"], PERIOD, utc_now()
                 )
                 seconds = time.perf_counter() - began
                 requests = netsuite.governor.figures().requests - before
-                results.append(Result(seconds, sum(part.rows for part in landed.values()), requests, peak()))
+                rows = sum(part.rows for part in landed.values())
+                results.append(Result(seconds, time.process_time() - core, rows, requests, peak()))
     return results
 
 
@@ -130,7 +134,8 @@ def prepare_billing(held: Any) -> None:
 
 async def prepare(held: Any, netsuite: Any, mapping: Any) -> None:
     """What documents are resolved against, which is not measured."""
-    from netsuite_assets.extract.netsuite import extract_customers, extract_reference
+    from netsuite_assets.extract.netsuite import extract_customers
+    from netsuite_assets.extract.reference import extract_reference
     from resources.warehouse import utc_now
 
     await extract_reference(held, netsuite, mapping, utc_now())
@@ -153,11 +158,11 @@ async def pypi_netsuite(work: Path) -> list[Result]:
     )
     client = Loopback(Config(account="1234567_SB1", auth=token))
     rows = 0
-    began = time.perf_counter()
+    began, core = time.perf_counter(), time.process_time()
     for page in range(PEER_PAGES):
         answer = await client.suiteql(LINES, limit=1000, offset=page * 1000)
         rows += len(answer["items"])
-    return [Result(time.perf_counter() - began, rows, PEER_PAGES, peak())]
+    return [Result(time.perf_counter() - began, time.process_time() - core, rows, PEER_PAGES, peak())]
 
 
 async def one_get_each(work: Path) -> list[Result]:
@@ -173,9 +178,10 @@ async def one_get_each(work: Path) -> list[Result]:
                 answer.raise_for_status()
                 return 1 + len(answer.json()["item"]["items"])
 
-        began = time.perf_counter()
+        began, core = time.perf_counter(), time.process_time()
         rows = sum(await asyncio.gather(*(get(number) for number in part["ids"])))
-        return [Result(time.perf_counter() - began, rows, len(part["ids"]), peak())]
+        seconds = time.perf_counter() - began
+        return [Result(seconds, time.process_time() - core, rows, len(part["ids"]), peak())]
 
 
 PEER_PAGES = 20
@@ -199,8 +205,8 @@ def peak() -> float:
 
 
 @contextmanager
-def account(work: Path, core: int, limit: int) -> Iterator[httpx.Client]:
-    """A sandbox on one core with a tenant's folder beside it; gives its administration."""
+def account(work: Path, core: int, limit: int) -> Iterator[tuple[httpx.Client, int]]:
+    """A sandbox on one core with a tenant's folder beside it; gives its administration and its process."""
     from demo.keys import ensure_keys
     from demo.sandbox_process import Certificate, running_sandbox
 
@@ -220,7 +226,7 @@ def account(work: Path, core: int, limit: int) -> Iterator[httpx.Client]:
             "RECON_LEDGER": f"sqlite:///{work / 'ledger.sqlite'}",
         }
         with httpx.Client(base_url=f"{os.environ['BENCH_URL']}/sandbox", timeout=600) as admin:
-            yield admin
+            yield admin, sandbox.process.pid
 
 
 def run(way: str, work: Path, core: int) -> list[Result]:
@@ -234,7 +240,12 @@ def run(way: str, work: Path, core: int) -> list[Result]:
     return [Result(**each) for each in json.loads(printed.splitlines()[-1])]
 
 
-def sign_in(work: Path) -> str:
+def core_seconds(process: int) -> float:
+    """Time that a process of one thread has had on a core."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
+
+
+def sign_in() -> str:
     """An access token for the way that has no client."""
     url, now = f"{os.environ['BENCH_URL']}/services/rest/auth/oauth2/v1/token", int(time.time())
     claims = {
@@ -283,28 +294,21 @@ def page_seconds(bearer: str) -> float:
     return statistics.median(times)
 
 
-def show(results: dict[str, Result], pages: int, paper: float, paper_here: float, console: Console) -> None:
+def show(results: dict[str, Result], console: Console) -> None:
     rate = results["ours"].rows / results["ours"].seconds
-    table = Table("way", "rows", "seconds", "rows/s", "requests", "peak MB", "ours is faster by")
+    table = Table("way", "rows", "seconds", "its core", "rows/s", "requests", "peak MB", "ours is faster by")
     for name, found in results.items():
         own = found.rows / found.seconds
         table.add_row(
-            name, f"{found.rows:,}", f"{found.seconds:.2f}", f"{own:,.0f}", f"{found.requests:,}",
-            f"{found.peak_mb:.0f}", f"{rate / own:.1f}",
+            name, f"{found.rows:,}", f"{found.seconds:.2f}", f"{found.core:.2f}", f"{own:,.0f}",
+            f"{found.requests:,}", f"{found.peak_mb:.0f}", f"{rate / own:.1f}",
         )  # fmt: skip
     console.print(table)
-    seconds = results["ours"].seconds
-    console.print(
-        f"paper, {pages} pages at the latency alone: {paper:.2f} s; ours {seconds / paper:.2f} times that"
-    )
-    console.print(
-        f"paper, at what one page takes of this sandbox: {paper_here:.2f} s; ours {seconds / paper_here:.2f} times that"
-    )
 
 
 def measure(arguments: argparse.Namespace, work: Path, console: Console) -> bool:
     cores = sorted(os.sched_getaffinity(0))
-    with account(work, cores[-1], arguments.limit) as admin:
+    with account(work, cores[-1], arguments.limit) as (admin, server):
         order = {
             "customers": 1000,
             "invoices": arguments.invoices,
@@ -314,7 +318,7 @@ def measure(arguments: argparse.Namespace, work: Path, console: Console) -> bool
         }
         console.print(f"filling {arguments.invoices:,} invoices of 3 lines")
         admin.post("fill", json=order).raise_for_status()
-        bearer = sign_in(work)
+        bearer = sign_in()
         ids = [
             row["id"]
             for row in query(bearer, "SELECT id FROM transaction WHERE type = 'CustInvc' ORDER BY id")
@@ -324,22 +328,31 @@ def measure(arguments: argparse.Namespace, work: Path, console: Console) -> bool
         setting = {"limit": arguments.limit, "foreign": 0, "latency_ms": arguments.latency}
         admin.post("governance", json=setting).raise_for_status()
         alone = page_seconds(bearer)
-        results = {}
+        results, served = {}, {}
         for way in WAYS:
             console.print(f"measuring: {way}")
+            before = core_seconds(server)
             for name, found in zip((way, f"{way}, nothing changed"), run(way, work, cores[0]), strict=False):
                 results[name] = found
+            served[way] = core_seconds(server) - before
         rejected = admin.get("stats").json()["rejections"]
     pages = -(-arguments.invoices // 1000) + -(-3 * arguments.invoices // 1000)
-    rounds = pages / arguments.limit
-    paper = rounds * arguments.latency / 1000
-    show(results, pages, paper, rounds * alone, console)
-    console.print(f"one page alone: {alone * 1000:.1f} ms; rejected requests in all: {rejected}")
-    ours_result = results["ours"]
-    if ours_result.rows != 4 * arguments.invoices:
-        console.print(f"[red]{ours_result.rows:,} rows landed of {4 * arguments.invoices:,}")
+    paper = pages / arguments.limit * arguments.latency / 1000
+    own = results["ours"]
+    show(results, console)
+    console.print(
+        f"paper, {pages} pages at the latency alone: {paper:.2f} s; ours took {own.seconds / paper:.2f} times that"
+    )
+    here = max(paper, served["ours"])
+    console.print(
+        f"this sandbox worked {served['ours']:.2f} s on its core for ours, and one page alone took {alone * 1000:.1f} ms;"
+        f" ours took {own.seconds / here:.2f} times what it allows"
+    )
+    console.print(f"rejected requests in all: {rejected}")
+    if own.rows != 4 * arguments.invoices:
+        console.print(f"[red]{own.rows:,} rows landed of {4 * arguments.invoices:,}")
         return False
-    return ours_result.seconds <= 1.3 * paper and ours_result.peak_mb <= 500
+    return own.seconds <= 1.3 * paper and own.peak_mb <= 500
 
 
 def main() -> int:
