@@ -90,11 +90,20 @@ def books(
         path.write_text(yaml.safe_dump(content))
         arguments = ["--profile", str(path)]
     server = start(*arguments, "--certificate", f"1234567_SB1:{client}:cert-1:{public_pem}")
-    api = Api(server.url, label, Integration(client, "cert-1", private_key))
-    order = {"customers": 40, "invoices": 300, "lines": 2, "credit_memos": 30, "payments": 60, "journals": 20}
-    api.admin("POST", "fill", order)
-    yield api
-    server.stop()
+    try:
+        api = Api(server.url, label, Integration(client, "cert-1", private_key))
+        order = {
+            "customers": 40,
+            "invoices": 300,
+            "lines": 2,
+            "credit_memos": 30,
+            "payments": 60,
+            "journals": 20,
+        }
+        api.admin("POST", "fill", order)
+        yield api
+    finally:
+        server.stop()
 
 
 def everything(api: Api, found: Set) -> list[dict[str, str]]:

@@ -67,26 +67,25 @@ def callers(
         for name in ROLES:
             arguments += ["--certificate", f"{account}:{name}:c:{public_pem}"]
     server = start(*arguments)
-    found = {
-        refusal: {name: Api(server.url, label, Integration(name, "c", private_key)) for name in ROLES}
-        for refusal, label in LABELS.items()
-    }
-    for apis in found.values():
-        order = {
-            "customers": 30,
-            "invoices": 200,
-            "lines": 2,
-            "credit_memos": 20,
-            "payments": 40,
-            "journals": 12,
+    try:
+        found = {
+            refusal: {name: Api(server.url, label, Integration(name, "c", private_key)) for name in ROLES}
+            for refusal, label in LABELS.items()
         }
-        apis["administrator"].admin("POST", "fill", order)
-        apis["administrator"].admin("POST", "revenue", {"invoices": 20})
-        for subsidiary in (US, DE):
-            customer = apis["administrator"].customer(subsidiary={"id": subsidiary})
-            apis["administrator"].invoice(customer, "10.00")
-    yield found
-    assert server.stop() == 0
+        for apis in found.values():
+            fill_with_both(apis["administrator"])
+        yield found
+    finally:
+        assert server.stop() == 0
+
+
+def fill_with_both(administrator: Api) -> None:
+    """Records of both subsidiaries, of every kind that a role may be kept from; some of them with notes."""
+    order = {"customers": 30, "invoices": 200, "lines": 2, "credit_memos": 20, "payments": 40, "journals": 12}
+    administrator.admin("POST", "fill", order)
+    administrator.admin("POST", "revenue", {"invoices": 20})
+    for subsidiary in (US, DE):
+        administrator.invoice(administrator.customer(subsidiary={"id": subsidiary}), "10.00")
 
 
 @pytest.fixture

@@ -25,11 +25,20 @@ def filled(public_pem: Path, private_key: ec.EllipticCurvePrivateKey) -> Iterato
     """An account of one's own, with some of each transaction."""
     certificate = f"1234567_SB1:billing-integration:c:{public_pem}"
     server = start("--profile", str(PROFILES / "oneworld.yaml"), "--certificate", certificate)
-    api = Api(server.url, "1234567-sb1", Integration("billing-integration", "c", private_key))
-    order = {"customers": 8, "invoices": 40, "lines": 3, "credit_memos": 12, "payments": 12, "journals": 12}
-    api.admin("POST", "fill", order)
-    yield api
-    assert server.stop() == 0
+    try:
+        api = Api(server.url, "1234567-sb1", Integration("billing-integration", "c", private_key))
+        order = {
+            "customers": 8,
+            "invoices": 40,
+            "lines": 3,
+            "credit_memos": 12,
+            "payments": 12,
+            "journals": 12,
+        }
+        api.admin("POST", "fill", order)
+        yield api
+    finally:
+        assert server.stop() == 0
 
 
 def state(api: Api, record: str) -> dict[str, tuple[Decimal, str | None]]:
