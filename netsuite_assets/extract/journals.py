@@ -36,8 +36,10 @@ from netsuite_assets.extract.scopes import (
     proven,
     read_together,
 )
+from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE
+from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import Rejected
 from resources.netsuite.records import record
@@ -185,12 +187,20 @@ _POSTED: Final = (
 
 
 async def extract_journals(
-    warehouse: TenantWarehouse, netsuite: NetSuite, rules: RecordMapping | None, period: str, now: datetime
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    rules: RecordMapping | None,
+    period: str,
+    now: datetime,
+    *,
+    written: Sequence[Written] = (),
+    accept_as_gone: str = "",
 ) -> dict[str, Slice]:
     """Land a month's journal entries and their lines. Customers and reference data must have landed before.
 
     `rules` are those of `journalEntry`, if the tenant maps journals: their fields come along, and so do the journals
-    that billing has in the month and NetSuite dates elsewhere.
+    that billing has in the month and NetSuite dates elsewhere. `written` and `accept_as_gone`: see
+    `sight.account_for_gone`, by which journals that are not shown any more are explained or refused.
     """
     kind = record("journalEntry")
     fields = [one for one in comparable(rules.fields if rules else ()) if one.name not in JOURNALS]
@@ -242,6 +252,9 @@ async def extract_journals(
         await read_together(warehouse.tenant, what, [journals, lines])
         if not proven(warehouse, "journals", period):
             await ask_permission(netsuite, "journalEntry")
+        present = f"SELECT r.id FROM netsuite_rows.journals r WHERE {held_in(period)}"
+        read = Reread("journalEntry", "netsuite.journals", period, present)
+        await account_for_gone(extraction, read, written, accept_as_gone)
         return {
             "journals": warehouse.replace_slice(
                 "netsuite.journals",

@@ -39,8 +39,10 @@ from netsuite_assets.extract.scopes import (
     proven,
     read_together,
 )
+from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import ACTUAL_CORE
+from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import record
 from resources.netsuite.sets import Proof
@@ -127,12 +129,20 @@ _APPLIED: Final = (
 
 
 async def extract_payments(
-    warehouse: TenantWarehouse, netsuite: NetSuite, rules: RecordMapping | None, period: str, now: datetime
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    rules: RecordMapping | None,
+    period: str,
+    now: datetime,
+    *,
+    written: Sequence[Written] = (),
+    accept_as_gone: str = "",
 ) -> dict[str, Slice]:
     """Land a month's customer payments and applications. Customers and reference data must have landed before.
 
     `rules` are those of `customerPayment`, if the tenant maps payments: their fields come along, and so do the payments
-    that billing has in the month and NetSuite dates elsewhere.
+    that billing has in the month and NetSuite dates elsewhere. `written` and `accept_as_gone`: see
+    `sight.account_for_gone`, by which payments that are not shown any more are explained or refused.
     """
     kind = record("customerPayment")
     fields = [one for one in comparable(rules.fields if rules else ()) if one.name not in PAYMENTS]
@@ -185,6 +195,9 @@ async def extract_payments(
         await read_together(warehouse.tenant, what, [payments, applied, applied_elsewhere])
         if not proven(warehouse, "payments", period):
             await ask_permission(netsuite, "customerPayment")
+        present = f"SELECT r.id FROM netsuite_rows.payments r WHERE {held_in(period)}"
+        read = Reread("customerPayment", "netsuite.payments", period, present)
+        await account_for_gone(extraction, read, written, accept_as_gone)
         return {
             "payments": warehouse.replace_slice(
                 "netsuite.payments",

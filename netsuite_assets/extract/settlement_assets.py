@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from netsuite_assets.extract.assets import (
+    Reading,
     column_schema,
+    gone_metadata,
     netsuite_customers,
     netsuite_reference,
     slice_metadata,
@@ -18,7 +20,7 @@ from netsuite_assets.extract.assets import (
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
 from netsuite_assets.tell import count, markdown, money
-from resources.as_dagster import NetSuiteResource, TenantsResource, WarehouseResource
+from resources.as_dagster import LedgerResource, NetSuiteResource, TenantsResource, WarehouseResource
 
 if TYPE_CHECKING:
     from resources.warehouse import Slice, TenantWarehouse
@@ -34,8 +36,10 @@ _AFTER: Sequence[dg.AssetsDefinition | dg.AssetKey] = [
 @dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"}, deps=_AFTER)
 def netsuite_payments(
     context: dg.AssetExecutionContext,
+    config: Reading,
     tenants: TenantsResource,
     warehouse: WarehouseResource,
+    ledger: LedgerResource,
     netsuite: NetSuiteResource,
 ) -> dg.MaterializeResult[None]:
     """The customer payments that NetSuite dates in the month, and what payments and credit memos settle: the
@@ -47,12 +51,23 @@ def netsuite_payments(
     async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
         async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
             rules = run.mapping.records.get("customerPayment")
-            return await extract_payments(held, client, rules, run.period, utc_now())
+            return await extract_payments(
+                held,
+                client,
+                rules,
+                run.period,
+                utc_now(),
+                written=written,
+                accept_as_gone=config.accept_as_gone,
+            )
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+        with ledger.open() as book:
+            written = book.written(run.tenant.name, "customerPayment")
         landed = asyncio.run(read(held))
         metadata = slice_metadata(held, landed, "netsuite.payments", "total", run.period, each="payment")
-        return dg.MaterializeResult(metadata=metadata | _settled(held, run.period))
+        metadata |= _settled(held, run.period) | gone_metadata(context, held, "customerPayment", run.period)
+        return dg.MaterializeResult(metadata=metadata)
 
 
 def _settled(held: "TenantWarehouse", period: str) -> dict[str, Any]:
@@ -92,8 +107,10 @@ def _settled(held: "TenantWarehouse", period: str) -> dict[str, Any]:
 @dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"}, deps=_AFTER)
 def netsuite_journals(
     context: dg.AssetExecutionContext,
+    config: Reading,
     tenants: TenantsResource,
     warehouse: WarehouseResource,
+    ledger: LedgerResource,
     netsuite: NetSuiteResource,
 ) -> dg.MaterializeResult[None]:
     """The journal entries that NetSuite dates in the month, with their lines: accruals and their reversals, revenue
@@ -105,13 +122,23 @@ def netsuite_journals(
     async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
         async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
             rules = run.mapping.records.get("journalEntry")
-            return await extract_journals(held, client, rules, run.period, utc_now())
+            return await extract_journals(
+                held,
+                client,
+                rules,
+                run.period,
+                utc_now(),
+                written=written,
+                accept_as_gone=config.accept_as_gone,
+            )
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
+        with ledger.open() as book:
+            written = book.written(run.tenant.name, "journalEntry")
         landed = asyncio.run(read(held))
-        return dg.MaterializeResult(
-            metadata=slice_metadata(held, landed, "netsuite.journals", "total", run.period, each="journal")
-        )
+        metadata = slice_metadata(held, landed, "netsuite.journals", "total", run.period, each="journal")
+        metadata |= gone_metadata(context, held, "journalEntry", run.period)
+        return dg.MaterializeResult(metadata=metadata)
 
 
 @dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})

@@ -213,6 +213,25 @@ def test_a_role_that_may_not_see_them_is_told_which_permission_it_lacks(account:
     assert account.held.sql("SELECT * FROM meta.slices WHERE period = ?", [month]) == []
 
 
+def test_journals_that_the_role_no_longer_sees_are_refused_and_what_was_held_stays(
+    accounts: dict[str, Account], month: str
+) -> None:
+    account = accounts["usual"]
+    m = account.masters
+    account.journal(f"{month}-28", (m.unbilled, "debit", "9.00"), (m.income, "credit", "9.00"))
+    before = extract(account, month)
+    account.admin("POST", "faults", [{"kind": "rows_hidden", "share": 1, "path": "/suiteql"}])
+    try:
+        with pytest.raises(Incomplete, match=r"1 journal entry, together USD 9\.00"):
+            extract(account, month)
+    finally:
+        account.admin("DELETE", "faults")
+    assert (
+        account.landed("netsuite.journals", month),
+        account.landed("netsuite.journal_lines", month),
+    ) == before
+
+
 # The ledger
 
 

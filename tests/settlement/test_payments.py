@@ -328,6 +328,31 @@ def test_a_role_that_sees_no_payments_is_told_which_permission_it_lacks(account:
     assert account.held.sql("SELECT * FROM meta.slices WHERE period = ?", [month]) == []
 
 
+def test_payments_that_the_role_no_longer_sees_are_refused_and_what_was_held_stays(
+    accounts: dict[str, Account], month: str
+) -> None:
+    account = accounts["usual"]
+    buyer = account.customer()
+    deleted, hidden = (account.payment(buyer, f"{month}-06", "50.00") for _ in range(2))
+    before = extract(account, month)
+    number = account.get(f"customerPayment/{hidden}")["tranId"]
+    account.write("DELETE", f"customerPayment/{deleted}")
+    account.admin("POST", "faults", [{"kind": "rows_hidden", "share": 1, "path": "/suiteql"}])
+    try:
+        with pytest.raises(Incomplete, match=rf"1 payment, .*{number}.*Subsidiary Restrictions"):
+            extract(account, month)
+    finally:
+        account.admin("DELETE", "faults")
+    assert (
+        account.landed("netsuite.payments", month),
+        account.landed("netsuite.applications", month),
+    ) == before
+    payments, _ = extract(account, month)
+    assert [row["internal_id"] for row in payments] == [hidden]
+    gone = account.held.sql("SELECT internal_id, explanation FROM netsuite.gone WHERE period = ?", [month])
+    assert gone == [(deleted, "deleted")]
+
+
 def test_a_month_without_payments_is_proven_to_be_empty(account: Account, month: str) -> None:
     assert extract(account, month) == ([], [])
     proofs = account.held.sql("SELECT table_name, rows FROM meta.slices WHERE period = ? ORDER BY 1", [month])
