@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from trail_tools import Office, rows
 
+from netsuite_assets.extract import reference
+from netsuite_assets.extract.rows import Column
 from netsuite_assets.extract.visibility import not_visible
 from resources.netsuite.client import NetSuite
-from resources.netsuite.errors import Incomplete, PermissionDenied
+from resources.netsuite.errors import Incomplete, PermissionDenied, Rejected
 from resources.netsuite.writes import delete_request
 from resources.warehouse import TenantWarehouse
 
@@ -238,7 +242,9 @@ def test_a_list_that_the_mapping_needs_must_be_visible(oneworld: Office, held: T
 
 
 def test_a_single_company_has_no_subsidiaries(single: Office, held: TenantWarehouse) -> None:
+    single.queries.clear()
     single.reference(held)
+    assert not [query for query in single.queries if "x.subsidiary" in query]
     ((_, why, said, _),) = not_visible(held, ["netsuite.subsidiaries"])
     assert why == "the account has no such table"
     assert "Invalid search type" in said
@@ -267,3 +273,26 @@ async def _without_europe(netsuite: NetSuite) -> None:
 
 def _plain(value: Any) -> Any:
     return value.isoformat()[:10] if hasattr(value, "isoformat") else value
+
+
+def test_a_column_that_an_account_does_not_have_stays_empty(
+    oneworld: Office, held: TenantWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = next(master for master in reference.MASTERS if master.table == "terms")
+    more = {
+        "discount": Column("x.discountpercent", pa.decimal128(18, 4)),
+        "until": Column("x.nosuch", pa.int64()),
+    }
+    wider = replace(terms, columns=terms.columns | more)
+    others = [master for master in reference.MASTERS if master is not terms]
+    monkeypatch.setattr(reference, "MASTERS", (*others, wider))
+    oneworld.reference(held)
+    found = held.sql(
+        "SELECT name, days_until_net_due, discount, until FROM netsuite.terms ORDER BY internal_id"
+    )
+    assert found[1] == ("Net 30", 30, None, None)
+    needed = replace(wider, needed=(*terms.needed, "until"))
+    monkeypatch.setattr(reference, "MASTERS", (*others, needed))
+    with pytest.raises(ExceptionGroup) as caught:
+        oneworld.reference(held)
+    assert caught.group_contains(Rejected, match="nosuch")
