@@ -180,6 +180,44 @@ EXCEPTION_HISTORY = _contract(
     },
 )
 
+#: One step of a month's sign-off: who, when, why, and what they saw of the exceptions.
+SIGN_OFFS = _contract(
+    "sign_offs",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "sequence": _integer("The steps of a month count from 1", pa.Check.ge(1)),
+        "at": _instant("When"),
+        "event": _text("What was done", pa.Check.isin(["prepared", "reviewed", "withdrawn", "reopened"])),
+        "by": _text("Who did it: a person, or a run that found a change"),
+        "note": _text("What was said"),
+        "despite": _text("Why it was signed with open exceptions", nullable=True),
+        "is_latest": _flag("Whether it is the month's state now"),
+        "open_exceptions": _integer("Exceptions that were open", nullable=True),
+        "accepted_exceptions": _integer("Exceptions that were accepted", nullable=True),
+        "changed_documents": _integer("Documents that no longer tied, when it re-opened", nullable=True),
+        "fingerprint": _text("Hash of the month's figures that were seen", nullable=True),
+    },
+)
+
+#: What they saw of one record type and currency.
+SIGN_OFF_TOTALS = _contract(
+    "sign_off_totals",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "sequence": _integer("The step of the month's sign-off", pa.Check.ge(1)),
+        "record": _text("NetSuite record type"),
+        "currency": _text("ISO 4217 currency"),
+        "billed_documents": _integer("Documents that billing issued in the month"),
+        "billed": _amount("Their total"),
+        "held_back_documents": _integer("Of these, documents that cannot be mapped"),
+        "held_back": _amount("Their total"),
+        "netsuite_documents": _integer("Documents that NetSuite held in the month"),
+        "netsuite": _amount("Their total"),
+        "difference": _amount("Billed less held back less NetSuite"),
+        "unexplained": _amount("The part of it that no difference explained"),
+    },
+)
+
 #: One side-by-side total: what billing billed and what NetSuite held, before any correction.
 TOTALS = _contract(
     "reconciliation.totals",

@@ -69,6 +69,7 @@ async def quota_counted(
 
 def told_errors() -> tuple[type[Exception], ...]:
     """The errors of ours whose text is written for people: what happened, to what, and what to do."""
+    from netsuite_assets.close.sign_off import SignOffRefused
     from netsuite_assets.frames import FrameError
     from netsuite_assets.launch import RunFailed
     from netsuite_assets.partitions import PartitionError
@@ -89,6 +90,7 @@ def told_errors() -> tuple[type[Exception], ...]:
         PartitionError,
         PlanRefused,
         RunFailed,
+        SignOffRefused,
         TenantError,
         UnreadableValue,
         VaultError,

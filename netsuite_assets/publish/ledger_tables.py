@@ -13,15 +13,19 @@ import pandera.pandas as pa
 import pyarrow
 
 from netsuite_assets import frames
+from netsuite_assets.close.tables import sign_off_totals, sign_offs
 from netsuite_assets.reconcile.exceptions import history, lasting
 from resources.ledger import Ledger
 
 
 def ledger_tables(ledger: Ledger, tenant: str, now: datetime) -> Mapping[str, pyarrow.Table]:
     """Mart table to the tenant's rows of all months as they are at `now`."""
+    events = ledger.sign_off_events(tenant)
     rows: list[tuple[pa.DataFrameSchema, pd.DataFrame]] = [
         (frames.LASTING_EXCEPTIONS, lasting(ledger.exceptions(tenant, now), now)),
         (frames.EXCEPTION_HISTORY, history(ledger, tenant, now)),
+        (frames.SIGN_OFFS, sign_offs(events)),
+        (frames.SIGN_OFF_TOTALS, sign_off_totals(events)),
     ]
     return {
         frames.table_name(contract): pyarrow.Table.from_pandas(
