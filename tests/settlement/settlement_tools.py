@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,12 +31,12 @@ from netsuite import rest_api_base
 
 from netsuite_assets.extract.netsuite import extract_customers
 from netsuite_assets.extract.reference import extract_reference
-from netsuite_assets.mapping.compiler import Mapping, RecordMapping
-from netsuite_assets.mapping.model import ExternalId
+from netsuite_assets.mapping.compiler import Mapping, compile_mapping
 from resources.netsuite.client import NetSuite
 from resources.netsuite.governor import Backoff, Governor
 from resources.netsuite.hosts import Hosts
 from resources.netsuite.tba import TbaCredentials, TokenBased
+from resources.tenants import TenantRegistry
 from resources.warehouse import TenantWarehouse, Warehouse
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,7 @@ class Account:
     tokens: Mapping_[str, str]
     blind: Mapping_[str, str]
     base_currency: str
+    tenant: str
     masters: Any
     held: TenantWarehouse
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -203,10 +204,10 @@ class Account:
 
     async def land_customers(self, netsuite: NetSuite) -> None:
         """Land what payments and journals name: customers, and once the currencies."""
+        mapping = shipped_mapping(self.tenant)
         if not self.held.columns("netsuite.reference"):
-            await extract_reference(self.held, netsuite, Mapping("acme", "", {}, ()), NOW)
-        no_rules = RecordMapping("customer", ExternalId((), ""), None, (), ())
-        await extract_customers(self.held, netsuite, no_rules, NOW)
+            await extract_reference(self.held, netsuite, mapping, NOW)
+        await extract_customers(self.held, netsuite, mapping.records["customer"], NOW)
 
     def landed(self, table: str, period: str) -> list[dict[str, Any]]:
         """The rows of a landed slice, in order."""
@@ -338,9 +339,16 @@ def account_of(
         consumer | {"token_id": first["id"], "token_secret": first["secret"]},
         consumer | {"token_id": blind["id"], "token_secret": blind["secret"]},
         profile["base_currency"],
+        "acme" if profile["edition"] == "oneworld" else "globex",
         SimpleNamespace(**masters),
         held,
     )
+
+
+@cache
+def shipped_mapping(tenant: str) -> Mapping:
+    """The mapping of a tenant that the project comes with."""
+    return compile_mapping(TenantRegistry(ROOT / "tenants").load(tenant))
 
 
 def next_month(period: str) -> str:
