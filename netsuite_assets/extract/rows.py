@@ -290,6 +290,10 @@ class HeldRows:
 
 def _sums(rows: RowSet, figures: Census) -> str:
     sums = figures.sums or (None,) * len(rows.sums)
+    # NetSuite prints no zeros at the end of a number, and DuckDB all.
     return json.dumps(
-        {name: None if total is None else str(total) for name, total in zip(rows.sums, sums, strict=True)}
+        {
+            name: None if total is None else f"{total.normalize():f}"
+            for name, total in zip(rows.sums, sums, strict=True)
+        }
     )

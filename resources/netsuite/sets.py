@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -198,15 +199,16 @@ async def read_set(
     *,
     attempts: int = ATTEMPTS,
     sizes: Sizes = STANDARD,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Proof:
     """Bring ``landing`` to hold exactly the rows of the set, and prove it.
 
     Reads nothing but one row of figures where what is held has not changed, which a set without ``modified`` cannot
     tell: that is read in any case, in one request when it fits one page. Raises ``Incomplete`` when the set does
     not come to rest within ``attempts``, or when the role cannot see a part of it; the landing then holds rows that
-    must not be used.
+    must not be used. ``clock`` tells seconds, by which the age of a change is told from how long the reading took.
     """
-    reading = _Reading(netsuite, rows, landing, sizes)
+    reading = _Reading(netsuite, rows, landing, sizes, clock)
     before = None
     if rows.modified:
         before = await census(netsuite, rows)
@@ -310,8 +312,15 @@ def _parts(part: Census, low: int, high: int, size: int, is_held: bool) -> Itera
 class _Reading:
     """The windows of one set, read side by side into its landing."""
 
-    def __init__(self, netsuite: NetSuite, rows: RowSet, landing: Landing, sizes: Sizes) -> None:
-        self._began = asyncio.get_running_loop().time()
+    def __init__(
+        self,
+        netsuite: NetSuite,
+        rows: RowSet,
+        landing: Landing,
+        sizes: Sizes,
+        clock: Callable[[], float],
+    ) -> None:
+        self._clock, self._began = clock, clock()
         self._netsuite = netsuite
         self._sizes = sizes
         self._rows = rows
@@ -383,7 +392,7 @@ class _Reading:
 
     def proof(self, before: Census, after: Census, *, looks: int) -> Proof:
         """The proof of what was read, if it was read at all, since ``before`` was counted."""
-        elapsed = asyncio.get_running_loop().time() - self._began
+        elapsed = self._clock() - self._began
         return Proof(
             self._select.text,
             self._rows.schema_hash,

@@ -119,7 +119,8 @@ def read(
 
     async def run() -> Proof:
         async with connect(FakeAccount([account])) as ns:
-            return await read_set(ns, rows, kept, sizes=sizes, **options)
+            clock = lambda: account.clock.timestamp()  # noqa: E731 (the account's clock is replaced as it ticks)
+            return await read_set(ns, rows, kept, sizes=sizes, clock=clock, **options)
 
     return asyncio.run(run())
 
@@ -429,18 +430,21 @@ def test_a_set_is_settled_some_seconds_after_its_last_change_in_whatever_zone(
     assert (read(account, Kept()).unsettled_since is None) == settled
 
 
-def test_a_row_that_changes_while_others_are_read_is_not_settled(account: SuiteQLAccount) -> None:
-    """However long the reading takes: the row was young when it was read."""
+@pytest.mark.parametrize("after", [0, 7, 200])
+def test_a_row_that_changes_while_others_are_read_is_not_settled(account: SuiteQLAccount, after: int) -> None:
+    """However long the reading goes on: the row was young when it was read."""
     account.insert(range(1, 41))
     account.tick(100)
 
     def change() -> None:
+        account.tick(after)
         account.touch(3, "just now")
-        account.between.append(lambda: account.tick(0))
+        account.between.append(lambda: account.tick(after))
 
     account.between = [lambda: None, lambda: None, change]
     proof = read(account, Kept())
     assert proof.unsettled_since is not None
+    assert proof.unsettled_since <= str(proof.after.last_modified)
 
 
 def test_a_set_that_never_rests_is_refused(account: SuiteQLAccount) -> None:
