@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from netsuite_assets import cli_check
+from netsuite_assets import cli_check, cli_mapping
 from netsuite_assets.cli_credentials import register
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,34 +85,6 @@ def ui(
 def sandbox(context: typer.Context) -> None:
     """Start the NetSuite sandbox; `recon sandbox --help` shows its own options."""
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])
-
-
-@app.command()
-def lint(
-    tenant: Annotated[str | None, typer.Argument(help="One tenant; all when left out.")] = None,
-) -> None:
-    """Check tenants' files without any connection: every mistake with its file, line and column."""
-    with messages():
-        from netsuite_assets.mapping.compiler import compile_mapping
-        from resources.as_dagster import TenantsResource
-        from resources.tenants import TenantError
-
-        registry = TenantsResource().get()
-        problems = [] if tenant else [str(problem) for problem in registry.misnamed()]
-        names = [tenant] if tenant else registry.names()
-        for name in names:
-            try:
-                mapping = compile_mapping(registry.load(name))
-            except TenantError as error:
-                problems += str(error).splitlines()
-            else:
-                for warning in mapping.warnings:
-                    err.print(f"warning: {warning}", markup=False)
-        for problem in dict.fromkeys(problems):  # a mistake in a base is every heir's
-            err.print(problem, markup=False, soft_wrap=True)
-        if problems:
-            raise typer.Exit(1)
-        out.print(f"{len(names)} of {len(names)} tenant files are right.")
 
 
 @app.command()
@@ -282,6 +254,7 @@ def _demo_errors() -> tuple[type[Exception], ...]:
 
 register(app, messages)
 cli_check.register(app, messages)
+cli_mapping.register(app, messages)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ schema (`resources/netsuite/catalog.py`). Imports no Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from resources.netsuite.catalog import Catalog, Changes, Entry, Section, compare
 from resources.netsuite.fields import CUSTOM_PREFIXES
+from resources.tenants import nearest
 from resources.warehouse import TenantWarehouse
 
 ENTRIES: Final[Mapping[str, str]] = {
@@ -55,12 +56,16 @@ _FITTING: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule that the account's schema does not bear: where it is written, and why."""
+    """A rule that the account's schema does not bear: where it is written, and why.
+
+    `value` is the value of a list that is named there and is not one.
+    """
 
     where: str
     record: str
     field: str
     why: str
+    value: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,16 @@ def land_catalog(held: TenantWarehouse, catalog: Catalog, mapping: TenantMapping
     return Landed(version, previous, previous_seen, changes, tuple(broken_rules(mapping, catalog)))
 
 
+def latest_version(held: TenantWarehouse) -> tuple[str, datetime] | None:
+    """The version that was seen last, and when; None where no schema was ever kept."""
+    if not held.columns("netsuite.catalog_versions"):
+        return None
+    rows = held.sql(
+        "SELECT version, last_seen FROM netsuite.catalog_versions ORDER BY last_seen DESC, version LIMIT 1"
+    )
+    return (str(rows[0][0]), rows[0][1]) if rows else None
+
+
 def read_version(held: TenantWarehouse, version: str) -> Catalog:
     """A version as it was kept."""
     sections = held.sql(
@@ -123,10 +138,11 @@ def broken_rules(mapping: TenantMapping, catalog: Catalog) -> Iterator[Broken]:
     fields = {
         (entry.owner.lower(), entry.name.lower()): entry for entry in catalog.entries if entry.kind == "field"
     }
+    elsewhere = {entry.name.lower() for entry in catalog.entries if entry.kind == "custom field"}
     values = _values(catalog)
     for rules in mapping.records.values():
         if f"fields of {rules.record}" in visible:
-            yield from _broken_fields(rules, fields)
+            yield from _broken_fields(rules, fields, elsewhere)
         yield from _broken_values(rules, values)
     if "record types" in visible:
         known = {entry.name.lower() for entry in catalog.entries if entry.kind == "record"}
@@ -137,7 +153,9 @@ def broken_rules(mapping: TenantMapping, catalog: Catalog) -> Iterator[Broken]:
                 )
 
 
-def _broken_fields(rules: RecordMapping, fields: Mapping[tuple[str, str], Entry]) -> Iterator[Broken]:
+def _broken_fields(
+    rules: RecordMapping, fields: Mapping[tuple[str, str], Entry], elsewhere: Collection[str]
+) -> Iterator[Broken]:
     record = rules.record.lower()
     places = [(field, record) for field in rules.fields]
     # Where the schema does not hold the lines in place, nothing is known of their fields.
@@ -146,7 +164,12 @@ def _broken_fields(rules: RecordMapping, fields: Mapping[tuple[str, str], Entry]
     for field, owner in places:
         entry = fields.get((owner, field.name.lower()))
         if entry is None:
-            yield Broken(field.where, rules.record, field.name, f"{owner} has no such field")
+            why = f"{owner} has no such field"
+            if field.name.lower() in elsewhere:
+                why = f"the account has this field, but shows this role none such on {owner}"
+            else:
+                why += nearest(field.name, [entry.name for (of, _), entry in fields.items() if of == owner])
+            yield Broken(field.where, rules.record, field.name, why)
         elif field.name.startswith(tuple(CUSTOM_PREFIXES)) and not _fits(field, entry):
             yield Broken(
                 field.where,
@@ -192,11 +215,10 @@ def _broken_values(rules: RecordMapping, values: Mapping[str, Mapping[str, bool]
         named = [*(rule.value_map or {}).values(), rule.constant, rule.default]
         for name in dict.fromkeys(one for one in named if one is not None):
             if name.lower() not in known:
-                yield Broken(
-                    field.where, rules.record, field.name, f"{field.list_name} has no value '{name}'"
-                )
+                why = f"{field.list_name} has no value '{name}'{nearest(name, known)}"
+                yield Broken(field.where, rules.record, field.name, why, name)
             elif not known[name.lower()]:
-                yield Broken(field.where, rules.record, field.name, f"the value '{name}' is inactive")
+                yield Broken(field.where, rules.record, field.name, f"the value '{name}' is inactive", name)
 
 
 def _keep(held: TenantWarehouse, catalog: Catalog, version: str, now: datetime) -> None:

@@ -33,6 +33,10 @@ _CUSTOM: Final[Mapping[str, tuple[str, str]]] = {
         "custom field",
         "SELECT internalid, scriptid, name, fieldtype, fieldvaluetype FROM customfield ORDER BY internalid",
     ),
+    "mandatory custom fields": (
+        "mandatory",
+        "SELECT internalid, scriptid, name FROM customfield WHERE ismandatory = 'T' ORDER BY internalid",
+    ),
     "custom lists": ("list", "SELECT internalid, scriptid, name FROM customlist ORDER BY internalid"),
     "custom segments": (
         "segment",
@@ -49,8 +53,8 @@ _CUSTOM: Final[Mapping[str, tuple[str, str]]] = {
 class Entry:
     """One thing of the schema. ``owner`` is the record, sublist (``invoice.item``) or list that it belongs to.
 
-    ``kind`` is ``record``, ``field``, ``custom field``, ``list``, ``value``, ``segment``, ``record type`` or
-    ``dataset``; ``type`` is a field's (``text``, ``number``, ``date``, ``datetime``, ``boolean``, ``lines``,
+    ``kind`` is ``record``, ``field``, ``custom field``, ``mandatory`` (a custom field without which no record is
+    saved), ``list``, ``value``, ``segment``, ``record type`` or ``dataset``; ``type`` is a field's (``text``, ``number``, ``date``, ``datetime``, ``boolean``, ``lines``,
     ``reference`` or ``reference <target>``, a custom field's own name for it) or ``inactive`` for a value.
     """
 

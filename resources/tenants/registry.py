@@ -296,6 +296,17 @@ class TenantRegistry:
                 problems.append(Problem(self._shown(path), 1, 1, _bad_name(stem)))
         return sorted(problems)
 
+    def base_problems(self) -> list[Problem]:
+        """What is wrong with base files as they stand, so that one which no tenant extends is read too."""
+        problems: list[Problem] = []
+        for path in self._files():
+            if BASE_NAME.fullmatch(path.stem):
+                try:
+                    self._extended(self._document(path)[0], [path.name])
+                except TenantError as error:
+                    problems += error.problems
+        return sorted(set(problems))
+
     def load(self, name: str, environ: Mapping[str, str] | None = None) -> Tenant:
         """The tenant `name` as its file says now; raises `TenantError` with every mistake.
 

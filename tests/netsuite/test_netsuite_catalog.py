@@ -132,6 +132,7 @@ def changed_profile(profile: dict[str, Any]) -> None:
     profile["custom_fields"].remove(fields["custbody_subscription_ref"])
     fields["custbody_contract_start"]["type"] = "text"
     fields["custbody_renewal"]["label"] = "Renews"
+    fields["custbody_usage_units"]["mandatory"] = True
     profile["custom_fields"].append({"script_id": "custbody_new", "label": "New", "type": "number"})
     profile["custom_segments"][0]["values"][0]["name"] = "Metered"
     profile["custom_lists"][0]["values"][2]["inactive"] = True
@@ -160,6 +161,7 @@ def test_a_changed_account_shows_what_changed_and_which_rules_break(
     assert {(e.owner, e.name) for e in changes.removed if e.kind == "field"} == {
         (record, "custbody_subscription_ref") for record in ("invoice", "creditMemo")
     }
+    assert [e.name for e in changes.added if e.kind == "mandatory"] == ["custbody_usage_units"]
     assert ("invoice", "custbody_new") in {(e.owner, e.name) for e in changes.added}
     assert {(a.owner, a.name, b.type, a.type) for b, a in changes.retyped if a.kind == "field"} == {
         (record, "custbody_contract_start", "date", "text") for record in ("invoice", "creditMemo")
