@@ -142,8 +142,13 @@ class Client:
     """Keep-alive connections of raw sockets: what it costs itself is small next to a server's work."""
 
     def __init__(self, process: int, host: str, port: int) -> None:
-        self.process, self.address = process, f"{host}:{port}"
-        self._sockets = [socket.create_connection((host, port)) for _ in range(CONNECTIONS)]
+        self.process, self._place = process, (host, port)
+        self.address = f"{host}:{port}"
+        self.connect()
+
+    def connect(self) -> None:
+        """New connections: the server has closed those that nothing was sent on for a while."""
+        self._sockets = [socket.create_connection(self._place) for _ in range(CONNECTIONS)]
         for one in self._sockets:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._files = [one.makefile("rb") for one in self._sockets]
@@ -162,6 +167,8 @@ class Client:
         status = file.readline()
         length = 0
         while (line := file.readline()) != b"\r\n":
+            if not line:
+                raise RuntimeError("the server closed the connection")
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
         body = file.read(length) if length else b""
@@ -190,6 +197,7 @@ class Client:
 
     def shared(self, requests: list[bytes], connections: int) -> tuple[float, float]:
         """Milliseconds of the server's core and of the clock for each request, the connections sharing them."""
+        self.connect()
         left = iter(requests)
         lock = threading.Lock()
 
