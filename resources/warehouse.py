@@ -34,6 +34,10 @@ CREATE TABLE IF NOT EXISTS meta.slices (
 #: Types that DuckDB lists under another name than they are written with.
 _NAMES = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
 
+#: Columns that a later stage adds to a slice's table and fills. They are no part of the slice: a table that is brought
+#: to its columns keeps them, new rows have none, and a slice's content is the same with them and without.
+DERIVED = ("row_hash", "raw_hash")
+
 #: The period under which a table that has none (customers, reference data) is recorded.
 WHOLE = "all"
 
@@ -155,7 +159,7 @@ class TenantWarehouse:
             self.connection.execute(f"CREATE OR REPLACE TABLE {target} ({body})")
             return
         for column in present:
-            if column not in kept:
+            if column not in kept and column not in DERIVED:
                 self.connection.execute(f"ALTER TABLE {target} DROP COLUMN {quote(column)}")
         for column, kind in columns.items():
             if column not in kept:
@@ -209,9 +213,10 @@ class TenantWarehouse:
         """Check a slice that was just written in the open transaction and record its proof."""
         keys = ", ".join(quote(column) for column in key)
         where = "" if period is None else f" WHERE period = {literal(period)}"
+        own = ", ".join(quote(column) for column in self.columns(table) if column not in DERIVED)
         rows, distinct, content = self.sql(
             f"SELECT count(*), count(DISTINCT ({keys})), coalesce(sum(hash(t)::HUGEINT), 0)::VARCHAR"
-            f" FROM {table} AS t{where}"
+            f" FROM (SELECT {own} FROM {table}{where}) AS t"
         )[0]
         scope = table if period is None else f"{table} of {period}"
         if rows != expected_rows:

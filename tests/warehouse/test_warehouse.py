@@ -232,6 +232,20 @@ def test_slices_keep_counting_when_a_column_goes(held: TenantWarehouse) -> None:
     assert held.slice("billing.bills", "2026-10") is not None
 
 
+def test_columns_that_a_later_stage_filled_are_kept_and_are_no_content(held: TenantWarehouse) -> None:
+    before = land(held, BEFORE)
+    held.connection.execute("ALTER TABLE billing.bills ADD COLUMN row_hash UBIGINT")
+    held.connection.execute("UPDATE billing.bills SET row_hash = 7")
+    held.ensure_table("billing.bills", COLUMNS)
+    assert list(held.columns("billing.bills")) == [*COLUMNS, "row_hash"]
+    assert held.slice("billing.bills", "2026-10") is not None
+    assert land(held, BEFORE) == before
+    assert held.sql("SELECT DISTINCT period, row_hash FROM billing.bills ORDER BY ALL") == [
+        ("2026-09", 7),
+        ("2026-10", None),
+    ]
+
+
 def test_a_table_may_share_no_column_with_what_it_was(held: TenantWarehouse) -> None:
     held.ensure_table("billing.bills", {"number": "VARCHAR"})
     assert held.columns("billing.bills") == {"number": "VARCHAR"}
