@@ -414,7 +414,7 @@ def test_the_command_says_when_a_refreshed_account_last_worked(
     folder = Warehouse(tmp_path / "warehouse")
     assert last_read(folder.published_path, "acme") is None
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    publish(folder, october.held, ledger)
+    publish(folder, october.held, ledger, LANDED)
     ledger.close()
     assert last_read(folder.published_path, "acme") == LANDED
     assert last_read(folder.published_path, "globex") is None

@@ -53,7 +53,7 @@ def test_each_asset_of_each_run_has_its_row_and_analysts_see_it(warehouse: Wareh
         assert [use.asset for use in use_of_assets(held, "2026-10", "r2")] == ["a", "b"]
         assert use_of_runs(held, "2026-09") == []
         ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-        assert publish(warehouse, held, ledger).rows["quota"] == 3
+        assert publish(warehouse, held, ledger, NOW).rows["quota"] == 3
         ledger.close()
     with duckdb.connect(str(warehouse.published_path), read_only=True) as mart:
         assert [row[0] for row in mart.execute("DESCRIBE quota").fetchall()] == list(QUOTA)
