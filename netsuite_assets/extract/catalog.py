@@ -159,8 +159,9 @@ def _broken_fields(
     record = rules.record.lower()
     places = [(field, record) for field in rules.fields]
     # Where the schema does not hold the lines in place, nothing is known of their fields.
-    if any(owner == f"{record}.item" for owner, _ in fields):
-        places += [(field, f"{record}.item") for field in rules.line_fields]
+    sublist = f"{record}.{rules.tables.sublist}"
+    if any(owner == sublist for owner, _ in fields):
+        places += [(field, sublist) for field in rules.line_fields]
     for field, owner in places:
         entry = fields.get((owner, field.name.lower()))
         if entry is None:

@@ -70,8 +70,8 @@ def needs_of(tenant: Tenant, mapping: TenantMapping) -> Needs:
         tables.setdefault(table, TableNeed(table, f"Look-ups in {name} ({where})"))
     return Needs(
         records=(
-            *(RecordNeed(name, _stops(name, writes), writes) for name in mapping.records),
-            *(need for need in _READ if need.record not in mapping.records),
+            *(RecordNeed(name, _stops(name, writes), writes) for name in mapping.compared),
+            *(need for need in _READ if need.record not in mapping.compared),
         ),
         tables=(*tables.values(), *(need for need in _BETTER if need.table not in tables)),
         columns=tuple(need for rules in mapping.records.values() for need in _columns(rules)),
@@ -109,7 +109,7 @@ def _columns(rules: RecordMapping) -> list[ColumnsNeed]:
     kind = record(rules.record)
     needs = [_need(kind.source, rules.fields)]
     if rules.line_fields:
-        needs.append(_need(kind.sublists["item"].source, rules.line_fields))
+        needs.append(_need(kind.sublists[str(rules.tables.sublist)].source, rules.line_fields))
     return needs
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from netsuite_assets.mapping.model import CUSTOMER, MappedField
+from netsuite_assets.mapping.model import MappedField
 
 INTERNAL = "internal:"
 """Marks an internal id where an external id is expected: a customer of NetSuite that has none."""
@@ -22,10 +22,11 @@ def record_body(
     header: Mapping[str, Any],
     lines: Sequence[Mapping[str, Any]],
     *,
+    sublist: str,
     only: Collection[str] | None,
     with_lines: bool,
 ) -> dict[str, Any]:
-    """Fields in the order of the tenant's file, then `item`; decimals are `Decimal`, dates ISO 8601.
+    """Fields in the order of the tenant's file, then the sublist; decimals are `Decimal`, dates ISO 8601.
 
     A whole record (`only` None) leaves empty fields out. A part of one (`only`) has exactly these fields, null where
     the field is to be cleared.
@@ -45,14 +46,14 @@ def record_body(
             }
             for line in lines
         ]
-        body["item"] = {"items": items}
+        body[sublist] = {"items": items}
     return body
 
 
 def _value(field: MappedField, value: Any) -> Any:
     if value is None:
         return None
-    if field.target == CUSTOMER:
+    if field.by_external_id:
         text = str(value)
         if text.startswith(INTERNAL):
             return {"id": text.removeprefix(INTERNAL)}

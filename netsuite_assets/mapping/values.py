@@ -22,21 +22,25 @@ _NUMBERS: Final[Mapping[str, str]] = {
     "rate": r"[+-]?[0-9]{1,16}(\.[0-9]{1,12}0*)?",
     "quantity": r"[+-]?[0-9]{1,18}(\.[0-9]{1,10}0*)?",
     "integer": r"[+-]?[0-9]{1,18}(\.0+)?",
+    "number": r"[+-]?[0-9]{1,26}(\.[0-9]{1,12}0*)?",
 }
+NUMBER_TYPE: Final = "DECIMAL(38,12)"
+"""The type in which numbers of any kind are added up, rounded and compared."""
+
 _DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT: Final = _DATE + r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 _ID: Final = r"-?[0-9]{1,18}"
 _TRUE: Final = ("true", "t", "1")
 _FALSE: Final = ("false", "f", "0")
 _TEXTS: Final = frozenset({"text", "json"})
-_NUMERIC: Final = DECIMAL_KINDS | {"integer"}
+_NUMERIC: Final = DECIMAL_KINDS | {"integer", "number"}
 
 
 def as_text(sql: str, kind: SourceKind) -> str:
     """The value as text: decimals without empty places, dates as ISO 8601; an empty text is no value."""
     if kind in _TEXTS:
         return sql
-    if kind in DECIMAL_KINDS:
+    if kind in DECIMAL_KINDS or kind == "number":
         return f"rtrim(rtrim(({sql})::VARCHAR, '0'), '.')"
     if kind == "datetime":
         return f"strftime(make_timestamp(epoch_us({sql})), '%Y-%m-%dT%H:%M:%SZ')"
@@ -64,6 +68,18 @@ def convert(sql: str, source: SourceKind, target: Kind) -> str | None:
     if source != target:
         return None
     return f"make_timestamp(epoch_us({sql}))" if target == "datetime" else sql
+
+
+def number(sql: str, source: SourceKind) -> str | None:
+    """SQL for the value as a number of `NUMBER_TYPE`, NULL where it is none; None when it never is one."""
+    if source in _TEXTS:
+        return f"CASE WHEN {_is(sql, _NUMBERS['number'])} THEN TRY_CAST({sql} AS {NUMBER_TYPE}) END"
+    return f"({sql})::{NUMBER_TYPE}" if source in _NUMERIC else None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text that stands in a tenant's file is a number of `NUMBER_TYPE`."""
+    return re.fullmatch(_NUMBERS["number"], text) is not None
 
 
 def _from_text(sql: str, target: Kind) -> str:

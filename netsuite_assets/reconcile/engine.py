@@ -41,7 +41,7 @@ class Reconciliation:
 def required_slices(mapping: TenantMapping, period: str) -> dict[str, str | None]:
     """The slices that must have landed completely before anything is compared: table to period."""
     slices: dict[str, str | None] = {"netsuite.reference": None, "netsuite.periods": None}
-    for record in mapping.records:
+    for record in mapping.compared:
         tables = TABLES[record]
         scope = None if tables.lines is None else period
         for schema, names in (
@@ -92,7 +92,7 @@ def _require(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) ->
     ):
         present[f"{schema}.{table}"][column] = kind
     behind = []
-    for record, rules in mapping.records.items():
+    for record, rules in mapping.compared.items():
         tables = TABLES[record]
         for name, fields in ((tables.name, rules.fields), (tables.lines, rules.line_fields)):
             needed = {field.name: COLUMN_TYPES[field.kind] for field in comparable(fields)}
@@ -112,7 +112,7 @@ def _find(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
 ) -> None:
     differences.begin(warehouse)
-    for name, record in mapping.records.items():
+    for name, record in mapping.compared.items():
         if TABLES[name].lines is not None:
             _look_elsewhere(warehouse, mapping, name, period, locate)
         differences.diff_record(
@@ -130,7 +130,7 @@ def _look_elsewhere(
     """Ask billing about documents that NetSuite has in this month and billing's month does not."""
     by_source: dict[str, str] = {}
     for external_id in differences.unknown_documents(warehouse, record, period):
-        source_id = mapping.records[record].source_id(external_id)
+        source_id = mapping.compared[record].source_id(external_id)
         if source_id is not None:
             by_source[source_id] = external_id
     if not by_source:
@@ -155,7 +155,7 @@ def _difference_rows(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
 def _totals(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> pd.DataFrame:
     parts = []
     for record in _DOCUMENTS:
-        if record in mapping.records:
+        if record in mapping.compared:
             name = TABLES[record].name
             query = _TOTALS.format(expected=f"expected.{name}", actual=f"netsuite.{name}")
             table = warehouse.arrow(query, {"period": period, "record": record})
@@ -167,7 +167,7 @@ def _exceptions(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
 ) -> pd.DataFrame:
     """Records that cannot be mapped, and documents that policy leaves to a person."""
-    parts = [_unmapped(record, period) for record in mapping.records]
+    parts = [_unmapped(record, period) for record in mapping.compared]
     for kind, policy in (
         ("only_in_netsuite", tenant.writeback.only_in_netsuite),
         ("duplicate", tenant.writeback.duplicate),

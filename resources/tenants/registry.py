@@ -155,6 +155,11 @@ class Tenant:
         return self.settings.writeback
 
     @property
+    def currency_precision(self) -> Mapping[str, int]:
+        """Decimal places by ISO 4217 code, where NetSuite's differ from the standard's."""
+        return self.settings.currency_precision
+
+    @property
     def records(self) -> Mapping[str, RecordRules]:
         """The mapping's rules by record type, in the order of the file."""
         return {str(name): rules for name, rules in self.settings.records.items()}

@@ -22,12 +22,12 @@ def test_a_good_invoice_becomes_one_expected_row(tmp_path: Path, account: Accoun
     assert row == {
         "period": PERIOD, "external_id": "inv-500", "source_id": "500", "number": "INV-500", "name": "Customer 1001",
         "currency": "USD", "total": Decimal("10.5000"), "problem": None, "problem_code": None, "next_step": None,
-        "via": '{"entity":"customer"}', "entity": "cus-1001", "tranDate": date(2026, 10, 3),
+        "warning": None, "via": '{"entity":"customer"}', "entity": "cus-1001", "tranDate": date(2026, 10, 3),
     }  # fmt: skip
     (line,) = account.expected("invoice_lines")
     assert line == {
-        "period": PERIOD, "external_id": "inv-500", "source_id": "500-1", "line_no": 1, "problem": None,
-        "problem_code": None, "next_step": None, "via": '{"item":"number"}', "item": "100",
+        "period": PERIOD, "external_id": "inv-500", "source_id": "500-1", "line_no": 1, "line_rule": None,
+        "problem": None, "problem_code": None, "next_step": None, "warning": None, "via": '{"item":"number"}', "item": "100",
     }  # fmt: skip
 
 
