@@ -198,12 +198,16 @@ def _run_job(job: str, tenant: str, period: str) -> None:
     with messages():
         from netsuite_assets.definitions import build_defs
         from netsuite_assets.launch import local_instance, run_job
+        from netsuite_assets.mapping.versions import load_mapping
         from netsuite_assets.partitions import first_month, partition_key
         from netsuite_assets.publish.page import print_page
         from netsuite_assets.publish.summary import read_summaries
         from resources.as_dagster import TenantsResource, WarehouseResource
+        from resources.connections import ledger_url
+        from resources.ledger import Ledger
 
-        TenantsResource().get().load(tenant).load_credentials(os.environ)
+        checked, _ = load_mapping(TenantsResource().get(), tenant, lambda: Ledger(ledger_url(os.environ)))
+        checked.load_credentials(os.environ)
         partition_key(tenant, period)
         if period < first_month():
             raise typer.BadParameter(

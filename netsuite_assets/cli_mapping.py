@@ -18,6 +18,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from netsuite_assets.mapping.compiler import Mapping as TenantMapping
     from netsuite_assets.mapping.lint import Account, Finding, Linted
+    from netsuite_assets.mapping.versions import Version
     from resources.tenants import Tenant
 
 out = Console(highlight=False)
@@ -73,6 +74,85 @@ def register(app: typer.Typer, messages: Messages) -> None:
             from netsuite_assets.mapping.json_schema import schema_text
 
             typer.echo(schema_text(), nl=False)
+
+    mapping = typer.Typer(help="The versions of a tenant's mapping that ran.", no_args_is_help=True)
+    app.add_typer(mapping, name="mapping")
+
+    @mapping.command()
+    def history(tenant: TenantName) -> None:
+        """Show each version that ran: since when, what it changed, and the plans that it made."""
+        with messages():
+            print_history(out, tenant, _versions(tenant))
+
+    @mapping.command()
+    def show(
+        tenant: TenantName,
+        version: Annotated[
+            str | None,
+            typer.Argument(metavar="[HASH]", help="Its hash, or the first letters; the latest if left out."),
+        ] = None,
+    ) -> None:
+        """Print a version as it counted, after everything that the file extended, as YAML."""
+        with messages():
+            typer.echo(version_text(tenant, _versions(tenant), version), nl=False)
+
+
+def _versions(tenant: str) -> list[Version]:
+    from netsuite_assets.mapping.versions import versions_of
+    from resources.as_dagster import LedgerResource
+    from resources.ledger import LedgerError
+
+    with LedgerResource().open() as ledger:
+        versions = versions_of(ledger, tenant)
+    if not versions:
+        raise LedgerError(
+            f"no version of {tenant} has run yet; recon reconcile {tenant} MONTH runs the first."
+        )
+    return versions
+
+
+def print_history(console: Console, tenant: str, versions: Sequence[Version]) -> None:
+    """Print the versions, the latest first, each with its changes and plans."""
+    from rich.markup import escape
+
+    for version in reversed(versions):
+        until = f"until {version.used_until:%Y-%m-%d %H:%M}" if version.used_until else "still in use"
+        console.print(
+            f"[bold]{version.number}[/bold]  {version.hash[:12]}  from {version.used_from:%Y-%m-%d %H:%M} UTC, {until}"
+        )
+        for change in version.changes:
+            told = {
+                "added": f"+ {change.path}: {change.after}",
+                "removed": f"- {change.path}: {change.before}",
+                "changed": f"~ {change.path}: {change.before} → {change.after}",
+            }[change.kind]
+            console.print(f"     {escape(told)}", soft_wrap=True)
+        for plan in version.plans:
+            console.print(
+                f"     plan {plan.plan_id[:12]} of {plan.period}, made {plan.made_at:%Y-%m-%d %H:%M} UTC:"
+                f" {plan.operations} operations",
+                soft_wrap=True,
+            )
+    console.print(
+        f"{len(versions)} of {tenant}; read one with: recon mapping show {tenant} HASH", markup=False
+    )
+
+
+def version_text(tenant: str, versions: Sequence[Version], wanted: str | None) -> str:
+    """A version as YAML. Raises `LedgerError` when there is none, or several, of this hash."""
+    import yaml
+
+    from resources.ledger import LedgerError
+
+    named = {version.hash: version for version in versions if version.hash.startswith(wanted or "")}
+    if wanted is not None and len(named) != 1:
+        known = ", ".join(dict.fromkeys(version.hash[:12] for version in versions))
+        how = "several versions" if named else "no version"
+        raise LedgerError(f"{tenant} has {how} '{wanted[:64]}'. There are: {known}.")
+    version = named[next(iter(named))] if wanted is not None else versions[-1]
+    until = f"until {version.used_until:%Y-%m-%d %H:%M} UTC" if version.used_until else "still in use"
+    head = f"# {tenant}, version {version.number}, {version.hash}\n# from {version.used_from:%Y-%m-%d %H:%M} UTC, {until}\n"
+    return head + yaml.safe_dump(version.effective, sort_keys=False, allow_unicode=True, width=110)
 
 
 def run_lint(name: str | None, form: Format, catalog: bool | None) -> Linted:

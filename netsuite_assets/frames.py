@@ -218,6 +218,37 @@ SIGN_OFF_TOTALS = _contract(
     },
 )
 
+#: A version of a tenant's mapping that was in use, and the plans of one month that it made.
+MAPPING_VERSIONS = _contract(
+    "mapping_versions",
+    {
+        "period": _text("Accounting month of the plans; empty where it made none", nullable=True),
+        "version": _integer("The tenant's versions count from 1, in the order of their use", pa.Check.ge(1)),
+        "hash": _text("Hash of all that decides what NetSuite should hold"),
+        "used_from": _instant("When a run used it first, after another one"),
+        "used_until": _instant("When the next one was used", nullable=True),
+        "changes": _integer("Keys that differ from the version before"),
+        "plans": _integer("Plans that it made of the month"),
+        "latest_plan": _text("The last of them", nullable=True),
+        "latest_plan_at": _instant("When that was made", nullable=True),
+    },
+)
+
+#: One key that a version of a tenant's mapping has otherwise than the one before.
+MAPPING_CHANGES = _contract(
+    "mapping_changes",
+    {
+        "period": _text("Always empty: a mapping counts for all months", nullable=True),
+        "version": _integer("The version that has it", pa.Check.ge(1)),
+        "hash": _text("Its hash"),
+        "used_from": _instant("When a run used it first"),
+        "path": _text("The key, with those above it"),
+        "change": _text("What happened to it", pa.Check.isin(["added", "removed", "changed"])),
+        "before": _text("What it was, as JSON where it is no plain value", nullable=True),
+        "after": _text("What it is", nullable=True),
+    },
+)
+
 #: One side-by-side total: what billing billed and what NetSuite held, before any correction.
 TOTALS = _contract(
     "reconciliation.totals",

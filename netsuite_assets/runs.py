@@ -6,6 +6,7 @@ person can act on. Not here: what an asset does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -41,11 +42,13 @@ def tenant_run(context: dg.AssetExecutionContext, tenants: TenantsResource) -> I
     interest only to engineers; they are not retried, because nothing changes by itself.
     """
     with failures():
-        from netsuite_assets.mapping.compiler import compile_mapping
+        from netsuite_assets.mapping.versions import load_mapping
+        from resources.connections import ledger_url
+        from resources.ledger import Ledger
 
         where = scope(context)
-        tenant = tenants.get().load(where.tenant)
-        yield TenantRun(tenant, compile_mapping(tenant), where.period)
+        tenant, mapping = load_mapping(tenants.get(), where.tenant, lambda: Ledger(ledger_url(os.environ)))
+        yield TenantRun(tenant, mapping, where.period)
 
 
 @asynccontextmanager

@@ -1,4 +1,5 @@
-"""The mart's tables that come from the ledger alone: exceptions with their history, and sign-offs.
+"""The mart's tables that come from the ledger alone: exceptions with their history, sign-offs, and mapping
+versions.
 
 Here: the rows of one tenant. Not here: putting them into the file (`mart.py`). Imports no Dagster.
 """
@@ -14,6 +15,8 @@ import pyarrow
 
 from netsuite_assets import frames
 from netsuite_assets.close.tables import sign_off_totals, sign_offs
+from netsuite_assets.mapping.versions import versions_of
+from netsuite_assets.publish.mapping_tables import mapping_changes, mapping_versions
 from netsuite_assets.reconcile.exceptions import history, lasting
 from resources.ledger import Ledger
 
@@ -21,11 +24,14 @@ from resources.ledger import Ledger
 def ledger_tables(ledger: Ledger, tenant: str, now: datetime) -> Mapping[str, pyarrow.Table]:
     """Mart table to the tenant's rows of all months as they are at `now`."""
     events = ledger.sign_off_events(tenant)
+    versions = versions_of(ledger, tenant)
     rows: list[tuple[pa.DataFrameSchema, pd.DataFrame]] = [
         (frames.LASTING_EXCEPTIONS, lasting(ledger.exceptions(tenant, now), now)),
         (frames.EXCEPTION_HISTORY, history(ledger, tenant, now)),
         (frames.SIGN_OFFS, sign_offs(events)),
         (frames.SIGN_OFF_TOTALS, sign_off_totals(events)),
+        (frames.MAPPING_VERSIONS, mapping_versions(versions)),
+        (frames.MAPPING_CHANGES, mapping_changes(versions)),
     ]
     return {
         frames.table_name(contract): pyarrow.Table.from_pandas(

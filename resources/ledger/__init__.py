@@ -2,8 +2,8 @@
 
     ledger = Ledger("sqlite:///ledger/ledger.sqlite")
 
-Parted by responsibility: `intents` (what is written to NetSuite), `approvals` (plans, who let them be applied, mapping
-versions), `exceptions` and `sign_offs`. Tables are in `schema`, the connection in `database`. Not here: why anything is
+Parted by responsibility: `intents` (what is written to NetSuite), `approvals` (plans, who let them be applied),
+`mappings` (the versions that ran), `exceptions` and `sign_offs`. Tables are in `schema`, the connection in `database`. Not here: why anything is
 recorded (`netsuite_assets`).
 """
 
@@ -18,6 +18,7 @@ from resources.ledger.exceptions import (
     Synchronised,
 )
 from resources.ledger.intents import CLOSING, Event, EventKind, Intent, Intents, NewIntent
+from resources.ledger.mappings import Mappings, MappingUse
 from resources.ledger.sign_offs import SignOffEvent, SignOffs, standing_review
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "LastingException",
     "Ledger",
     "LedgerError",
+    "MappingUse",
     "NewIntent",
     "Plan",
     "SeenException",
@@ -41,5 +43,5 @@ __all__ = [
 ]
 
 
-class Ledger(Intents, Approvals, Exceptions, SignOffs):
+class Ledger(Intents, Approvals, Mappings, Exceptions, SignOffs):
     """The whole ledger behind one URL. Safe to share between threads."""

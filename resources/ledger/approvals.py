@@ -1,21 +1,18 @@
-"""Plans, who approved them, and the mapping versions that made them.
+"""Plans, and who approved them.
 
 Not here: what a plan holds, or when it needs a person (`netsuite_assets/writeback`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from resources.ledger.database import Database, LedgerError
-from resources.ledger.schema import approvals, mapping_versions, plans
+from resources.ledger.schema import approvals, plans
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Approval:
 
 
 class Approvals(Database):
-    """The part of the ledger that knows plans, approvals and mapping versions."""
+    """The part of the ledger that knows plans and approvals."""
 
     def record_plan(self, plan: Plan) -> None:
         """Note that a plan was made. The same plan made again becomes the latest, with why it waits now."""
@@ -98,26 +95,6 @@ class Approvals(Database):
         with self._transaction() as connection:
             row = connection.execute(query).mappings().first()
         return Approval(**row) if row else None
-
-    def record_mapping(
-        self, tenant: str, mapping_hash: str, effective: Mapping[str, Any], now: datetime
-    ) -> None:
-        """Keep the effective tenant file of a version that ran."""
-        with self._transaction() as connection:
-            known = connection.execute(
-                sa.select(mapping_versions.c.hash).where(
-                    mapping_versions.c.tenant == tenant, mapping_versions.c.hash == mapping_hash
-                )
-            ).first()
-            if known is None:
-                connection.execute(
-                    mapping_versions.insert().values(
-                        tenant=tenant,
-                        hash=mapping_hash,
-                        first_used_at=now,
-                        effective=json.dumps(effective, sort_keys=True, default=str),
-                    )
-                )
 
 
 def require_plan(connection: Connection, plan_id: str) -> None:

@@ -130,6 +130,17 @@ mapping_versions = sa.Table(
     sa.Column("effective", sa.Text, nullable=False),
 )
 
+#: Which version was in use from when on; one that came back has several rows.
+mapping_uses = sa.Table(
+    "mapping_uses",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.String(100), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("used_from", Instant, nullable=False),
+    sa.Index("mapping_uses_of_tenant", "tenant", "id"),
+)
+
 #: One row a cause, for as long as the ledger lives: it opens, is accepted, closes and opens again.
 exceptions = sa.Table(
     "exceptions",
@@ -228,5 +239,5 @@ def _only_added_to(table: sa.Table, connection: sa.Connection, **_: Any) -> None
         )
 
 
-for _history in (exception_events, sign_off_events, signed_documents):
+for _history in (mapping_uses, exception_events, sign_off_events, signed_documents):
     sa.event.listen(_history, "after_create", _only_added_to)

@@ -192,6 +192,30 @@ def test_a_mapping_version_is_kept_once(ledger: Ledger, url: str) -> None:
     assert [tuple(row) for row in rows] == [("acme", "v1"), ("acme", "v2"), ("globex", "v1")]
 
 
+def test_versions_are_kept_in_the_order_of_their_use_also_when_one_comes_back(ledger: Ledger) -> None:
+    for day, version in enumerate(("v1", "v1", "v2", "v2", "v1")):
+        ledger.record_mapping("acme", version, {"is": version}, NOW + timedelta(days=day))
+    ledger.record_mapping("globex", "w1", {"is": "w1"}, NOW)
+    assert [(use.hash, use.used_from, use.effective) for use in ledger.mapping_history("acme")] == [
+        ("v1", NOW, {"is": "v1"}),
+        ("v2", NOW + timedelta(days=2), {"is": "v2"}),
+        ("v1", NOW + timedelta(days=4), {"is": "v1"}),
+    ]
+    assert [plan.plan_id for plan in ledger.plans_of_tenant("acme")] == ["p1"]
+
+
+def test_versions_of_a_ledger_that_noted_no_uses_count_from_their_first(ledger: Ledger, url: str) -> None:
+    ledger.record_mapping("acme", "v2", {}, NOW)
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg2:"))
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("INSERT INTO mapping_versions VALUES ('acme', 'v1', :at, '{}')"),
+            {"at": (NOW - timedelta(days=9)).replace(tzinfo=None)},
+        )
+    engine.dispose()
+    assert [use.hash for use in ledger.mapping_history("acme")] == ["v1", "v2"]
+
+
 # At the same time
 
 

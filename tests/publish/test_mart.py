@@ -40,7 +40,12 @@ def test_analysts_find_what_the_reconciliation_found(october: Month, published: 
     ]
     assert ask("SELECT code, amount FROM exceptions") == [("no_customer", Decimal("36.0400"))]
     assert len(found.exceptions) == 1
-    lasting = {"exceptions": frames.LASTING_EXCEPTIONS, "exception_history": frames.EXCEPTION_HISTORY}
+    lasting = {
+        "exceptions": frames.LASTING_EXCEPTIONS,
+        "exception_history": frames.EXCEPTION_HISTORY,
+        "mapping_versions": frames.MAPPING_VERSIONS,
+        "mapping_changes": frames.MAPPING_CHANGES,
+    }
     for name, contract in (CONTRACTS | lasting).items():
         assert [row[0] for row in ask(f"DESCRIBE {name}")] == ["tenant", *frames.columns(contract)]
 
@@ -85,6 +90,26 @@ def test_the_write_history_comes_from_the_ledger(
     ) == [
         ("acme", "inv-1", "answered", "77", NOW),
         ("acme", "inv-2", "intended", None, NOW),
+    ]
+
+
+def test_analysts_see_which_version_of_the_mapping_made_which_plans(
+    october: Month, ledger: Ledger, published: Publish, ask: Ask
+) -> None:
+    ledger.record_mapping("acme", "v1", {"records": {"invoice": {"fields": {"memo": {"from": "a"}}}}}, NOW)
+    ledger.record_plan(Plan("p1", "acme", "2026-10", NOW, "v1", "i", 2, "", None))
+    later = NOW + timedelta(days=1)
+    ledger.record_mapping("acme", "v2", {"records": {"invoice": {"fields": {"memo": {"from": "b"}}}}}, later)
+    ledger.record_mapping("globex", "w", {}, NOW)
+    published(october)
+    assert ask(
+        "SELECT tenant, period, version, hash, used_until, plans, latest_plan FROM mapping_versions ORDER BY version"
+    ) == [
+        ("acme", "2026-10", 1, "v1", later, 1, "p1"),
+        ("acme", None, 2, "v2", None, 0, None),
+    ]
+    assert ask("SELECT version, path, change, before, after FROM mapping_changes") == [
+        (2, "records.invoice.fields.memo.from", "changed", "a", "b")
     ]
 
 
