@@ -177,28 +177,32 @@ def _kept(warehouse: TenantWarehouse, record: str, period: str | None, only: str
 def _gone(warehouse: TenantWarehouse, read: Reread, written: Sequence[Written]) -> list[_Record]:
     """What is known to have been there, was not read now, and is not accounted for yet; by internal id."""
     warehouse.ensure_table(TABLE, GONE)
-    known = {
+    of = "record = $record AND period IS NOT DISTINCT FROM $period"
+    parameters = {"record": read.record, "period": read.period}
+    columns = "internal_id, external_id, number, name, currency, total"
+    accounted = (
+        f"(SELECT internal_id FROM {TABLE} WHERE {of} AND explanation IN ('deleted', 'accepted')"
+        f" UNION ALL {read.present}) a"
+    )
+    written_there = {
         one.internal_id: _Record(one.internal_id, one.external_id, one.number, one.name, None, None)
         for one in written
         if not one.is_deleted and read.period in (None, one.period)
     }
-    rows = warehouse.sql(
-        f"SELECT internal_id, external_id, number, name, currency, total FROM {TABLE}"
-        " WHERE record = ? AND period IS NOT DISTINCT FROM ? AND explanation = 'untold'"
-        " UNION ALL BY NAME SELECT internal_id, external_id, number, name, currency, total"
-        f" FROM {read.table} WHERE period IS NOT DISTINCT FROM ?",
-        [read.record, read.period, read.period],
-    )
-    known |= {row[0]: _Record(*row) for row in rows}
-    settled = {
-        row[0]
-        for row in warehouse.sql(
-            f"SELECT internal_id FROM {TABLE} WHERE record = ? AND period IS NOT DISTINCT FROM ?"
-            f" AND explanation IN ('deleted', 'accepted') UNION {read.present}",
-            [read.record, read.period],
-        )
-    }
-    return [known[key] for key in sorted(known.keys() - settled, key=lambda key: (len(key), key))]
+    connection = warehouse.connection
+    missed = connection.execute(
+        f"SELECT w.internal_id FROM (SELECT unnest($ids::VARCHAR[]) AS internal_id) w"
+        f" ANTI JOIN {accounted} ON a.internal_id = w.internal_id",
+        parameters | {"ids": list(written_there)},
+    ).fetchall()
+    held = connection.execute(
+        f"SELECT k.* FROM (SELECT {columns} FROM {TABLE} WHERE {of} AND explanation = 'untold' UNION ALL"
+        f" SELECT {columns} FROM {read.table} WHERE period IS NOT DISTINCT FROM $period) k"
+        f" ANTI JOIN {accounted} ON a.internal_id = k.internal_id",
+        parameters,
+    ).fetchall()
+    gone = {row[0]: written_there[row[0]] for row in missed} | {row[0]: _Record(*row) for row in held}
+    return [gone[key] for key in sorted(gone, key=lambda key: (len(key), key))]
 
 
 def _keep(warehouse: TenantWarehouse, read: Reread, records: Sequence[_Record], now: datetime) -> None:

@@ -218,7 +218,7 @@ def _land_notes(
     documents = _documents(warehouse, period)
     for table in (NOTES, COVERED):
         execute(
-            f"DELETE FROM {table} WHERE period = ? AND list_contains(?::VARCHAR[], internal_id)",
+            f"DELETE FROM {table} WHERE period = ? AND internal_id IN (SELECT unnest(?::VARCHAR[]))",
             [period, list(looked_at)],
         )
     kept = warehouse.value(f"SELECT count(*) FROM {NOTES} WHERE period = ?", [period])
@@ -235,7 +235,7 @@ def _land_notes(
     )
     execute(
         f"INSERT INTO {COVERED} BY NAME SELECT ? AS period, d.record, d.internal_id, d.last_modified"
-        f" FROM ({documents}) d WHERE list_contains(?::VARCHAR[], d.internal_id)",
+        f" FROM ({documents}) d WHERE d.internal_id IN (SELECT unnest(?::VARCHAR[]))",
         [period, list(looked_at)],
     )
     return warehouse.record_slice(
@@ -253,7 +253,7 @@ def _warnings(warehouse: TenantWarehouse, period: str, looked_at: Sequence[str],
     start, _ = month_bounds(period)
     silent = warehouse.sql(
         f"""SELECT coalesce(d.number, d.internal_id) FROM ({_documents(warehouse, period)}) d
-        WHERE list_contains(?::VARCHAR[], d.internal_id) AND d.last_modified >= ?
+        WHERE d.internal_id IN (SELECT unnest(?::VARCHAR[])) AND d.last_modified >= ?
         AND NOT EXISTS (SELECT 1 FROM {NOTES} n WHERE n.period = ? AND n.internal_id = d.internal_id)
         ORDER BY d.last_modified DESC, 1""",
         [list(looked_at), start.isoformat(), period],
