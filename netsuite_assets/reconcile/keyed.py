@@ -290,6 +290,10 @@ def _many_uses(
             warehouse.connection.execute(
                 f"INSERT INTO {name}_uses VALUES (?, ?, NULL, ?, NULL, NULL)", [field_name, rule, uses]
             )
+    warehouse.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name}_uses AS SELECT field, rule, scope, sum(uses)::BIGINT AS uses,"
+        f" sum(delta) AS delta, max(greatest) AS greatest FROM {name}_uses GROUP BY ALL"
+    )
 
 
 def uses_of(field: Field, pairs: str, where: str = "true") -> str:

@@ -192,6 +192,7 @@ def check(held: TenantWarehouse, left: list[Row], right: list[Row], hows: dict[s
     assert len(found) == len(wanted.values)
     assert {(key, field): apart for key, field, apart in found} == wanted.values
     uses = held.sql("SELECT field, rule, uses, delta, greatest FROM papers_uses")
+    assert len(uses) == len(wanted.uses)
     assert {(field, rule): tuple(rest) for field, rule, *rest in uses} == wanted.uses
     alone = "SELECT key FROM papers_apart WHERE {} IS NULL"
     assert {key for (key,) in held.sql(alone.format("right_row"))} == wanted.missing
