@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -241,7 +241,7 @@ class _Reader:
                 first = entries[key].key.line
                 self._problem(event, f"the key '{shown(key)}' is given twice; first in line {first}")
                 continue
-            entries[key] = replace(value, key=self._place(event))
+            entries[key] = Node(value.value, value.place, self._place(event))
         return entries
 
     def _key(self, event: Any, depth: int) -> str | None:
