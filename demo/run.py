@@ -45,6 +45,7 @@ STEPS = {
     "correction_plan": "planning the repair",
     "applied_corrections": "writing to NetSuite",
     "verified_books": "reading back what was written",
+    "month_sign_off": "looking whether a signed month still ties",
     "published_mart": "publishing for analysts",
 }
 

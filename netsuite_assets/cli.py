@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from netsuite_assets import cli_check, cli_mapping
+from netsuite_assets import cli_check, cli_exceptions, cli_mapping, cli_sign_off
 from netsuite_assets.cli_credentials import register
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -259,6 +259,8 @@ def _demo_errors() -> tuple[type[Exception], ...]:
 register(app, messages)
 cli_check.register(app, messages)
 cli_mapping.register(app, messages)
+cli_exceptions.register(app, messages)
+cli_sign_off.register(app, messages)
 
 
 def main() -> None:

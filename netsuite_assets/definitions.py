@@ -16,6 +16,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """A fresh `Definitions`, for production and tests; `resources` replace the standard ones by key."""
     from dbt_like_checks.checks import build_checks
     from netsuite_assets import jobs
+    from netsuite_assets.close.assets import month_sign_off
     from netsuite_assets.extract.account_assets import ACCOUNT_ASSETS
     from netsuite_assets.extract.assets import ASSETS
     from netsuite_assets.extract.settlement_assets import SETTLEMENT_ASSETS
@@ -46,12 +47,20 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             correction_plan,
             applied_corrections,
             verified_books,
+            month_sign_off,
             published_mart,
             month_close,
         ],
         asset_checks=build_checks(),
-        jobs=[jobs.reconcile, jobs.write_back, jobs.close],
-        schedules=build_schedules(jobs.reconcile, jobs.write_back),
+        jobs=[
+            jobs.reconcile,
+            jobs.write_back,
+            jobs.close,
+            jobs.watch_sign_offs,
+            jobs.exceptions,
+            jobs.sign_off,
+        ],
+        schedules=build_schedules(jobs.reconcile, jobs.write_back, jobs.watch_sign_offs),
         sensors=[*build_sensors(), *build_credential_sensors()],
         resources={
             "tenants": TenantsResource(),

@@ -72,6 +72,7 @@ async def quota_counted(
 
 def told_errors() -> tuple[type[Exception], ...]:
     """The errors of ours whose text is written for people: what happened, to what, and what to do."""
+    from netsuite_assets.close.handling import HandlingRefused
     from netsuite_assets.close.sign_off import SignOffRefused
     from netsuite_assets.frames import FrameError
     from netsuite_assets.launch import RunFailed
@@ -88,6 +89,7 @@ def told_errors() -> tuple[type[Exception], ...]:
     return (
         BillingError,
         FrameError,
+        HandlingRefused,
         LedgerError,
         NetSuiteError,
         PartitionError,

@@ -1,7 +1,7 @@
-"""The nightly and the month-end schedules: one run for each tenant and month.
+"""The nightly and the month-end schedules, and the one that watches signed months: one run for each tenant and month.
 
 Here: which tenants and months are due at an instant, as plain functions, and the schedules over them. Not here:
-what the jobs do. Both schedules are off until someone turns them on.
+what the jobs do. All schedules are off until someone turns them on.
 
 A run key is the run's business identity and the day, so that a tick which is repeated starts nothing twice.
 """
@@ -22,6 +22,7 @@ Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 NIGHTLY: Final = "0 2 * * *"
 MONTH_END: Final = "0 4 1-5 * *"
+SIGNED_MONTHS: Final = "0 3 * * *"
 
 #: Until this day of a month the nightly run looks at the month before, too: late invoices and corrections.
 LATE_UNTIL_DAY: Final = 10
@@ -52,8 +53,27 @@ def requests_for(
     ]
 
 
-def build_schedules(reconcile: Job, write_back: Job) -> list[dg.ScheduleDefinition]:
-    """The schedules over the two jobs. They need the resource `tenants`, whose `get().names()` names the tenants."""
+def watched(
+    job: str,
+    signed: Collection[tuple[str, str]],
+    names: Collection[str],
+    day: date,
+    *,
+    first: str = "0000-00",
+) -> list[dg.RunRequest]:
+    """A run of `job` for every signed month (tenant and period) of the tenants `names`, in order."""
+    return [
+        request
+        for name, period in sorted(signed)
+        if name in names
+        for request in requests_for(job, [name], [period], day, first=first)
+    ]
+
+
+def build_schedules(reconcile: Job, write_back: Job, watch_sign_offs: Job) -> list[dg.ScheduleDefinition]:
+    """The schedules over the jobs. They need the resource `tenants`, whose `get().names()` names the tenants, and the
+    resource `ledger`, whose `open()` knows the signed months.
+    """
     zone = timezone()
     first = first_month()
 
@@ -93,7 +113,27 @@ def build_schedules(reconcile: Job, write_back: Job) -> list[dg.ScheduleDefiniti
             requests_for(write_back.name, _known_tenants(context), [previous_period(day)], day, first=first)
         )
 
-    return [nightly, month_end]
+    @dg.schedule(
+        name="signed_months",
+        job=watch_sign_offs,
+        cron_schedule=SIGNED_MONTHS,
+        execution_timezone=zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        required_resource_keys={"tenants", "ledger"},
+        description=(
+            "Every night at 03:00: reads each month that is signed off from NetSuite again, and opens it again when it"
+            " no longer ties with what was signed."
+        ),
+    )
+    def signed_months(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        with context.resources.ledger.open() as book:
+            signed = book.signed_months()
+        day = _day(context, zone)
+        return watched(
+            watch_sign_offs.name, signed, _known_tenants(context), day, first=first
+        ) or dg.SkipReason("No month is signed off.")
+
+    return [nightly, month_end, signed_months]
 
 
 def _day(context: dg.ScheduleEvaluationContext, zone: str) -> date:

@@ -48,9 +48,9 @@ def totals_table(totals: Sequence[Total]) -> str:
         [
             [
                 f"{row.record}, {row.currency}",
-                _documents(row.billed_documents, row.billed),
-                _documents(row.held_back_documents, row.held_back),
-                _documents(row.netsuite_documents, row.netsuite),
+                documents_text(row.billed_documents, row.billed),
+                documents_text(row.held_back_documents, row.held_back),
+                documents_text(row.netsuite_documents, row.netsuite),
                 money(row.difference, None),
                 money(row.unexplained, None),
             ]
@@ -59,7 +59,8 @@ def totals_table(totals: Sequence[Total]) -> str:
     )
 
 
-def _documents(number: int, total: Decimal) -> str:
+def documents_text(number: int, total: Decimal) -> str:
+    """`1,204 · 99,180.20`, or a dash when there are none."""
     return f"{number:,} · {money(total, None)}" if number else "–"
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -164,6 +164,23 @@ def withdraw(month: SigningMonth, by: str, note: str, now: datetime, run_id: str
     event = _add(month, events, "withdrawn", by, note, None, None, now)
     look(month, now, run_id)
     return event
+
+
+def step(
+    month: SigningMonth,
+    action: Literal["prepare", "review", "withdraw"],
+    by: str,
+    note: str,
+    despite: str | None,
+    now: datetime,
+    run_id: str,
+) -> SignOffEvent:
+    """One of the three, by its name."""
+    if action == "prepare":
+        return prepare(month, by, note, despite, now)[0]
+    if action == "review":
+        return review(month, by, note, despite, now, run_id)[0]
+    return withdraw(month, by, note, now, run_id)
 
 
 def look(month: SigningMonth, now: datetime, run_id: str) -> Look:

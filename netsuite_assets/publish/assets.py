@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from netsuite_assets.partitions import months, tenant_months
+from netsuite_assets.partitions import months, scope, tenant_months
 from netsuite_assets.runs import failures, tenant_run
 from netsuite_assets.tell import markdown, moneys
 from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     group_name="close",
     partitions_def=tenant_months,
     kinds={"duckdb"},
-    deps=[dg.AssetKey("correction_plan"), dg.AssetKey("verified_books")],
+    deps=[dg.AssetKey("correction_plan"), dg.AssetKey("verified_books"), dg.AssetKey("month_sign_off")],
 )
 def published_mart(
     context: dg.AssetExecutionContext,
@@ -55,6 +55,18 @@ def published_mart(
         )
 
 
+@dg.op(ins={"after": dg.In(dg.Nothing)})
+def publish_again(
+    context: dg.OpExecutionContext, warehouse: WarehouseResource, ledger: LedgerResource
+) -> None:
+    """Publish what people did, so that analysts and the printed page see it at once."""
+    from netsuite_assets.publish.refresh import refresh
+    from resources.warehouse import utc_now
+
+    with failures(), ledger.open() as book:
+        refresh(warehouse.get(), book, scope(context).tenant, utc_now())
+
+
 def _all_tenants() -> dg.PartitionMapping:
     """A month rests on all tenants' months of that name."""
     with warnings.catch_warnings():
@@ -82,6 +94,7 @@ def month_close(
         metadata={
             "tenants": len(summaries),
             "tenants with exceptions": sum(1 for summary in summaries if summary.exceptions),
+            "tenants signed off": sum(1 for summary in summaries if _signed_off(summary) == "reviewed"),
             "written": sum(summary.verified for summary in summaries),
             "dagster/row_count": len(summaries),
             "month": dg.MetadataValue.md(month_table(summaries, context.partition_key)),
@@ -101,6 +114,8 @@ _MONTH = {
     ">Differences found": "count",
     ">Written and verified": "count",
     ">For a person": "count",
+    ">Accepted": "count",
+    "Sign-off": "its latest step",
 }
 
 
@@ -122,6 +137,12 @@ def month_table(summaries: "list[TenantSummary]", month_key: str) -> str:
                 summary.differences,
                 summary.verified,
                 len(summary.exceptions),
+                len(summary.accepted),
+                _signed_off(summary),
             ]
         )
     return markdown(list(_MONTH), rows, limit=1000)
+
+
+def _signed_off(summary: "TenantSummary") -> str:
+    return summary.sign_off.event if summary.sign_off is not None else "–"

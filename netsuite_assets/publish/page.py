@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netsuite_assets.frames import EXCEPTION_CODES
-from netsuite_assets.publish.summary import TenantSummary
+from netsuite_assets.publish.summary import SignOffSummary, TenantSummary
 from netsuite_assets.tables import TABLES
 from netsuite_assets.tell import count, money, moneys
 
@@ -33,6 +33,8 @@ def print_page(console: Console, summary: TenantSummary) -> None:
     parts += [Text("What was written to NetSuite", style="bold"), *_written(summary)]
     parts += [Text("Left for a person", style="bold"), *_exceptions(summary)]
     parts.append(_verdict(summary))
+    if summary.sign_off is not None:
+        parts.append(Text(_signed(summary.sign_off)))
     month = date.fromisoformat(f"{summary.period}-01").strftime("%B %Y")
     console.print(
         Panel(
@@ -174,6 +176,16 @@ def _verdict(summary: TenantSummary) -> RenderableType:
     return Text(
         f"\nNetSuite still differs from billing in {count(summary.amiss, 'document')}, {by}.", style="yellow"
     )
+
+
+def _signed(last: SignOffSummary) -> str:
+    said = {
+        "prepared": "Prepared for sign-off",
+        "reviewed": "Signed off, reviewed",
+        "withdrawn": "The sign-off was withdrawn",
+        "reopened": "Signed off once and re-opened",
+    }[last.event]
+    return f"{said} by {last.by} on {last.at.astimezone(UTC):%Y-%m-%d}: {last.note}"
 
 
 def _indented(text: str, by: int = 2) -> RenderableType:

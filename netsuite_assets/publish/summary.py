@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,16 @@ class KindOfDifference:
 
 
 @dataclass(frozen=True)
+class SignOffSummary:
+    """The latest step of the month's sign-off: `prepared`, `reviewed`, `withdrawn` or `reopened`, by whom and why."""
+
+    event: str
+    by: str
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True)
 class TenantSummary:
     """A tenant's month: totals, what differed, what was written, what needs a person.
 
@@ -76,6 +87,7 @@ class TenantSummary:
     exceptions: list[dict[str, Any]]
     accepted: list[dict[str, Any]]
     totals: Mapping[str, CurrencyTotals] = field(default_factory=dict)
+    sign_off: SignOffSummary | None = None
 
     @property
     def differences(self) -> int:
@@ -91,16 +103,23 @@ class TenantSummary:
 def read_summaries(published: Path, period: str, tenants: list[str] | None = None) -> list[TenantSummary]:
     """The summaries of a month, by tenant; of those that were published, or of the ones named.
 
-    Raises `WarehouseError` when nothing was published yet, or nothing of a tenant that is named.
+    Raises `WarehouseError` when nothing was published yet, or nothing of a tenant that is named, or by an older version
+    of this project.
     """
     with opened(published) as connection:
-        names = tenants or [
-            row[0]
-            for row in connection.execute(
-                "SELECT DISTINCT tenant FROM totals WHERE period = ? ORDER BY 1", [period]
-            ).fetchall()
-        ]
-        return [_summary(connection, name, period) for name in names]
+        try:
+            names = tenants or [
+                row[0]
+                for row in connection.execute(
+                    "SELECT DISTINCT tenant FROM totals WHERE period = ? ORDER BY 1", [period]
+                ).fetchall()
+            ]
+            return [_summary(connection, name, period) for name in names]
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise WarehouseError(
+                f"the published file {published} was made by an older version: {str(error).splitlines()[0]}."
+                " Each tenant's next run publishes its part anew."
+            ) from None
 
 
 _RECORDS = """
@@ -173,6 +192,10 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
     )
     names = [column[0] for column in exceptions.description or []]
     waiting = [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()]
+    signed = connection.execute(
+        'SELECT event, "by", "at", note FROM sign_offs WHERE tenant = $tenant AND period = $period AND is_latest',
+        where,
+    ).fetchall()
     return TenantSummary(
         tenant,
         period,
@@ -186,4 +209,5 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
         [row for row in waiting if row["state"] == "open"],
         [row for row in waiting if row["state"] == "accepted"],
         dict(totals),
+        SignOffSummary(*signed[0]) if signed else None,
     )

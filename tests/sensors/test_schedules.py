@@ -1,6 +1,7 @@
 """The schedules: which months are due on a day, one run for each tenant, and how they behave in Dagster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -75,6 +76,7 @@ def books() -> None:
 
 reconcile = dg.define_asset_job("reconcile", selection=[books])
 write_back = dg.define_asset_job("write_back", selection=[books])
+watch_sign_offs = dg.define_asset_job("watch_sign_offs", selection=[books])
 
 
 class Tenants(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -87,6 +89,19 @@ class Tenants(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def names(self) -> list[str]:
         return self.registered
+
+
+class SignedMonths(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A `ledger` resource that knows these signed months, as `tenant period`."""
+
+    months: list[str] = []  # noqa: RUF012 - pydantic copies it
+
+    @contextmanager
+    def open(self) -> Iterator["SignedMonths"]:
+        yield self
+
+    def signed_months(self) -> list[tuple[str, str]]:
+        return [(month.split()[0], month.split()[1]) for month in self.months]
 
 
 @pytest.fixture(scope="module")
@@ -104,32 +119,39 @@ def instance(home: dg.DagsterInstance) -> dg.DagsterInstance:
 
 
 def tick(
-    instance: dg.DagsterInstance, name: str, registered: list[str], when: datetime
+    instance: dg.DagsterInstance,
+    name: str,
+    registered: list[str],
+    when: datetime,
+    signed: Sequence[str] = (),
 ) -> list[dg.RunRequest]:
     """What the schedule asks for at an instant, after Dagster has looked up each partition."""
-    schedules = build_schedules(reconcile, write_back)
+    schedules = build_schedules(reconcile, write_back, watch_sign_offs)
+    resources = {"tenants": Tenants(registered=registered), "ledger": SignedMonths(months=list(signed))}
     repository = dg.Definitions(
         assets=[books],
-        jobs=[reconcile, write_back],
+        jobs=[reconcile, write_back, watch_sign_offs],
         schedules=schedules,
-        resources={"tenants": Tenants(registered=registered)},
+        resources=resources,
     ).get_repository_def()
     with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=when,
-        resources={"tenants": Tenants(registered=registered)},
+        resources=resources,
         repository_def=repository,
     ) as context:
         return list(repository.get_schedule_def(name).evaluate_tick(context).run_requests or [])
 
 
-def test_both_schedules_are_off_until_someone_turns_them_on() -> None:
-    schedules = {schedule.name: schedule for schedule in build_schedules(reconcile, write_back)}
+def test_the_schedules_are_off_until_someone_turns_them_on() -> None:
+    made = build_schedules(reconcile, write_back, watch_sign_offs)
+    schedules = {schedule.name: schedule for schedule in made}
     assert {name: made.default_status for name, made in schedules.items()} == {
         "nightly": dg.DefaultScheduleStatus.STOPPED,
         "month_end": dg.DefaultScheduleStatus.STOPPED,
+        "signed_months": dg.DefaultScheduleStatus.STOPPED,
     }
-    assert [made.job_name for made in schedules.values()] == ["reconcile", "write_back"]
+    assert [made.job_name for made in schedules.values()] == ["reconcile", "write_back", "watch_sign_offs"]
 
 
 def test_the_night_asks_for_a_run_of_every_tenant(instance: dg.DagsterInstance) -> None:
@@ -175,6 +197,20 @@ def test_the_day_is_that_of_the_schedules_time_zone(
     assert when.day == 10
     asked = tick(instance, "nightly", ["acme"], when)
     assert [request.run_key for request in asked] == ["reconcile:acme:2026-10:2026-10-11"]
+
+
+def test_every_signed_month_is_looked_at_each_night_however_old(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("tenants", ["acme", "globex"])
+    signed = ["globex 2026-08", "acme 2024-03", "acme 2026-08", "gone 2026-08", "acme 2023-12"]
+    when = datetime(2026, 10, 20, 3, tzinfo=UTC)
+    asked = tick(instance, "signed_months", ["acme", "globex"], when, signed)
+    # A tenant that left the registry is left out, and so is a month before the first one (2024-01).
+    assert [(request.partition_key, request.run_key) for request in asked] == [
+        ("2024-03-01|acme", "watch_sign_offs:acme:2024-03:2026-10-20"),
+        ("2026-08-01|acme", "watch_sign_offs:acme:2026-08:2026-10-20"),
+        ("2026-08-01|globex", "watch_sign_offs:globex:2026-08:2026-10-20"),
+    ]
+    assert tick(instance, "signed_months", ["acme"], when) == []
 
 
 def test_five_hundred_tenants_are_asked_for_within_a_tick(instance: dg.DagsterInstance) -> None:
