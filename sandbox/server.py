@@ -43,6 +43,7 @@ class Protocol(HttpToolsProtocol):
 class Application:
     def __init__(self, accounts: list[Account]) -> None:
         self._accounts = {account.profile.label: account for account in accounts}
+        self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -116,6 +117,10 @@ class Application:
             request.body = await _body(receive)
             # A slot is held over one turn of the loop at least, so that requests which arrive together count as such.
             await asyncio.sleep(account.latency)
+            if account.latency:
+                # One answer in each turn of the loop, so that what arrives between two of them begins to wait.
+                async with self._turn:
+                    await asyncio.sleep(0)
             fault = account.faults.strike(request)
             response = await self._answer(account, request, session, fault)
         except Refusal as refusal:
