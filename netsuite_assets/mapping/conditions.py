@@ -23,11 +23,14 @@ _WORDS: Final = {"above": "above", "at_least": "at least", "below": "below", "at
 
 
 class ConditionError(Exception):
-    """A condition that means nothing: why, and the keys below `when` that lead to it."""
+    """A condition that means nothing: why, and the keys below `when` that lead to it; `at_key` where the last key
+    itself is wrong.
+    """
 
-    def __init__(self, message: str, *steps: str | int) -> None:
+    def __init__(self, message: str, *steps: str | int, at_key: bool = False) -> None:
         super().__init__(message)
         self.steps = steps
+        self.at_key = at_key
 
 
 def condition_of(when: When, source: Callable[[str], Source], where: str) -> Condition:
@@ -43,7 +46,7 @@ def _case(case: Mapping[str, ValueTest], source: Callable[[str], Source], index:
         try:
             found = source(path)
         except PathError as error:
-            raise ConditionError(str(error), index, path) from None
+            raise ConditionError(str(error), index, path, at_key=True) from None
         checks += [_check(found, key, values, index) for key, values in _tests(test)]
     return tuple(checks)
 

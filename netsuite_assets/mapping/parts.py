@@ -27,7 +27,7 @@ from netsuite_assets.mapping.model import (
     joined_rule,
 )
 from netsuite_assets.mapping.paths import MONTH, PathError, Scope, is_number
-from netsuite_assets.mapping.rules import REQUIRED_FIELDS, Path, PlacedError, PlacedRule, RuleCompiler
+from netsuite_assets.mapping.rules import REQUIRED_FIELDS, Path, PlacedErrors, PlacedRule, RuleCompiler
 from netsuite_assets.mapping.sql import RecordPlan
 from netsuite_assets.tables import TABLES, RecordTables, record_tables
 from resources.billing.canonical import TABLES as BILLING
@@ -193,7 +193,7 @@ class _Compiler:
         try:
             return condition_of(when, scope.source, f"{place.file}:{place.line}")
         except ConditionError as error:
-            self.mistake(str(error), *steps, *error.steps)
+            self.mistake(str(error), *steps, *error.steps, key=error.at_key)
             return None
 
     def external_id(self, scope: Scope, grouping: Grouping | None) -> ExternalId | None:
@@ -317,8 +317,8 @@ class _Compiler:
         for name, by_entity in rules.items():
             try:
                 made = compiler.compile(name, by_entity, len(compiled))
-            except PlacedError as error:
-                self.problems.mistakes.append(error.problem)
+            except PlacedErrors as error:
+                self.problems.mistakes += error.problems
                 failed = True
                 continue
             placed = next(iter(by_entity.values()))

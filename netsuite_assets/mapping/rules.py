@@ -79,11 +79,12 @@ Path = tuple[str | int, ...]
 
 
 class RuleError(Exception):
-    """One mistake of a rule: at the key that `steps` lead to, or at the field's name."""
+    """One mistake of a rule: at the value (or with `at_key` the key) that `steps` lead to, or at the field's name."""
 
-    def __init__(self, message: str, *steps: str | int) -> None:
+    def __init__(self, message: str, *steps: str | int, at_key: bool = False) -> None:
         super().__init__(message)
         self.steps = steps
+        self.at_key = at_key
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,14 @@ class RuleCompiler:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def compile(self, name: str, rules: Mapping[str | None, PlacedRule], index: int) -> FieldRule:
-        """The checked rules of a field by legal entity (None for all others); raises `PlacedError`."""
+        """The checked rules of a field by legal entity (None for all others); raises `PlacedErrors`."""
         first: MappedField | None = None
         branches = []
+        problems = []
         for entity, placed in rules.items():
             try:
                 mapped, kind = self._mapped(name, placed)
+                branches.append(self._branch(mapped, kind, entity, placed))
                 first = first or mapped
                 if mapped.list_name != first.list_name:
                     raise RuleError(
@@ -126,25 +129,25 @@ class RuleCompiler:
                     raise RuleError(
                         f"'type', 'owner' and 'write' of {name} are the same for all subsidiaries"
                     )
-                branches.append(self._branch(mapped, kind, entity, placed))
             except RuleError as error:
-                raise PlacedError(self.problem(placed, error)) from None
-        assert first is not None
+                problems.append(self.problem(placed, error))
+        if problems or first is None:
+            raise PlacedErrors(problems)
         required = REQUIRED_FIELDS.get((self.scope.record, self.sublist is not None)) == first.name
         return FieldRule(index, first, tuple(branches), required)
 
     def problem(self, placed: PlacedRule, error: RuleError) -> Problem:
         """The mistake at its place in the file."""
-        return Problem.at(self.place(placed, *error.steps), str(error))
+        return Problem.at(self.place(placed, *error.steps, at_key=error.at_key), str(error))
 
-    def place(self, placed: PlacedRule, *steps: str | int) -> Place:
+    def place(self, placed: PlacedRule, *steps: str | int, at_key: bool = False) -> Place:
         """Where a key of a rule is written: its value, or the field's name where no key is meant."""
         if not steps:
             return self.tenant.key_place(*placed.paths[0])
         for path in placed.paths:
             node, rest = locate(self.tenant.tree, (*path, *steps))
             if not rest:
-                return node.place
+                return node.key if at_key else node.place
         return self.tenant.place(*placed.paths[0], *steps)
 
     # The field
@@ -252,7 +255,7 @@ class RuleCompiler:
         try:
             return condition_of(rule.when, self.scope.source, f"{place.file}:{place.line}")
         except ConditionError as error:
-            raise RuleError(str(error), *steps, *error.steps) from None
+            raise RuleError(str(error), *steps, *error.steps, at_key=error.at_key) from None
 
     def _way(
         self,
@@ -453,12 +456,12 @@ class RuleCompiler:
                 raise RuleError(f"'{shown(text)}' {why}", *at)
 
 
-class PlacedError(Exception):
-    """One mistake, with its place in the file."""
+class PlacedErrors(Exception):
+    """Mistakes with their places in the file."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
 
 
 def _lookups(rule: Rule) -> Sequence[str | None]:

@@ -218,8 +218,13 @@ class Layers:
 
     @property
     def metadata(self) -> Sequence[str]:
-        """The rows whose metadata is read."""
-        return list(self._rows.keys)
+        """The rows whose metadata is read, and whose problem it is if it is no JSON: a line does not answer for what
+        decides whether its document is expected.
+        """
+        if not self.on_lines:
+            return list(self._rows.keys)
+        read = {source.alias for rule in self.rules for source in rule.sources if source.pointer is not None}
+        return [alias for alias in self._rows.keys if alias in read]
 
     def source(self, period: str | None) -> str:
         """The rows, and the billing value that each way starts from."""
@@ -242,7 +247,7 @@ class Layers:
             if self._needs_exactness(way):
                 assert way.source is not None
                 columns.append(f"{rows.inexact(way.source, rows.value(way.source))} AS x{way.index}")
-        columns += [f"{rows.flag(alias)} AS unreadable_{alias}" for alias in rows.keys]
+        columns += [f"{rows.flag(alias)} AS unreadable_{alias}" for alias in self.metadata]
         return f"SELECT {_list(columns)} FROM {rows.sql(period)}"
 
     def _rest(self, external_id: str) -> Rest:

@@ -36,8 +36,8 @@ SETTINGS: Mapping[str, Any] = {
     "billing": {
         "system": "sql",
         "url": "${D}",
-        "tables": {name: {"table": name, "columns": {"metadata": "metadata"}} for name in
-                   ("customers", "invoices", "invoice_lines", "credit_notes", "credit_note_lines")},
+        "tables": {name: {"table": name, "columns": {"metadata": "metadata"} if "metadata" in table.schema.names else {}}
+                   for name, table in TABLES.items()},
     },
 }  # fmt: skip
 
@@ -99,6 +99,10 @@ class Account:
             "CREATE TABLE netsuite.reference (list VARCHAR, internal_id VARCHAR, external_id VARCHAR, name VARCHAR,"
             " number VARCHAR, subsidiary VARCHAR, currency VARCHAR, is_inactive BOOLEAN)"
         )
+        self.con.execute(
+            "CREATE TABLE netsuite.periods (internal_id VARCHAR, name VARCHAR, start_date DATE, end_date DATE,"
+            " closed BOOLEAN, ar_locked BOOLEAN, all_locked BOOLEAN)"
+        )
         self.item("100", "API calls")
         self.customer("1001")
 
@@ -129,6 +133,24 @@ class Account:
                  "product_id": "API calls", "period": row["period"], **line},
             )  # fmt: skip
 
+    def payment(self, id: str, amount: str, applied: Mapping[str, str] | None = None, **columns: Any) -> None:
+        """A payment of the period; `applied` is the invoice's id to the amount that is paid of it."""
+        row = {
+            "id": id, "paid_on": date(2026, 10, 20), "currency": "USD", "amount": Decimal(amount),
+            "customer_id": "1001", "period": PERIOD, **columns,
+        }  # fmt: skip
+        self.insert("billing.payments", row)
+        for invoice_id, part in (applied or {}).items():
+            self.insert(
+                "billing.payment_applications",
+                {
+                    "payment_id": id,
+                    "invoice_id": invoice_id,
+                    "amount": Decimal(part),
+                    "period": row["period"],
+                },
+            )
+
     def clear(self) -> None:
         """Without documents; customers and lists stay."""
         for table in TABLES:
@@ -143,7 +165,7 @@ class Account:
 
     def expected(self, table: str, period: str | None = PERIOD) -> list[dict[str, Any]]:
         where = f" WHERE period = {literal(period)}" if period is not None else ""
-        line = ", line_no" if table.endswith("_lines") else ""
+        line = ", line_no" if table.endswith("_lines") or table == "applications" else ""
         found = self.con.execute(
             f"SELECT * FROM expected.{table}{where} ORDER BY external_id, source_id{line}"
         )
@@ -155,3 +177,11 @@ class Account:
         self.fill(mapped)
         (row,) = self.expected(table, None if table == "customers" else PERIOD)
         return row
+
+    def lines(
+        self, mapped: TenantMapping, *columns: str, table: str = "invoice_lines"
+    ) -> list[tuple[Any, ...]]:
+        """Fill, and these columns of the expected lines in their order."""
+        self.fill(mapped)
+        found = sorted(self.expected(table), key=lambda row: (row["external_id"], row["line_no"]))
+        return [tuple(row[column] for column in columns) for row in found]

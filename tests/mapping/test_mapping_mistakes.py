@@ -55,7 +55,7 @@ from resources.tenants import TenantError
         ({"exchangeRate": {"value": "1,5"}}, "'1,5' is not a number that fits DECIMAL(28,12)"),
         ({"tranDate": {"from": "total"}}, "'total' is amount and tranDate is date; no rule makes one of the other"),
         ({"tranDate": {"from": "updated_at"}}, "'updated_at' is datetime and tranDate is date; no rule makes one of the other"),
-        ({"memo": {"from": "memo"}, "Memo": {"from": "number"}}, "memo has a rule already, in tenants/acme.yaml:47"),
+        ({"memo": {"from": "memo"}, "Memo": {"from": "number"}}, "memo has a rule already, in tenants/acme.yaml:62"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_header_rule_is_told(tmp_path: Path, fields: dict[str, Any], expected: str) -> None:
