@@ -18,7 +18,7 @@ def in_short(look: Look) -> str:
     if not look.events:
         return "The month is not signed off."
     last = look.events[-1]
-    said = f"The month is {look.state}, by {last.by} on {last.at:%Y-%m-%d}: {last.note}"
+    said = f"The month is {look.state}, by {last.by} on {last.at:%Y-%m-%d}: {last.note.rstrip('.')}."
     if standing is None:
         return said
     if look.changes:

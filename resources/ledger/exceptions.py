@@ -336,7 +336,7 @@ def _chosen(connection: Connection, tenant: str, numbers: Sequence[int]) -> list
     unknown = sorted(set(numbers) - {row.id for row in found})
     if unknown:
         raise LedgerError(
-            f"{tenant} has no exception {', '.join(map(str, unknown))}; nothing was changed."
+            f"{tenant} has no exception {', '.join(map(str, unknown))}."
             f" List them: recon exceptions list {tenant}"
         )
     return found
