@@ -295,12 +295,65 @@ class TotalEquals(Claim):
         return self.lines, (self.lines_key, self.amount)
 
 
+@dataclass(frozen=True)
+class Proven(Claim):
+    """The rows are as many as their source counted itself, with the same least and greatest key and the same sums.
+
+    `proofs` is a table with a row a set: `table_name` (here `of`), `rows`, `low`, `high`, and `sums`, a JSON object from
+    column to sum as text. `key` is the column of whole-number keys, `amounts` are decimal columns that were added up.
+    """
+
+    kind = "proven"
+    proofs: str
+    of: str
+    key: str = ""
+    amounts: tuple[str, ...] = ()
+
+    def sentence(self, each: str) -> str:
+        keys = ", the same least and greatest key" if self.key else ""
+        sums = (
+            f", and the same sum of {' and of '.join(f'`{name}`' for name in self.amounts)}"
+            if self.amounts
+            else ""
+        )
+        return f"There is one row for each {each} that the source counted{keys}{sums}"
+
+    def failing(self, show: Sequence[str]) -> Failing:
+        figures = {"rows": ("coalesce(sum(rows), 0)", "count(*)")}
+        if self.key:
+            key = f"CAST({quote(self.key)} AS BIGINT)"
+            figures |= {
+                "least key": ("min(low)", f"min({key})"),
+                "greatest key": ("max(high)", f"max({key})"),
+            }
+        for name in self.amounts:
+            path = literal(f"$.{name}")
+            counted = f"sum(CAST(json_extract_string(sums, {path}) AS DECIMAL(38,4)))"
+            figures[f"sum of {name}"] = (counted, f"CAST(sum({quote(name)}) AS DECIMAL(38,4))")
+        proofs = f"(SELECT * FROM other WHERE table_name = {literal(self.of)})"
+        compared = " UNION ALL ".join(
+            f"SELECT {literal(figure)} AS figure, (SELECT CAST({counted} AS VARCHAR) FROM {proofs}) AS counted,"
+            f" (SELECT CAST({here} AS VARCHAR) FROM tested) AS here"
+            for figure, (counted, here) in figures.items()
+        )
+        return Failing(
+            f"SELECT figure, counted, here FROM ({compared}) WHERE counted IS DISTINCT FROM here",
+            ("figure", "counted at the source", "here"),
+        )
+
+    def reads(self) -> tuple[str, ...]:
+        return (*([self.key] if self.key else []), *self.amounts)
+
+    def other(self) -> tuple[str, tuple[str, ...]]:
+        return self.proofs, ("table_name", "rows", "low", "high", "sums")
+
+
 COLUMN_CLAIMS: Final[Mapping[str, type[ColumnClaim]]] = {
     claim.kind: claim
     for claim in (NotNull, Unique, AcceptedValues, Matches, NotNegative, Between, Relationships)
 }
 TABLE_CLAIMS: Final[Mapping[str, type[Claim]]] = {
-    claim.kind: claim for claim in (UniqueCombination, Expression, NotEmpty, TotalEquals)
+    claim.kind: claim for claim in (UniqueCombination, Expression, NotEmpty, TotalEquals, Proven)
 }
 
 

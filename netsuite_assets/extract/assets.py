@@ -251,7 +251,7 @@ def slice_metadata(
     *,
     each: str = "document",
 ) -> dict[str, Any]:
-    """Row counts, the money total by currency, the proof of completeness and the columns, for the asset's page.
+    """Row counts, the money total by currency, the proofs of completeness and the columns, for the asset's page.
 
     The first of `landed` is the slice of `table`; `each` is what one of its rows is called.
     """
@@ -264,6 +264,7 @@ def slice_metadata(
                 [[part.table, part.expected_rows, part.rows] for part in landed.values()],
             )
         ),
+        **proof_metadata(held, [part.table for part in landed.values()], period),
         "dagster/column_schema": column_schema(held.columns(table)),
     }
     if amount is not None:
@@ -280,6 +281,14 @@ def slice_metadata(
         )
         metadata["in short"] = f"{count(main.rows, each)} of {period}: {moneys({r[0]: r[2] for r in rows})}"
     return metadata
+
+
+def proof_metadata(held: "TenantWarehouse", tables: Sequence[str], period: str) -> dict[str, Any]:
+    """For an asset's page: by what each set of NetSuite's that was read is proven complete."""
+    from netsuite_assets.extract.proofs import HEADINGS, told
+
+    rows = told(held, [table for table in tables if table.startswith("netsuite.")], period)
+    return {"proof": dg.MetadataValue.md(markdown(HEADINGS, rows))} if rows else {}
 
 
 def gone_metadata(

@@ -77,7 +77,7 @@ class Extraction:
     sizes: Sizes = STANDARD
     _time_zone: list[str] = field(default_factory=list)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _read: set[tuple[str, str]] = field(default_factory=set)
+    _read: dict[tuple[str, str], Proof] = field(default_factory=dict)
 
     async def time_zone(self) -> str:
         """The time zone in which the account prints times; asked once."""
@@ -121,7 +121,8 @@ class Extraction:
         """Read one set into a scope of `netsuite_rows.<table>`, unless what is held has not changed.
 
         `name` is for people; the rest as in `resources.netsuite.sets.RowSet`. A set that does not tell when its rows
-        were changed is read each time. Raises its `Incomplete`; roll the transaction back then.
+        were changed is read each time. A scope may be read several times; the proof that is kept tells of all of them, the
+        one returned of this time. Raises its `Incomplete`; roll the transaction back then.
         """
         scope = scope or WHOLE
         select = Select({n: c.expression for n, c in columns.items()}, source, where, key=key, unique=unique)
@@ -134,15 +135,12 @@ class Extraction:
         elif last.unsettled_since is not None and (table, scope) not in self._read:
             held.forget_since(modified, last.unsettled_since)
         proof = await read_set(self.netsuite, rows, held, sizes=self.sizes)
-        if last is not None and (table, scope) in self._read:
-            # What was too young when it was read is not older for having been counted, or read in part, once more.
-            young = [since for since in (last.unsettled_since, proof.unsettled_since) if since is not None]
-            proof = replace(proof, unsettled_since=min(young, default=None))
-        self._read.add((table, scope))
+        earlier = self._read.get((table, scope))
+        kept = self._read[table, scope] = proof if earlier is None else _together(earlier, proof)
         # In another zone all times of change would be others.
         is_known = proof.unchanged and last is not None and bool(last.time_zone)
         zone = last.time_zone if is_known and last is not None else await self.time_zone()
-        self._record(table, scope, rows, proof, zone)
+        self._record(table, scope, rows, kept, zone)
         return proof
 
     def forget_but(self, table: str, scopes: Sequence[str], *, like: str = "%") -> None:
@@ -286,6 +284,20 @@ class HeldRows:
             f"INSERT INTO {self.table} BY NAME SELECT ? AS scope, * FROM rows_in", [self.scope]
         )
         connection.unregister("rows_in")
+
+
+def _together(earlier: Proof, later: Proof) -> Proof:
+    """The proof of a set that was read more than once."""
+    # What was too young when it was read is not older for having been counted, or read in part, once more.
+    young = [since for since in (earlier.unsettled_since, later.unsettled_since) if since is not None]
+    return replace(
+        later,
+        before=earlier.before,
+        rows_read=earlier.rows_read + later.rows_read,
+        pages=earlier.pages + later.pages,
+        looks=earlier.looks + later.looks,
+        unsettled_since=min(young, default=None),
+    )
 
 
 def _sums(rows: RowSet, figures: Census) -> str:

@@ -21,6 +21,7 @@ import pyarrow
 from filelock import FileLock, Timeout
 
 from netsuite_assets import frames
+from netsuite_assets.extract.rows import PROOFS
 from netsuite_assets.publish.ledger_tables import ledger_tables
 from netsuite_assets.quota import QUOTA, ensure_quota
 from netsuite_assets.tables import TABLES
@@ -205,6 +206,9 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     names = ", ".join(map(quote, kept))
     sources["quota"] = (kept, f'SELECT {names} FROM meta.quota ORDER BY "at", asset')
     sources["slices"] = (SLICES, "SELECT * FROM meta.slices ORDER BY ALL")
+    working.ensure_table("meta.proofs", PROOFS)
+    names = ", ".join(map(quote, PROOFS))
+    sources["proofs"] = (PROOFS, f"SELECT {names} FROM meta.proofs ORDER BY table_name, scope")
     return sources
 
 

@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 from check_tools import MONTH, Asks
 
+from dbt_like_checks.claims import TABLE_CLAIMS
 from dbt_like_checks.declared import Declared, read_folder
 from dbt_like_checks.questions import Answer, ask
 from resources.warehouse import TenantWarehouse, Warehouse
@@ -30,6 +31,13 @@ def invoices(warehouse: Warehouse) -> None:
             CREATE TABLE billing.invoice_lines (id VARCHAR, invoice_id VARCHAR, line_no INTEGER,
                 amount DECIMAL(18,4), period VARCHAR);
             CREATE TABLE billing.customers (id VARCHAR, name VARCHAR);
+            CREATE TABLE meta.proofs (table_name VARCHAR, scope VARCHAR, period VARCHAR, rows BIGINT, low BIGINT,
+                high BIGINT, sums VARCHAR);
+            INSERT INTO meta.proofs VALUES
+                ('invoices', '2026-10', '2026-10', 1, 1, 1, '{"total": "10", "none": null}'),
+                ('invoices', '2026-10 elsewhere 1', '2026-10', 1, 2, 2, '{"total": "1234.5", "none": null}'),
+                ('invoices', '2026-11', '2026-11', 1, 9, 9, '{"total": "5"}'),
+                ('payments', '2026-10', '2026-10', 7, 1, 7, '{"total": "5"}');
             INSERT INTO billing.invoices VALUES
                 ('1', 'A-1', 'EUR', 10.00, '2026-10-01', '2026-10'), ('2', 'A-2', 'USD', 1234.5, '2026-10-31', '2026-10'),
                 ('9', 'A-9', 'EUR', 5.00, '2026-11-01', '2026-11');
@@ -80,6 +88,10 @@ models:
     asset: billing_customers
     each: customer
     tests: [not_empty]
+  - name: meta.proofs
+    asset: billing_customers
+    each: set
+    tests: [not_empty]
 """
 
 
@@ -89,7 +101,7 @@ def asked(declared: Callable[[str], Declared], working_file: TenantWarehouse) ->
 
     def put(test: str) -> Answer:
         column, _, rest = test.partition(": ")
-        if column in ("expression", "not_empty", "unique_combination", "total_equals"):
+        if column in TABLE_CLAIMS:
             body = f"    tests: [{{{test}}}]" if rest else f"    tests: [{test}]"
         else:
             body = f"    columns:\n      - name: {column}\n        tests: [{rest}]"

@@ -220,6 +220,7 @@ def test_every_kind_of_test_can_be_declared_with_every_option_it_has(
       - expression: {{that: a > 0, name: positive, blocking: true}}
       - not_empty
       - total_equals: {{total: t, key: k, lines: billing.invoices, lines_key: i, amount: a, tolerance: "0.01"}}
+      - proven: {{proofs: billing.invoices, of: t, key: k, amounts: [a, b]}}
     columns:
       - name: a
         tests:

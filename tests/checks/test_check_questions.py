@@ -70,6 +70,11 @@ CASES = [
         "UPDATE billing.invoice_lines SET amount = 6.01 WHERE id = '1-2'",
         [("A-1", Decimal("10.0000"), Decimal("10.0100"), Decimal("-0.0100"))],
     ),
+    (
+        "proven: {proofs: meta.proofs, of: invoices, key: id, amounts: [total]}",
+        "DELETE FROM billing.invoices WHERE id = '2'",
+        [("greatest key", "2", "1"), ("rows", "2", "1"), ("sum of total", "1244.5000", "10.0000")],
+    ),
 ]
 
 
@@ -318,3 +323,43 @@ def test_no_value_breaks_the_table_it_is_shown_in(values: list[str]) -> None:
     lines = answer.markdown().split("\n")
     assert len(lines) == 3
     assert lines[2].replace("\\\\", "").replace("\\|", "").count("|") == len(values) + 1
+
+
+PROVEN = "proven: {proofs: meta.proofs, of: invoices, key: id, amounts: [total]}"
+
+
+@pytest.mark.parametrize(
+    ("breaks", "figures"),
+    [
+        (
+            "INSERT INTO billing.invoices SELECT * FROM billing.invoices WHERE id = '1'",
+            ["rows", "sum of total"],
+        ),
+        ("UPDATE billing.invoices SET total = total + 0.01 WHERE id = '1'", ["sum of total"]),
+        ("UPDATE billing.invoices SET id = '3' WHERE id = '1'", ["greatest key", "least key"]),
+        ("DELETE FROM meta.proofs", ["greatest key", "least key", "rows", "sum of total"]),
+        ("UPDATE meta.proofs SET sums = '{}'", ["sum of total"]),
+        ("DELETE FROM meta.proofs WHERE table_name = 'payments' OR period = '2026-11'", []),
+    ],
+)
+def test_what_landed_is_held_against_what_the_source_counted(
+    asked: Asks, working_file: TenantWarehouse, breaks: str, figures: list[str]
+) -> None:
+    working_file.connection.execute(breaks)
+    answer = asked(PROVEN)
+    assert [row[0] for row in answer.rows] == figures
+    assert answer.problem is None
+
+
+def test_a_month_in_which_there_is_nothing_is_proven_by_nothing(
+    asked: Asks, working_file: TenantWarehouse
+) -> None:
+    working_file.connection.execute("DELETE FROM billing.invoices; DELETE FROM meta.proofs")
+    assert asked(PROVEN).passed
+
+
+def test_the_claim_of_a_proof_reads_as_a_sentence(asked: Asks) -> None:
+    assert asked(PROVEN).sentence() == (
+        "There is one row for each invoice that the source counted, the same least and greatest key, and the same sum of"
+        " `total`."
+    )

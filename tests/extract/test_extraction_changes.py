@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from faulty_account import NOW, FaultyAccount, contents, faulty_account
 
 from netsuite_assets.extract.columns import MODIFIED, TEXT
 from netsuite_assets.extract.netsuite import extract_documents
+from netsuite_assets.extract.proofs import told
 from netsuite_assets.extract.rows import Column, Extraction
 from resources.netsuite.sets import STANDARD, Sizes
 from resources.warehouse import TenantWarehouse, Warehouse
@@ -319,3 +321,28 @@ def test_the_proof_says_what_was_proven(account: FaultyAccount, settled: TenantW
         for row in settled.sql("SELECT last_modified FROM netsuite.invoices WHERE period = ?", [PERIOD])
     )
     assert proof["query"].startswith("SELECT t.id AS id, t.externalid")
+
+
+def test_an_assets_page_shows_what_proves_each_set(account: FaultyAccount, settled: TenantWarehouse) -> None:
+    invoices, lines = told(settled, ["netsuite.invoices", "netsuite.invoice_lines"], PERIOD)
+    bills = [one for one in account.records("invoice") if one["tranDate"].startswith(PERIOD)]
+    ids = [int(one["id"]) for one in bills]
+    total, remaining = (plain(sum(one[name] for one in bills)) for name in ("total", "amountRemaining"))
+    assert invoices[:6] == [
+        "invoices dated in 2026-10",
+        len(ids),
+        len(ids),
+        len(ids),
+        f"{min(ids)} to {max(ids)}",
+        f"total {total}; remaining {remaining}",
+    ]
+    assert str(invoices[6]).endswith(" (America/New_York)")
+    assert lines[0] == "lines of the invoices dated in 2026-10"
+    assert all(len(str(row[8])) < 170 for row in (invoices, lines))
+    account.documents(settled, PERIOD, SIZES)
+    assert [row[7] for row in told(settled, ["netsuite.invoices"], PERIOD)] == ["nothing: unchanged"]
+    account.write("PATCH", f"invoice/{some_invoice(account)['id']}", {"memo": "seen"})
+    account.documents(settled, PERIOD, SIZES)
+    (invoices,) = told(settled, ["netsuite.invoices"], PERIOD)
+    assert re.fullmatch(r"\d+ rows? in \d+ pages?, \d looks", str(invoices[7]))
+    assert "are read again next time" in str(invoices[6])

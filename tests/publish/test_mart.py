@@ -15,6 +15,7 @@ import pytest
 from month import Month, TenantRules, line
 
 from netsuite_assets import frames
+from netsuite_assets.extract.rows import PROOFS
 from netsuite_assets.publish.mart import CONTRACTS, Published, publish
 from resources.ledger import Event, Ledger, NewIntent, Plan
 from resources.warehouse import Warehouse, WarehouseError, connect
@@ -167,6 +168,20 @@ def test_the_proof_of_each_slice_is_published(october: Month, published: Publish
     assert ask("SELECT period, expected_rows, rows FROM slices WHERE table_name = 'billing.invoices'") == [
         ("2026-10", 5, 5)
     ]
+
+
+def test_the_proof_of_each_set_of_netsuites_rows_is_published(
+    october: Month, published: Publish, ask: Ask
+) -> None:
+    october.held.ensure_table("meta.proofs", PROOFS)
+    proofs = [("invoices", "2026-10", "2026-10", 5), ("customers", "all", "all", 2)]
+    for proof in proofs:
+        october.sql("INSERT INTO meta.proofs (table_name, scope, period, rows) VALUES (?, ?, ?, ?)", proof)
+    published(october)
+    assert ask("SELECT tenant, table_name, period, rows FROM proofs ORDER BY rows DESC") == [
+        ("acme", table, period, rows) for table, _, period, rows in proofs
+    ]
+    assert [row[0] for row in ask("DESCRIBE proofs")] == ["tenant", *PROOFS]
 
 
 def test_publishing_again_changes_nothing(october: Month, published: Publish, ask: Ask) -> None:
