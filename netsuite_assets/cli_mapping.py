@@ -5,11 +5,14 @@ Here: arguments, what is printed, exit statuses. Not here: any of the work (`net
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +21,9 @@ from rich.console import Console
 if TYPE_CHECKING:
     from netsuite_assets.mapping.compiler import Mapping as TenantMapping
     from netsuite_assets.mapping.lint import Account, Finding, Linted
+    from netsuite_assets.mapping.scaffold import AskedAccount
     from netsuite_assets.mapping.versions import Version
+    from resources.netsuite.client import NetSuite
     from resources.tenants import Tenant
 
 out = Console(highlight=False)
@@ -29,8 +34,19 @@ TenantName = Annotated[
 ]
 Messages = Callable[[], AbstractContextManager[None]]
 
+#: Columns that may say which of the seller's companies a bill is of; their values are asked for.
+LEGAL_ENTITIES = ("legal_entity", "company_code", "seller", "entity")
+
 #: How long a check of a file waits for a run that holds the tenant's warehouse.
 _LOCK_SECONDS = 5.0
+
+
+class Auth(StrEnum):
+    """The ways to sign in, as `netsuite.auth.method` names them."""
+
+    CLIENT_CREDENTIALS = "oauth2_client_credentials"
+    AUTHORIZATION_CODE = "oauth2_authorization_code"
+    TBA = "tba"
 
 
 class Format(StrEnum):
@@ -75,6 +91,62 @@ def register(app: typer.Typer, messages: Messages) -> None:
 
             typer.echo(schema_text(), nl=False)
 
+    @app.command()
+    def init(
+        tenant: TenantName,
+        account: Annotated[str, typer.Option(help="The NetSuite account id, such as 1234567_SB1.")],
+        prefix: Annotated[
+            str | None,
+            typer.Option(
+                help="What the variables with the credentials begin with: ACME for ACME_NS_CLIENT_ID, ACME_BILLING_URL, …"
+                " The tenant's name if left out."
+            ),
+        ] = None,
+        auth: Annotated[Auth, typer.Option(help="How to sign in to NetSuite.")] = Auth.CLIENT_CREDENTIALS,
+        timezone: Annotated[
+            str | None, typer.Option(help="Of the tenant's bills, such as Europe/Berlin; UTC if left out.")
+        ] = None,
+        first_month: Annotated[
+            str | None,
+            typer.Option(help="The first month to reconcile, YYYY-MM; the running one if left out."),
+        ] = None,
+        extends: Annotated[
+            str | None, typer.Option(help="The base file; _defaults if left out and there is one.")
+        ] = None,
+        output: Annotated[
+            Path | None, typer.Option(help="Write here instead of the tenants' folder. Never overwrites.")
+        ] = None,
+    ) -> None:
+        """Write a first file for a tenant: what its account and its billing database seem to have in common.
+
+        Every guess is marked '# review:' with its reason. Set the variables with the credentials first;
+        PREFIX_NS_URL is asked instead of the account's own address where it is set (the sandbox, a proxy).
+        """
+        with messages(), _file_messages():
+            run_init(tenant, account, prefix, auth, timezone, first_month, extends, output)
+
+    @app.command("import")
+    def import_(
+        file: Annotated[Path, typer.Argument(metavar="FILE.CSV", help="Columns source, target, rule.")],
+        tenant: Annotated[str, typer.Option(help="The tenant, as its file in tenants/ is called.")],
+        record: Annotated[
+            str, typer.Option(help="The record of rows that do not say one in a column 'record'.")
+        ] = "invoice",
+        output: Annotated[
+            Path | None,
+            typer.Option(help="Write here instead of tenants/_TENANT-imported.yaml. Never overwrites."),
+        ] = None,
+    ) -> None:
+        """Turn a mapping kept as CSV into rules, in a base file that the tenant can extend.
+
+        Every row that cannot be a rule is told with its reason, and stands in the file as a remark; the exit status is
+        then 1.
+        """
+        with messages(), _file_messages():
+            complete = run_import(file, tenant, record, output)
+        if not complete:
+            raise typer.Exit(1)
+
     mapping = typer.Typer(help="The versions of a tenant's mapping that ran.", no_args_is_help=True)
     app.add_typer(mapping, name="mapping")
 
@@ -95,6 +167,128 @@ def register(app: typer.Typer, messages: Messages) -> None:
         """Print a version as it counted, after everything that the file extended, as YAML."""
         with messages():
             typer.echo(version_text(tenant, _versions(tenant), version), nl=False)
+
+
+@contextmanager
+def _file_messages() -> Iterator[None]:
+    """What is wrong with a file that is read or written here, as a message and exit status 1."""
+    from netsuite_assets.mapping.imported import MappingFileError
+
+    try:
+        yield
+    except MappingFileError as error:
+        err.print(f"recon: {error}", markup=False, soft_wrap=True, style="red")
+        raise typer.Exit(1) from None
+
+
+def run_init(
+    name: str,
+    account: str,
+    prefix: str | None,
+    auth: Auth,
+    timezone: str | None,
+    first_month: str | None,
+    extends: str | None,
+    output: Path | None,
+) -> None:
+    """Ask both sides and write the file; see `recon init`."""
+    from netsuite_assets.mapping.scaffold import Connection, candidate, tenant_text
+    from resources.as_dagster import TenantsResource
+    from resources.billing.discovery import discover
+    from resources.connections import netsuite_client
+    from resources.warehouse import utc_now
+
+    folder = TenantsResource().get().root
+    target = output or folder / f"{name}.yaml"
+    _refuse_existing(target)
+    variables = prefix or name.upper().replace("-", "_")
+    if extends is None and (folder / "_defaults.yaml").is_file():
+        extends = "_defaults"
+    given = Connection(
+        name,
+        account,
+        auth.value,
+        variables,
+        timezone or "UTC",
+        first_month or f"{utc_now():%Y-%m}",
+        extends,
+        has_base_url=f"{variables}_NS_URL" in os.environ,
+        assumed=[
+            key for key, value in (("timezone", timezone), ("first_month", first_month)) if value is None
+        ],
+    )
+    tenant = candidate(given, folder)
+    credentials = tenant.load_credentials(os.environ)
+    found = discover(credentials.billing_url.get_secret_value(), given.timezone, LEGAL_ENTITIES)
+
+    text = tenant_text(given, asyncio.run(_asked(netsuite_client(tenant, os.environ))), found, folder)
+    _write_new(target, text)
+    reviews = sum("# review: " in line for line in text.splitlines())
+    out.print(
+        f"{target} is written. {reviews} lines are guesses, marked '# review:'.", markup=False, soft_wrap=True
+    )
+    out.print(f"Read it, then: recon lint {name}; recon check {name}", markup=False)
+
+
+async def _asked(client: NetSuite) -> AskedAccount:
+    """The account's schema, and its subsidiaries where there are any."""
+    from netsuite_assets.mapping.scaffold import RECORDS, AskedAccount
+    from resources.netsuite.catalog import read_catalog
+    from resources.netsuite.errors import NotFound, PermissionDenied, Rejected
+
+    async with client:
+        catalog = await read_catalog(client, RECORDS)
+        try:
+            rows = await client.suiteql_rows(
+                "SELECT id, name FROM subsidiary WHERE isinactive = 'F' ORDER BY id"
+            )
+        except (NotFound, PermissionDenied, Rejected):
+            rows = []  # A single company has none, and a role need not see them.
+    return AskedAccount(catalog, {row["id"]: row.get("name", "") for row in rows})
+
+
+def run_import(file: Path, name: str, record: str, output: Path | None) -> bool:
+    """Translate and write; whether every row became a rule. See `recon import`."""
+    from netsuite_assets.mapping.imported import file_text, read_rows, translate
+    from resources.as_dagster import TenantsResource
+
+    registry = TenantsResource().get()
+    tenant = registry.load(name)
+    target = output or registry.root / f"_{name}-imported.yaml"
+    _refuse_existing(target)
+    imported = translate(read_rows(file, record), tenant, registry.root)
+    _write_new(target, file_text(imported, file.name, tenant))
+    for refused in imported.refused:
+        err.print(f"{file}: {refused}", markup=False, soft_wrap=True)
+    total = len(imported.translated) + len(imported.refused)
+    out.print(
+        f"{len(imported.translated)} of {total} rows are rules in {target}.", markup=False, soft_wrap=True
+    )
+    if output is None:
+        out.print(
+            f"Say 'extends: _{name}-imported' in {name}.yaml to use them, then: recon lint {name}",
+            markup=False,
+        )
+    return not imported.refused
+
+
+def _refuse_existing(target: Path) -> None:
+    from netsuite_assets.mapping.imported import MappingFileError
+
+    if target.exists():
+        raise MappingFileError(
+            f"{target} is there already and is never overwritten. Move it away, or give --output."
+        )
+
+
+def _write_new(target: Path, text: str) -> None:
+    from netsuite_assets.mapping.imported import MappingFileError
+
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise MappingFileError(f"{target} cannot be written: {error.strerror}.") from None
 
 
 def _versions(tenant: str) -> list[Version]:
