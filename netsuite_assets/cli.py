@@ -146,27 +146,6 @@ def approve(
 
 
 @app.command()
-def explain(
-    tenant: Tenant,
-    record: Annotated[str, typer.Argument(help="customer, invoice or creditMemo.")],
-    external_id: Annotated[str, typer.Argument(help="Its external id, such as inv-1042.")],
-) -> None:
-    """Show where each NetSuite field of one record comes from: source value, rule, line of the tenant's file."""
-    with messages():
-        from netsuite_assets.mapping.compiler import compile_mapping
-        from netsuite_assets.publish.explanation import print_explanation
-        from resources.as_dagster import TenantsResource, WarehouseResource
-
-        mapping = compile_mapping(TenantsResource().get().load(tenant))
-        if record not in mapping.records:
-            raise typer.BadParameter(
-                f"the mapping of {tenant} has {', '.join(mapping.records)}, not {record}."
-            )
-        with WarehouseResource().get().open(tenant) as held:
-            print_explanation(out, mapping.explain(held.connection, record, external_id), record, external_id)
-
-
-@app.command()
 def page(tenant: Tenant, period: Period) -> None:
     """Print a tenant's month from the published file: billed, in NetSuite, different, written, left for a person."""
     with messages():

@@ -84,6 +84,26 @@ def register(app: typer.Typer, messages: Messages) -> None:
             raise typer.Exit(1)
 
     @app.command()
+    def explain(
+        tenant: TenantName,
+        record: Annotated[
+            str, typer.Argument(help="The record type, such as customer, invoice or creditMemo.")
+        ],
+        named: Annotated[
+            str,
+            typer.Argument(
+                metavar="EXTERNAL_ID", help="Its external id, such as inv-1042, or billing's number or id."
+            ),
+        ],
+    ) -> None:
+        """Show where each NetSuite field of one record comes from: its value, the source value, rule, line of the file.
+
+        How a look-up found it, or that the default was taken, stands beside it.
+        """
+        with messages():
+            run_explain(tenant, record, named)
+
+    @app.command()
     def schema() -> None:
         """Print the JSON Schema of tenants' files, by which editors complete and check them."""
         with messages():
@@ -347,6 +367,21 @@ def version_text(tenant: str, versions: Sequence[Version], wanted: str | None) -
     until = f"until {version.used_until:%Y-%m-%d %H:%M} UTC" if version.used_until else "still in use"
     head = f"# {tenant}, version {version.number}, {version.hash}\n# from {version.used_from:%Y-%m-%d %H:%M} UTC, {until}\n"
     return head + yaml.safe_dump(version.effective, sort_keys=False, allow_unicode=True, width=110)
+
+
+def run_explain(name: str, record: str, named: str) -> None:
+    """Find the record and print its fields; see `recon explain`."""
+    from netsuite_assets.mapping.compiler import compile_mapping
+    from netsuite_assets.mapping.examples import external_id_of
+    from netsuite_assets.publish.explanation import print_explanation
+    from resources.as_dagster import TenantsResource, WarehouseResource
+
+    mapping = compile_mapping(TenantsResource().get().load(name))
+    if record not in mapping.records:
+        raise typer.BadParameter(f"the mapping of {name} has {', '.join(mapping.records)}, not {record}.")
+    with WarehouseResource().get().open(name) as held:
+        external_id = external_id_of(held, mapping.records[record], named)
+        print_explanation(out, mapping.explain(held.connection, record, external_id), record, external_id)
 
 
 def run_lint(name: str | None, form: Format, catalog: bool | None) -> Linted:

@@ -40,8 +40,10 @@ def expected_records(
     """What NetSuite should hold: billing's customers, invoices and credit notes of the month, in NetSuite's own fields.
 
     A record that the tenant's mapping cannot express (no customer, an item that NetSuite does not have) is kept,
-    marked with its problem, and becomes an exception; it is never dropped.
+    marked with its problem, and becomes an exception; it is never dropped. One record is shown field by field: its
+    value, the rule and its line in the tenant's file, the source value, and how it was found.
     """
+    from netsuite_assets.mapping.examples import HEADINGS, example
     from netsuite_assets.mapping.expected import fill_expected
     from resources.warehouse import utc_now
 
@@ -63,6 +65,9 @@ def expected_records(
             for currency, count, problems, total in totals:
                 shown = moneys({currency: total}) if rules.tables.lines is not None and currency else ""
                 rows.append([record, currency, count, problems, shown])
+        called, fields = example(held, run.mapping, run.period)
+        shown_first = run.mapping.records.get("invoice") or next(iter(run.mapping.records.values()), None)
+        columns = shown_first.columns if shown_first is not None else {}
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(part.rows for part in filled.values()),
@@ -70,11 +75,11 @@ def expected_records(
                     markdown(["Record", "Currency", ">Records", ">Cannot be mapped", ">Total"], rows)
                 ),
                 "mapping": run.mapping.hash[:12],
+                "one example": dg.MetadataValue.md(
+                    f"{called}\n\n{markdown(HEADINGS, fields)}" if called else "Nothing is expected."
+                ),
                 "dagster/column_schema": dg.TableSchema(
-                    [
-                        dg.TableColumn(name, kind)
-                        for name, kind in run.mapping.records["invoice"].columns.items()
-                    ]
+                    [dg.TableColumn(name, kind) for name, kind in columns.items()]
                 ),
             }
         )

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from netsuite_assets.mapping.compiler import Explained
+from netsuite_assets.mapping.examples import HEADINGS, cells
 from resources.warehouse import WarehouseError
 
 
@@ -21,18 +23,7 @@ def print_explanation(
             f"billing has no {record} {external_id} in any month that was extracted. Check the external id, or"
             " extract its month first: recon reconcile TENANT MONTH"
         )
-    table = Table(
-        "line", "field", "value", "from", "rule", "written at", "found by", "problem", box=box.SIMPLE_HEAD
-    )
-    for field in explained:
-        table.add_row(
-            "" if field.line is None else str(field.line),
-            field.field,
-            field.value or "",
-            field.source or "",
-            field.rule,
-            field.where,
-            f"default '{field.fallback}'" if field.fallback else field.found_by or "",
-            field.problem or "",
-        )
+    table = Table(*HEADINGS, box=box.SIMPLE_HEAD)
+    for row in cells(explained):
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
