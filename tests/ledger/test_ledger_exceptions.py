@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -318,6 +320,58 @@ def test_an_open_one_cannot_be_opened(ledger: Ledger) -> None:
     synchronise(ledger, seen("a"))
     with pytest.raises(LedgerError, match="is open already"):
         do(ledger, "reopen", [one(ledger).id])
+
+
+# At the same time
+
+
+def test_runs_that_open_a_cause_at_once_open_it_once(ledger: Ledger, url: str) -> None:
+    start = Barrier(4)
+
+    def attempt(_: int) -> str:
+        own = Ledger(url)
+        try:
+            start.wait()
+            synchronise(own, seen("a"))
+        except LedgerError as error:
+            return "refused" if "another run brings the exceptions" in str(error) else str(error)
+        finally:
+            own.close()
+        return "done"
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = set(pool.map(attempt, range(4)))
+    assert "done" in outcomes
+    assert outcomes <= {"done", "refused"}
+    assert story(ledger, one(ledger).id) == [("opened", "run 1")]
+
+
+def test_a_person_and_a_run_at_once_leave_one_story(ledger: Ledger, url: str) -> None:
+    synchronise(ledger, seen("a"))
+    number = one(ledger).id
+    start = Barrier(2)
+
+    def comment() -> None:
+        own = Ledger(url)
+        start.wait()
+        for step in range(15):
+            own.comment_exceptions("acme", [number], str(step), "Ada", NOW)
+        own.close()
+
+    def come_and_go() -> None:
+        own = Ledger(url)
+        start.wait()
+        for step in range(16):
+            synchronise(own, *([seen("a")] if step % 2 else []))
+        own.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(comment), pool.submit(come_and_go)]:
+            done.result()
+    kinds = [kind for kind, _ in story(ledger, number)]
+    assert [kind for kind in kinds if kind != "commented"] == ["opened", *["closed", "reopened"] * 8]
+    assert kinds.count("commented") == 15
+    assert (one(ledger).comment, one(ledger).state, one(ledger).times_opened) == ("14", "open", 9)
 
 
 # The database itself
