@@ -103,11 +103,6 @@ def _short_forms(definitions: dict[str, Any]) -> None:
     table["columns"]["anyOf"].insert(1, names)
     where = table["where"]["anyOf"][0]["additionalProperties"]
     where["anyOf"].insert(1, {"type": ["string", "integer", "number", "boolean"]})
-    for definition in definitions.values():
-        for name in ("when", "lines_when"):
-            if name in definition.get("properties", {}):
-                forms = definition["properties"][name]["anyOf"]
-                forms.insert(0, forms[0]["items"])
 
 
 def _rules_of(name: str) -> str:

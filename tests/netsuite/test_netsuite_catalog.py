@@ -26,6 +26,7 @@ from month import TenantRules
 
 from netsuite_assets.extract.account_assets import netsuite_catalog
 from netsuite_assets.extract.catalog import broken_rules, land_catalog, read_version
+from netsuite_assets.mapping.lint import lint_account
 from resources.as_dagster import NetSuiteResource, TenantsResource, WarehouseResource
 from resources.netsuite.auth import ClientCredentials
 from resources.netsuite.catalog import Catalog, Entry, Section, compare, read_catalog
@@ -123,8 +124,14 @@ def test_what_the_role_cannot_see_is_said_and_not_taken_for_empty(shipped: Catal
     assert all(why.values())
 
 
-def test_the_shipped_tenant_fits_the_shipped_account(shipped: Catalog, acme: TenantRules) -> None:
+def test_the_shipped_tenant_fits_the_shipped_account(
+    shipped: Catalog, acme: TenantRules, warehouse: Warehouse
+) -> None:
     assert list(broken_rules(acme.mapping, shipped)) == []
+    with warehouse.open("acme") as held:
+        assert lint_account(acme.tenant, acme.mapping, held) == ([], None)
+        land_catalog(held, shipped, acme.mapping, NOW)
+        assert lint_account(acme.tenant, acme.mapping, held) == ([], NOW)
 
 
 def changed_profile(profile: dict[str, Any]) -> None:

@@ -99,6 +99,7 @@ def test_what_nobody_gave_and_what_has_no_counterpart_is_for_a_person(home: Path
     assert init("newco", "acme").exit_code == 0
     text = (home / "newco.yaml").read_text(encoding="utf-8")
     assert "timezone: UTC  # review: " in text
+    assert "{from: product_id, lookup: cseg_product}" not in text, "a row's key is no value of a field"
     assert "no subsidiary is called as billing's legal entities 'eu', 'us'" in text
     assert "secret" not in text.lower().replace("ns_client_secret", "")
     given = init("other", "acme", "--timezone", "Europe/Berlin", "--output", str(home / "elsewhere.txt"))
