@@ -78,6 +78,7 @@ _IDENTITY: Final = frozenset({"billing", "external", "source"})
 _KEYS: Final = frozenset(
     {"id", "number", "line_no", "customer_id", "invoice_id", "credit_note_id", "product_id"}
 )
+_FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _KINDS: Final = {"date": "date", "datetime": "datetime", "number": "amount", "boolean": "boolean"}
@@ -225,21 +226,34 @@ def _without_mistakes(
     text: str, proposals: Mapping[tuple[str, str], Sequence[Proposal]], error: TenantError
 ) -> dict[tuple[str, str], list[Proposal]]:
     """The proposals with those on lines that are mistakes turned into remarks."""
-    lines = text.splitlines()
-    wrong = {
-        lines[problem.line - 1].split(":")[0].strip(): problem.message
-        for problem in error.problems
-        if problem.line <= len(lines)
-    }
+    places = _places(text)
+    wrong = {places[problem.line]: problem.message for problem in error.problems if problem.line in places}
     return {
-        key: [
-            replace(one, rule=None, reason=f"not proposed, since {wrong[one.name]} ({one.reason})")
-            if one.rule is not None and one.name in wrong
+        (record, part): [
+            replace(
+                one, rule=None, reason=f"not proposed, since {wrong[record, part, one.name]} ({one.reason})"
+            )
+            if one.rule is not None and (record, part, one.name) in wrong
             else one
             for one in several
         ]
-        for key, several in proposals.items()
+        for (record, part), several in proposals.items()
     }
+
+
+def _places(text: str) -> dict[int, tuple[str, str, str]]:
+    """Record, part and field of each line that is a rule."""
+    places: dict[int, tuple[str, str, str]] = {}
+    record = part = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, indent = line.split(":")[0].strip(), len(line) - len(line.lstrip())
+        if indent == 2:
+            record = name
+        elif indent == 4:
+            part = name
+        elif indent == 6:
+            places[number] = (record, part, name)
+    return places
 
 
 def _text(
@@ -369,8 +383,15 @@ def _found_table(canonical: str, table: DiscoveredTable, reason: str) -> FoundTa
         elif not schema.field(name).nullable:
             missing.append(name)
     keyed = "metadata" in schema.names and "metadata" not in table.columns
-    rest = [column for column in table.columns if column.lower() in free] if keyed else []
+    rest = (
+        [column for column in table.columns if column.lower() in free and _nameable(column)] if keyed else []
+    )
     return FoundTable(table, reason, columns, missing, rest)
+
+
+def _nameable(name: str) -> bool:
+    """Whether a file can hold the name: it is printable, and no reference to the environment."""
+    return name.isprintable() and bool(name.strip()) and "${" not in name
 
 
 def _table_lines(name: str, found: FoundTable) -> list[str]:
@@ -431,7 +452,11 @@ def _sources(canonical: str, table: FoundTable) -> dict[str, str]:
     has = [name for name in BILLING[canonical].schema.names if table.has(name) and name != "metadata"]
     return {
         **{name: name for name in has},
-        **{f"metadata.{name}": name for name in (*table.table.metadata_keys, *table.rest)},
+        **{
+            f"metadata.{name}": name
+            for name in (*table.table.metadata_keys, *table.rest)
+            if _nameable(name) and "." not in name
+        },
     }
 
 
@@ -443,6 +468,8 @@ def _fields(
     mandatory = {entry.name.lower() for entry in catalog.entries if entry.kind == "mandatory"}
     proposals = []
     for entry in catalog.entries:
+        if not _FIELD.fullmatch(entry.name):
+            continue
         if entry.kind != "field" or entry.owner.lower() != owner.lower() or entry.name.lower() in inherited:
             continue
         custom = entry.name.lower().startswith(tuple(CUSTOM_PREFIXES))

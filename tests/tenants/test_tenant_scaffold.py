@@ -7,13 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tenant_tools import WHOLE
 from typer.testing import CliRunner, Result
 
 from demo.stage import Stage, usage_tenants
 from netsuite_assets.cli import app
-from netsuite_assets.mapping.imported import Refused, read_rows, rule_of, translate
+from netsuite_assets.mapping.imported import (
+    MappingFileError,
+    Refused,
+    file_text,
+    read_rows,
+    rule_of,
+    translate,
+)
+from netsuite_assets.mapping.scaffold import AskedAccount, Connection, tenant_text
+from resources.billing.discovery import Discovered, DiscoveredTable
+from resources.netsuite.catalog import Catalog, Entry
 from resources.tenants import TenantRegistry
+from resources.tenants.source import read_document
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = TenantRegistry(ROOT / "tenants")
@@ -129,6 +142,53 @@ def test_a_database_that_is_none_of_ours_still_makes_a_file_that_lints(
     assert "# review: no column of invoices seems to be total, which is needed: name it in columns" in text
     assert "custbody_subscription_ref: {from: metadata.subscription}  # review: " in text
     assert recon("lint", "newco", "--no-catalog").exit_code == 0
+
+
+@pytest.mark.parametrize("prefix", ["acme", "globex"])
+def test_without_a_base_file_the_proposal_stands_alone(home: Path, prefix: str) -> None:
+    (home / "_defaults.yaml").unlink()
+    done = init("newco", prefix)
+    assert done.exit_code == 0, done.output
+    made = TenantRegistry(home).load("newco")
+    assert made.records["invoice"].fields["entity"].lookup == "customer"
+    assert made.records["invoice"].lines["item"].lookup == "item"
+    assert made.records["invoice"].fields["currency"].lookup == "currency"
+    assert recon("lint", "--no-catalog").exit_code == 0
+
+
+_NAMES = st.text(min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    columns=st.lists(st.one_of(_NAMES, st.sampled_from(["total", "amount", "${X}", "x: {", "# y", "metadata", "\u2028"])), max_size=6, unique_by=str.lower),
+    keys=st.lists(_NAMES, max_size=3, unique=True),
+    label=_NAMES,
+    kind=st.sampled_from(["text", "date", "datetime", "number", "boolean", "reference", "lines", "select"]),
+    extends=st.sampled_from([None, "_defaults"]),
+)  # fmt: skip
+def test_whatever_both_sides_hold_the_file_is_right(
+    columns: list[str], keys: list[str], label: str, kind: str, extends: str | None
+) -> None:
+    tables = {
+        name: DiscoveredTable(name, ["id", *columns], keys) for name in ("invoices", "invoice_lines", "Ä: {")
+    }
+    fields = [
+        Entry(f"fields of {owner}", "field", owner, name, kind, label)
+        for owner in ("invoice", "invoice.item")
+        for name in (
+            "custbody_x",
+            "custcol_x",
+            "memo",
+            "total",
+            "cseg_y",
+            *(f"custbody_{key}" for key in keys),
+        )
+    ]
+    account = AskedAccount(Catalog((), tuple(sorted(fields))), {"1": label})
+    given_ = Connection("newco", "1234567", "tba", "A", "UTC", "2026-01", extends)
+    text = tenant_text(given_, account, Discovered(tables), ROOT / "tenants")
+    assert text.startswith("# Proposed by recon init")
 
 
 @pytest.mark.parametrize(
@@ -271,6 +331,27 @@ def test_a_file_that_is_no_mapping_is_refused(acme: Path, tmp_path: Path, data: 
     assert said in done.stderr
     assert "nowhere.csv cannot be read" in recon("import", "nowhere.csv", "--tenant", "acme").stderr
     assert not (acme / "_acme-imported.yaml").exists()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.one_of(
+    st.binary(max_size=120),
+    st.lists(st.lists(st.one_of(
+        st.sampled_from(["memo", "tranDate", "item.item", "map a=1", "lookup term | default x", "join a", "round 2", "|", "=",
+                         "value", "type date", "by", "invoice", "\0", '"', "first of", "map a", "owner billing", "write x"]),
+        st.text(max_size=6)), max_size=5), max_size=6,
+    ).map(lambda rows: "\n".join(["source,target,rule,record", *(",".join(row) for row in rows)]).encode()),
+))  # fmt: skip
+def test_any_csv_file_is_rules_or_reasons(acme: Path, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "any.csv").write_bytes(data)
+    tenant = TenantRegistry(acme).load("acme")
+    try:
+        rows = read_rows(tmp_path / "any.csv", "invoice")
+    except MappingFileError:
+        return
+    done = translate(rows, tenant, acme)
+    assert len(done.translated) + len(done.refused) == len(rows)
+    read_document(file_text(done, "any.csv", tenant) + "x: 1\n", "tenants/_x.yaml")
 
 
 def test_no_row_is_lost(acme: Path, tmp_path: Path) -> None:
