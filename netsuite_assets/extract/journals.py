@@ -247,7 +247,7 @@ async def extract_journals(
         extraction.forget_but("journal_lines", list(scopes), like=f"{period}%")
         return proofs
 
-    with warehouse.transaction():
+    with extraction.transaction():
         what = f"journals of {period} and their lines"
         await read_together(warehouse.tenant, what, [journals, lines])
         if not proven(warehouse, "journals", period):
@@ -319,7 +319,7 @@ async def extract_gl_lines(
     by_subsidiary = await visible(netsuite, _LINES, _SUBSIDIARY)
     columns = {**GL_COLUMNS, **by_subsidiary}
     extraction.prepare("gl_lines", columns)
-    with warehouse.transaction():
+    with extraction.transaction():
         proof = await extraction.read(
             "gl_lines",
             period,

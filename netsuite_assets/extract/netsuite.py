@@ -68,7 +68,7 @@ async def extract_customers(
     extraction = Extraction(warehouse, netsuite, lambda: now, sizes)
     extraction.prepare("customers", columns)
     selected = "".join(f", r.{alias(field)} AS {quote(field.name)}" for field in fields)
-    with warehouse.transaction():
+    with extraction.transaction():
         proof = await extraction.read(
             "customers", None, "customers", columns, kind.source, kind.where, kind.row_key,
             modified="lastmodified",
@@ -174,7 +174,7 @@ async def extract_documents(
         await read_together(warehouse.tenant, f"the {name} and their lines", [headers, of_headers])
 
     in_month = dated_in("t.trandate", period)
-    with warehouse.transaction():
+    with extraction.transaction():
         await both(period, f"{tables.label}s dated in {period}", in_month)
         elsewhere = absent(warehouse, tables.name, tables.name, period)
         for scope, where in elsewhere.items():

@@ -190,7 +190,7 @@ async def extract_payments(
         where = f"{dated_in('i.trandate', period)} AND {dated_outside('t.trandate', period)}"
         return await some_applications(f"{period} elsewhere 1", name, where)
 
-    with warehouse.transaction():
+    with extraction.transaction():
         what = f"customer payments of {period} and what is applied to invoices"
         await read_together(warehouse.tenant, what, [payments, applied, applied_elsewhere])
         if not proven(warehouse, "payments", period):

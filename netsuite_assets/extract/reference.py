@@ -200,7 +200,7 @@ async def extract_reference(
         extraction.prepare(master.table, master.columns)
     needed = mapping.lists | {CURRENCIES.look_up, PERIODS.look_up}
     others = sorted(mapping.lists - {master.look_up for master in MASTERS} - {"customer"})
-    with warehouse.transaction():
+    with extraction.transaction():
         extraction.forget_but("lists", others)
         # First, for it tells whether the others have a column for it.
         companies = await _master(extraction, SUBSIDIARIES, SUBSIDIARIES.columns, needed)

@@ -156,7 +156,7 @@ async def extract_revenue(
     where = f"e.elementdate >= {literal(start)} AND e.elementdate < {literal(end)}"
     landed: dict[str, Slice] = {}
     hidden: Hidden | None = None
-    with warehouse.transaction():
+    with extraction.transaction():
         for part in PARTS:
             table = f"netsuite.{part.table}"
             found: Proof | Hidden

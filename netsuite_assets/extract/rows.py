@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -28,6 +29,9 @@ from resources.warehouse import WHOLE, TenantWarehouse, duckdb_type, quote
 
 INSERT_ROWS: Final = 20_000
 """Rows that are gathered for one INSERT: one each page would cost as much as reading the page."""
+
+READING_MEMORY: Final = "256MB"
+"""What DuckDB may take while rows are read and landed; beyond it writes to disk, so that no size of set fills memory."""
 
 PROOFS: Final[Mapping[str, str]] = {
     "table_name": "VARCHAR",
@@ -78,6 +82,18 @@ class Extraction:
     _time_zone: list[str] = field(default_factory=list)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _read: dict[tuple[str, str], Proof] = field(default_factory=dict)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is read and landed within, or nothing of it, in bounded memory."""
+        execute = self.warehouse.connection.execute
+        allowed = self.warehouse.value("SELECT current_setting('memory_limit')")
+        execute(f"SET memory_limit = '{READING_MEMORY}'")
+        try:
+            with self.warehouse.transaction():
+                yield
+        finally:
+            execute(f"SET memory_limit = '{allowed}'")
 
     async def time_zone(self) -> str:
         """The time zone in which the account prints times; asked once."""

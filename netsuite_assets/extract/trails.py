@@ -139,7 +139,7 @@ async def extract_trails(
         warehouse.ensure_table(table, columns)
     extraction.prepare("system_notes", NOTE_COLUMNS)
     extraction.prepare("deleted_records", DELETED_COLUMNS)
-    with warehouse.transaction():
+    with extraction.transaction():
         changed = _changed(warehouse, period)
         looked_at = changed[:most]
         proofs = await if_visible(_read_notes(extraction, period, looked_at))
