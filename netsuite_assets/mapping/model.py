@@ -242,6 +242,12 @@ class FieldRule:
         return tuple(source for way in self.ways for source in way.sources)
 
     @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition by which a rule or a way is for a record or not."""
+        given = [*(branch.condition for branch in self.branches), *(way.condition for way in self.ways)]
+        return tuple(condition for condition in given if condition is not None)
+
+    @property
     def is_plain(self) -> bool:
         """Whether there is one rule with one way, whatever the record."""
         (first, *others) = self.branches

@@ -332,9 +332,7 @@ class _Compiler:
             self.warn(compiler, placed, made)
         needed = REQUIRED_FIELDS.get((self.record, sublist is not None))
         if needed is not None and needed not in compiled and not failed:
-            label = (
-                f"a line of {self.record}" if sublist is not None and needed_at != ("lines",) else self.record
-            )
+            label = f"{self.record} line" if sublist is not None and needed_at != ("lines",) else self.record
             message = f"'{needed}' needs a rule: NetSuite has no {label} without it"
             self.problems.mistakes.append(Problem.at(self.tenant.key_place(*self.path, *needed_at), message))
         return tuple(compiled.values())

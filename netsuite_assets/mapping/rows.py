@@ -17,6 +17,7 @@ from netsuite_assets.mapping.conditions import condition_sql
 from netsuite_assets.mapping.model import Alias, Condition, Grouping, RowShape, Share, Source
 from netsuite_assets.mapping.paths import MONTH
 from netsuite_assets.mapping.values import NUMBER_TYPE, number
+from netsuite_assets.tables import COLUMN_TYPES
 from resources.billing.canonical import TABLES as BILLING
 from resources.billing.canonical import TEXT
 from resources.warehouse import literal, quote
@@ -122,14 +123,19 @@ class Rows:
         """A line's share of an amount, rounded half up; the part with the rest has what the other parts leave."""
 
         def part(fraction: Decimal) -> str:
-            exact = f"({amount} * {fraction:f})"
+            # The product keeps the digits of its first factor, so that must have room for all.
+            wide = "DECIMAL(28,4)" if source.column == "amount" else "DECIMAL(28,10)"
+            exact = f"({amount}::{wide} * {fraction:f})"
             return (
                 rounded(exact, "currency", unknown=4) if source.column == "amount" else f"round({exact}, 10)"
             )
 
-        if share.fraction is not None:
-            return f"({part(share.fraction)})"
-        return f"({amount} - {' - '.join(part(other) for other in share.others)})"
+        own = (
+            part(share.fraction)
+            if share.fraction is not None
+            else f"{amount} - {' - '.join(part(other) for other in share.others)}"
+        )
+        return f"({own})::{COLUMN_TYPES[source.column]}"
 
     # Groups
 
@@ -151,11 +157,12 @@ class Rows:
         if source.kind != "json":
             return self._group_column(f"sum({plain})::{NUMBER_TYPE}")
         exact = f"CASE WHEN {self._inexact(source, plain)} IS NOT TRUE THEN {number(plain, 'json')} END"
-        # A value that is no number comes through as it is, and is a problem of the field that it is for.
+        # A value that is no number, or none that came whole, is passed on in words: a problem of the field.
+        told = f"CASE WHEN {number(plain, 'json')} IS NULL THEN {plain} ELSE 'about ' || {plain} END"
         total = f"sum({exact})::{NUMBER_TYPE}::VARCHAR"
         return self._group_column(
             f"CASE WHEN count({plain}) = count({exact}) THEN {total}"
-            f" ELSE coalesce(min({plain}) FILTER (WHERE {exact} IS NULL), '') END"
+            f" ELSE coalesce(min({told}) FILTER (WHERE {exact} IS NULL), '') END"
         )
 
     @property
@@ -301,6 +308,7 @@ def rounded(sql: str, places: int | str, *, digits: str = DIGITS, unknown: int |
     """
     if isinstance(places, int):
         return f"round({sql}, {places})"
-    cases = [f"WHEN {known} THEN round({sql}, {known})" for known in (2, 0, 3, 1, 4)]
-    otherwise = "" if unknown is None else f" ELSE round({sql}, {unknown})"
+    # One stated type: of several, DuckDB would take one with fewer decimals when all digits do not fit.
+    cases = [f"WHEN {known} THEN round({sql}, {known})::{NUMBER_TYPE}" for known in (2, 0, 3, 1, 4)]
+    otherwise = "" if unknown is None else f" ELSE round({sql}, {unknown})::{NUMBER_TYPE}"
     return f"CASE {digits} {' '.join(cases)}{otherwise} END"

@@ -40,6 +40,7 @@ from netsuite_assets.mapping.model import (
     CUSTOMER,
     HOW,
     STEP,
+    Alias,
     Branch,
     ExternalId,
     FieldRule,
@@ -217,14 +218,18 @@ class Layers:
         return Rows(self.part.shape)
 
     @property
-    def metadata(self) -> Sequence[str]:
+    def metadata(self) -> Sequence[Alias]:
         """The rows whose metadata is read, and whose problem it is if it is no JSON: a line does not answer for what
         decides whether its document is expected.
         """
+        read = [source for rule in self.rules for source in rule.sources]
+        read += [
+            source for rule in self.rules for condition in rule.conditions for source in condition.sources
+        ]
         if not self.on_lines:
-            return list(self._rows.keys)
-        read = {source.alias for rule in self.rules for source in rule.sources if source.pointer is not None}
-        return [alias for alias in self._rows.keys if alias in read]
+            read += self.plan.external_id.sources
+            read += [source for condition in self.part.shape.expecting for source in condition.sources]
+        return list(dict.fromkeys(source.alias for source in read if source.pointer is not None))
 
     def source(self, period: str | None) -> str:
         """The rows, and the billing value that each way starts from."""

@@ -393,20 +393,16 @@ class ValueTest(Settings):
         return self
 
 
-When = Annotated[
-    list[
-        Annotated[
-            dict[
-                str,
-                Annotated[
-                    ValueTest,
-                    BeforeValidator(_test, json_schema_input_type=Text | list[Text] | ValueTest),
-                ],
-            ],
-            Field(min_length=1),
-        ]
+_Tests = Annotated[
+    dict[
+        str,
+        Annotated[ValueTest, BeforeValidator(_test, json_schema_input_type=Text | list[Text] | ValueTest)],
     ],
-    BeforeValidator(_one_mapping_or_many),
+    Field(min_length=1),
+]
+When = Annotated[
+    list[_Tests],
+    BeforeValidator(_one_mapping_or_many, json_schema_input_type=_Tests | list[_Tests]),
     Field(min_length=1),
 ]
 """A condition on billing values: path to test, all of which must hold; of a list of such mappings, one must."""
@@ -428,9 +424,9 @@ Rounding = Annotated[
 ]
 
 Share = Annotated[
-    Annotated[Decimal, BeforeValidator(_amount), Field(gt=0, lt=1, decimal_places=12, allow_inf_nan=False)]
+    Annotated[Decimal, BeforeValidator(_amount), Field(gt=0, lt=1, decimal_places=6, allow_inf_nan=False)]
     | Literal["rest"],
-    _or_say("a share is a number between 0 and 1, such as 0.25, or 'rest'"),
+    _or_say("a share is a number between 0 and 1 with at most 6 decimals, such as 0.25, or 'rest'"),
 ]
 
 

@@ -123,11 +123,18 @@ def _half_up(value: Decimal, places: int) -> Decimal:
 def test_amounts_are_rounded_to_their_currency(
     tmp_path: Path, held: Account, bills: list[tuple[str, Decimal]]
 ) -> None:
-    rules = {"custbody_a": {"from": "total", "type": "amount", "round": "currency"}}
-    found = _values(
-        tmp_path, held, rules, [{"currency": code, "total": value} for code, value in bills], "custbody_a"
-    )
-    assert [row[0] for row in found] == [_half_up(value, PLACES[code]) for code, value in bills]
+    rules = {
+        "custbody_a": {"from": "total", "type": "amount", "round": "currency"},
+        "custbody_m": {"from": "metadata.m", "type": "amount", "round": "currency", "sign": "negate"},
+    }
+    invoices = [
+        {"currency": code, "total": value, "metadata": json.dumps({"m": f"{value / 1000:f}"})}
+        for code, value in bills
+    ]
+    found = _values(tmp_path, held, rules, invoices, *rules)
+    assert found == [
+        (_half_up(value, PLACES[code]), -_half_up(value / 1000, PLACES[code])) for code, value in bills
+    ]
 
 
 def test_known_roundings(tmp_path: Path, held: Account) -> None:
