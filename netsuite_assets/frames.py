@@ -165,9 +165,9 @@ EXCEPTION_HISTORY = _contract(
     {
         "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
         "exception": _integer("The exception's number"),
-        "at": _instant("When"),
+        "happened_at": _instant("When"),
         "event": _text("What happened"),
-        "by": _text("Who did it: a person, or a run"),
+        "done_by": _text("Who did it: a person, or a run"),
         "detail": _text("What was said, or what it was before", nullable=True),
         "amount": _amount("The amount concerned then"),
         "currency": _text("ISO 4217 currency", nullable=True),
@@ -186,9 +186,9 @@ SIGN_OFFS = _contract(
     {
         "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
         "sequence": _integer("The steps of a month count from 1", pa.Check.ge(1)),
-        "at": _instant("When"),
+        "happened_at": _instant("When"),
         "event": _text("What was done", pa.Check.isin(["prepared", "reviewed", "withdrawn", "reopened"])),
-        "by": _text("Who did it: a person, or a run that found a change"),
+        "done_by": _text("Who did it: a person, or a run that found a change"),
         "note": _text("What was said"),
         "despite": _text("Why it was signed with open exceptions", nullable=True),
         "is_latest": _flag("Whether it is the month's state now"),

@@ -22,11 +22,10 @@ def sign_offs(events: Sequence[SignOffEvent]) -> pd.DataFrame:
         changes = Changes.model_validate_json(event.changes) if event.changes else None
         rows.append(
             {
-                **{
-                    name: getattr(event, name)
-                    for name in ("period", "sequence", "at", "by", "note", "despite")
-                },
+                **{name: getattr(event, name) for name in ("period", "sequence", "note", "despite")},
+                "happened_at": event.at,
                 "event": event.kind,
+                "done_by": event.by,
                 "is_latest": following is None or following.period != event.period,
                 "open_exceptions": figures.open.exceptions if figures else None,
                 "accepted_exceptions": figures.accepted.exceptions if figures else None,

@@ -193,7 +193,8 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
     names = [column[0] for column in exceptions.description or []]
     waiting = [dict(zip(names, row, strict=True)) for row in exceptions.fetchall()]
     signed = connection.execute(
-        'SELECT event, "by", "at", note FROM sign_offs WHERE tenant = $tenant AND period = $period AND is_latest',
+        "SELECT event, done_by, happened_at, note FROM sign_offs"
+        " WHERE tenant = $tenant AND period = $period AND is_latest",
         where,
     ).fetchall()
     return TenantSummary(

@@ -119,11 +119,13 @@ def history(ledger: Ledger, tenant: str, now: datetime) -> pd.DataFrame:
     """What happened to all exceptions of the tenant, as rows of the frame `EXCEPTION_HISTORY`."""
     every = {one.id: one for one in ledger.exceptions(tenant, now, states=("open", "accepted", "closed"))}
     of_exception = ("period", "code", "record", "external_id", "internal_id", "number", "name")
-    of_event = ("at", "by", "detail", "amount", "currency")
+    of_event = ("detail", "amount", "currency")
     rows = [
         {
             "exception": event.exception_id,
+            "happened_at": event.at,
             "event": event.kind,
+            "done_by": event.by,
             **{name: getattr(every[event.exception_id], name) for name in of_exception},
             **{name: getattr(event, name) for name in of_event},
         }

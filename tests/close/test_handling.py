@@ -176,7 +176,7 @@ def test_an_exception_is_seen_to_at_the_command_line(office: Office) -> None:
     assert "Accepted for now: 1 invoice, USD 36.04." in office.done("page", "acme", MONTH)
     office.done("exceptions", "reopen", "acme", number, "--by", "Bob", "--note", "not so")
     assert office.ask("SELECT state FROM exceptions") == [("open",)]
-    assert office.ask("SELECT event FROM exception_history WHERE \"by\" = 'Bob'") == [("reopened",)]
+    assert office.ask("SELECT event FROM exception_history WHERE done_by = 'Bob'") == [("reopened",)]
 
 
 @pytest.mark.parametrize(

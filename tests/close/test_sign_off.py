@@ -238,7 +238,7 @@ def test_the_mart_tells_who_signed_what(signed: Desk, warehouse: Warehouse) -> N
 
     with duckdb.connect(str(warehouse.published_path), read_only=True) as connection:
         assert connection.execute(
-            'SELECT sequence, event, "by", despite, is_latest, open_exceptions, changed_documents FROM sign_offs'
+            "SELECT sequence, event, done_by, despite, is_latest, open_exceptions, changed_documents FROM sign_offs"
             " ORDER BY sequence"
         ).fetchall() == [
             (1, "prepared", "Ada", "known", False, 1, None),

@@ -77,7 +77,9 @@ def test_a_refused_write_is_one_exception_with_an_owner_until_it_succeeds(globex
 
     run("write_back", "globex", MONTH)
     assert of_apply(globex) == []
-    story = globex.query('SELECT event FROM exception_history WHERE exception = ? ORDER BY "at"', number)
+    story = globex.query(
+        "SELECT event FROM exception_history WHERE exception = ? ORDER BY happened_at", number
+    )
     assert [event for (event,) in story] == ["opened", "assigned", "closed"]
 
 

@@ -137,7 +137,7 @@ def test_exceptions_have_their_age_their_owner_and_their_story(
          date(2026, 12, 24), NOW),
     ]  # fmt: skip
     assert ask(
-        'SELECT "at", event, "by", detail, amount, code, external_id FROM exception_history'
+        "SELECT happened_at, event, done_by, detail, amount, code, external_id FROM exception_history"
         " WHERE number = 'N-anon' ORDER BY ALL"
     ) == [
         (NOW, "assigned", "Boss", "Ada", Decimal(5), "no_customer", "inv-anon"),
