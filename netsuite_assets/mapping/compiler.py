@@ -153,8 +153,8 @@ class RecordMapping:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether conditions may leave out records or lines, which are then in `expected.left_out`."""
-        return self.parts.when is not None or self.parts.lines_when is not None
+        """Whether records or lines may be left out, which are then in `expected.left_out`."""
+        return self.parts.when is not None or self.parts.lines_when is not None or self._sums_lines
 
     def create_table_sql(self) -> list[str]:
         """Statements that make the expected tables where they do not exist."""
@@ -192,21 +192,45 @@ class RecordMapping:
             statements += [self._fill_lines(part, period) for part in self.parts.lines if part.each == "rest"]
             if self._is_numbered:
                 statements.append(self._number_lines(period))
-        return [
-            *statements,
-            f"DELETE FROM expected.{quote(self.tables.name)}{slice_}",
-            self._fill(period),
-        ]
+        statements += [f"DELETE FROM expected.{quote(self.tables.name)}{slice_}", self._fill(period)]
+        return [*statements, *self._drop_empty(period)] if self._sums_lines else statements
 
     def count_sql(self, period: str, *, lines: bool) -> str:
         """A query for how many rows the slice must have: billing's rows as conditions, groups and line rules take them."""
         parts = self._all_lines if lines else (self.parts.header,)
-        counts = [f"(SELECT count(*) FROM {self._rows_sql(part, period)})" for part in parts]
+        where = f" AS made WHERE {self._has_lines('made', period)}" if self._sums_lines and not lines else ""
+        counts = [
+            f"(SELECT count(*) FROM ({self.layers(part).rows(self._period(period))}){where})"
+            for part in parts
+        ]
         return f"SELECT {' + '.join(counts) or '0'}"
 
     def layers(self, part: Part) -> Layers:
         """The SQL layers of a part."""
         return Layers(self.parts.plan, part, self._rest(part) if part.each == "rest" else None)
+
+    @property
+    def _sums_lines(self) -> bool:
+        """Whether the records are sums that may come to nothing: one without lines is not expected."""
+        return self.parts.header.shape.grouping is not None and bool(self.parts.lines)
+
+    def _has_lines(self, alias: str, period: str) -> str:
+        lines = f"expected.{quote(str(self.tables.lines))}"
+        return (
+            f"({alias}.external_id IS NULL OR {alias}.external_id IN"
+            f" (SELECT external_id FROM {lines} WHERE period = {literal(period)}))"
+        )
+
+    def _drop_empty(self, period: str) -> Iterable[str]:
+        """Leave out the sums of which no line is left."""
+        table = f"expected.{quote(self.tables.name)}"
+        empty = f"period = {literal(period)} AND NOT {self._has_lines('sums', period)}"
+        reason = literal(f"no line is left to be booked ({self.parts.header.where})")
+        yield (
+            f"INSERT INTO expected.left_out ({_names(LEFT_OUT)}) SELECT period, {literal(self.record)}, source_id,"
+            f" NULL, number, NULL, currency, {reason} FROM {table} AS sums WHERE {empty}"
+        )
+        yield f"DELETE FROM {table} AS sums WHERE {empty}"
 
     @property
     def _all_lines(self) -> tuple[Part, ...]:
@@ -226,10 +250,6 @@ class RecordMapping:
 
     def _period(self, period: str) -> str | None:
         return period if self.is_monthly else None
-
-    def _rows_sql(self, part: Part, period: str) -> str:
-        layers = self.layers(part)
-        return f"({layers.source(self._period(period))})"
 
     def _fill(self, period: str) -> str:
         layers = self.layers(self.parts.header)
@@ -318,11 +338,15 @@ class RecordMapping:
     def _fill_left_out(self, period: str) -> Iterable[str]:
         if self.parts.when is not None:
             shape = replace(self.parts.header.shape, expecting=(), grouping=None)
-            yield self._left_out(Rows(shape), self.parts.when, period, is_line=False)
+            is_line = self.parts.header.shape.grouping is not None and shape.document is not None
+            yield self._left_out(Rows(shape), self.parts.when, period, is_line=is_line, of_record=True)
         if self.parts.lines_when is not None and self.parts.line_rows is not None:
-            yield self._left_out(Rows(self.parts.line_rows), self.parts.lines_when, period, is_line=True)
+            rows = Rows(self.parts.line_rows)
+            yield self._left_out(rows, self.parts.lines_when, period, is_line=True, of_record=False)
 
-    def _left_out(self, rows: Rows, condition: Condition, period: str, *, is_line: bool) -> str:
+    def _left_out(
+        self, rows: Rows, condition: Condition, period: str, *, is_line: bool, of_record: bool
+    ) -> str:
         of_period = literal(period) if self.is_monthly else "NULL::VARCHAR"
         reason = f"expected only when {condition.described} ({condition.where})"
         document, line = ("d.id", rows.row_id()) if is_line else (rows.row_id(), "NULL::VARCHAR")
@@ -333,7 +357,7 @@ class RecordMapping:
             of_period, literal(self.record), document, line, str(rows.document(*NUMBER)),
             amount or "NULL::DECIMAL(18,4)", rows.document("currency") or "NULL::VARCHAR", literal(reason),
         ]  # fmt: skip
-        from_ = rows.left_out(self._period(period), condition, is_line=is_line)
+        from_ = rows.left_out(self._period(period), condition, of_record=of_record)
         return f"INSERT INTO expected.left_out ({_names(LEFT_OUT)}) SELECT {_list(selected)} FROM {from_}"
 
     # Bodies and explanations
@@ -448,12 +472,14 @@ def _unbalanced(layers: Layers) -> _Also:
     amount = "rtrim(rtrim(balances.{}::VARCHAR, '0'), '.')"
     sentence = (
         f"concat({literal(f'{label} ')}, told.number, ': it debits ', {amount.format('debit')}, ' and credits ',"
-        f" {amount.format('credit')}; NetSuite takes it only when they are the same.')"
+        f" {amount.format('credit')}, '; NetSuite takes it only when they are the same.')"
     )
     step = literal(
         f"Correct the line rules at {layers.part.where}, or add one with 'each: rest' for what is left by rounding."
     )
-    none = literal(f"{label} without lines: nothing is left to be booked.")
+    none = (
+        f"concat({literal(f'{label} ')}, told.number, ': it has no lines, so that there is nothing to book.')"
+    )
     why = literal(f"See what the line rules at {layers.part.where} leave.")
     empty = "balances.external_id IS NULL"
     unequal = "balances.debit <> balances.credit"

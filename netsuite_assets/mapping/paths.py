@@ -127,6 +127,8 @@ class Scope:
 
 def _of_group(source: Source, grouping: Grouping) -> Source:
     """The value that several rows have together."""
+    if source.alias == REST.alias:
+        return source
     made = grouping.made.get(source.key)
     if made == "sum":
         # A number in metadata may turn out to be none; then its text comes through, and is a problem of its field.

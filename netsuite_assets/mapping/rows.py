@@ -243,9 +243,11 @@ class Rows:
         rows = f"{self._tables(period)}{_where(kept)}"
         return f"(SELECT {', '.join([*keys, *made])} FROM {rows} GROUP BY {groups}) AS g"
 
-    def left_out(self, period: str | None, condition: Condition, *, is_line: bool) -> str:
-        """`FROM …` of the rows for which a condition does not hold, where all of the shape's do."""
-        held = condition_sql(condition, self._plain) if is_line else self._expected(condition)
+    def left_out(self, period: str | None, condition: Condition, *, of_record: bool) -> str:
+        """`FROM …` of the rows for which a condition (of the whole record, or of a line) does not hold, where all of
+        the shape's do.
+        """
+        held = self._expected(condition) if of_record else condition_sql(condition, self._plain)
         return f"{self._tables(period)}{_where([*self._conditions, f'NOT {held}'])}"
 
     def _expected(self, condition: Condition) -> str:

@@ -419,10 +419,7 @@ class RuleCompiler:
         target = kind.target if not kind.is_custom else None
         fits_target = target in (None, name) or (target == "transaction" and name != CUSTOMER)
         if not fits_target:
-            what = (
-                "a customer" if name == CUSTOMER else f"an {label}" if label[0] in "aeiou" else f"a {label}"
-            )
-            raise RuleError(f"{kind.name} refers to {target}, not to {what}", *steps, "lookup")
+            raise RuleError(f"{kind.name} refers to {target}, not to {_a(label)}", *steps, "lookup")
         if name not in self.own:
             raise RuleError(
                 f"{label}s are looked up by their external id: map records.{name} too", *steps, "lookup"
@@ -437,7 +434,7 @@ class RuleCompiler:
                 "default",
             )
         if one.by is not None:
-            raise RuleError(f"a {label} is looked up by its billing id; leave 'by' out", *steps, "by")
+            raise RuleError(f"{_a(label)} is looked up by its billing id; leave 'by' out", *steps, "by")
         return Lookup(name, ("internal_id",))
 
     def _check_values(self, rule: Rule, one: ValueRule, steps: Path, kind: Kind | None) -> None:
@@ -462,6 +459,10 @@ class PlacedErrors(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _lookups(rule: Rule) -> Sequence[str | None]:

@@ -173,6 +173,11 @@ class Layers:
         layers.append(self._layer("judged", above, self._judged()))
         return "WITH\n" + ",\n".join(layers)
 
+    def rows(self, period: str | None) -> str:
+        """A query for the rows alone, before anything is looked up."""
+        places = f"WITH {places_relation('currency_places', self.plan.precision)} " if self._rounds else ""
+        return f"{places}{self.source(period)}"
+
     @staticmethod
     def _layer(name: str, below: str, columns: Sequence[str]) -> str:
         return f"{name} AS NOT MATERIALIZED (SELECT {_list(['*', *columns])} FROM {below})"
