@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -146,11 +146,8 @@ class Exceptions(Database):
                 met = {one.cause: one for one in seen}
                 new = [one for one in met.values() if one.cause not in known]
                 _insert(connection, tenant, period, new, now, by)
-                returned = 0
-                for one in met.values():
-                    if one.cause in known:
-                        returned += _met_again(connection, known[one.cause], one, now, by)
-                _touch(connection, [known[cause].id for cause in met if cause in known], now)
+                old = [(known[cause], one) for cause, one in met.items() if cause in known]
+                _meet_again(connection, old, now, by)
                 gone = [
                     row
                     for row in known.values()
@@ -159,14 +156,14 @@ class Exceptions(Database):
                     and row.cause not in met
                     and not stays(row)
                 ]
-                for row in gone:
-                    _set(connection, row.id, state="closed", closed_at=now, **_NOT_ACCEPTED)
-                    _tell(connection, row.id, row, now, "closed", by, None)
+                _set_all(connection, [row.id for row in gone], state="closed", closed_at=now, **_NOT_ACCEPTED)
+                _tell(connection, [_event(row.id, row, now, "closed", by, None) for row in gone])
         except IntegrityError:
             raise LedgerError(
                 f"{tenant}, {period}: another run brings the exceptions of this month up to date at the same moment,"
                 " so this one did not. Run it again when the other one has ended."
             ) from None
+        returned = sum(row.state == "closed" for row, _ in old)
         return Synchronised(len(new), returned, len(gone))
 
     def exceptions(
@@ -218,7 +215,7 @@ class Exceptions(Database):
         def act(connection: Connection, row: LastingException) -> None:
             _require_not_closed(row, "assigned")
             _set(connection, row.id, owner=owner)
-            _tell(connection, row.id, row, now, "assigned", by, owner)
+            _tell(connection, [_event(row.id, row, now, "assigned", by, owner)])
 
         return self._act(tenant, numbers, by, now, act)
 
@@ -230,7 +227,7 @@ class Exceptions(Database):
 
         def act(connection: Connection, row: LastingException) -> None:
             _set(connection, row.id, comment=comment)
-            _tell(connection, row.id, row, now, "commented", by, comment)
+            _tell(connection, [_event(row.id, row, now, "commented", by, comment)])
 
         return self._act(tenant, numbers, by, now, act)
 
@@ -266,7 +263,9 @@ class Exceptions(Database):
                 accepted_until=until,
                 lapses_at=lapses_at,
             )
-            _tell(connection, row.id, row, now, "accepted", by, f"until {until.isoformat()}: {reason}")
+            _tell(
+                connection, [_event(row.id, row, now, "accepted", by, f"until {until.isoformat()}: {reason}")]
+            )
 
         return self._act(tenant, numbers, by, now, act)
 
@@ -281,7 +280,7 @@ class Exceptions(Database):
             if row.state == "open":
                 raise LedgerError(f"exception {row.id} of {row.tenant} is open already.")
             _set(connection, row.id, state="open", **_NOT_ACCEPTED)
-            _tell(connection, row.id, row, now, "reopened", by, reason)
+            _tell(connection, [_event(row.id, row, now, "reopened", by, reason)])
 
         return self._act(tenant, numbers, by, now, act)
 
@@ -359,7 +358,7 @@ def _lapse(connection: Connection, tenant: str, now: datetime) -> None:
         _set(connection, row.id, state="open", **_NOT_ACCEPTED)
         until = row.accepted_until.isoformat() if row.accepted_until else ""
         detail = f"accepted by {row.accepted_by} until {until}"
-        _tell(connection, row.id, row, found["lapses_at"], "expired", CALENDAR, detail)
+        _tell(connection, [_event(row.id, row, found["lapses_at"], "expired", CALENDAR, detail)])
 
 
 def _insert(
@@ -383,51 +382,57 @@ def _insert(
     }
     connection.execute(exceptions.insert(), [vars(one) | common for one in new])
     for part in _parts([one.cause for one in new]):
-        rows = list(_read(connection, sa.select(*_COLUMNS).where(exceptions.c.cause.in_(part))))
-        connection.execute(
-            exception_events.insert(),
-            [
-                _event(row.id, row, now, "opened", by, row.reason)
-                for row in sorted(rows, key=lambda row: row.id)
-            ],
-        )
+        found = _read(connection, sa.select(*_COLUMNS).where(exceptions.c.cause.in_(part)))
+        rows = sorted(found, key=lambda row: row.id)
+        _tell(connection, [_event(row.id, row, now, "opened", by, row.reason) for row in rows])
 
 
-def _met_again(
-    connection: Connection, row: LastingException, one: SeenException, now: datetime, by: str
-) -> bool:
-    """Update an exception to how it was seen now; whether it came back from being closed."""
-    values: dict[str, Any] = {
-        name: getattr(one, name) for name in _SEEN if getattr(one, name) != getattr(row, name)
-    }
-    amount_changed = "amount" in values or "currency" in values
-    was = f"was {_amount(row)}"
-    if row.state == "closed":
-        values |= {
-            "state": "open",
-            "opened_at": now,
-            "times_opened": row.times_opened + 1,
-            "closed_at": None,
-        }
-        _tell(connection, row.id, one, now, "reopened", by, one.reason)
-    elif row.state == "accepted" and amount_changed:
-        values |= {"state": "open", **_NOT_ACCEPTED}
-        detail = f"{was} when {row.accepted_by} accepted it"
-        _tell(connection, row.id, one, now, "reopened", by, detail)
-    elif amount_changed:
-        _tell(connection, row.id, one, now, "changed", by, was)
-    if values:
-        _set(connection, row.id, **values)
-    return row.state == "closed"
+def _meet_again(
+    connection: Connection,
+    pairs: Sequence[tuple[LastingException, SeenException]],
+    now: datetime,
+    by: str,
+) -> None:
+    """Bring exceptions to how they were seen now; those whose cause had gone open again."""
+    rows, accepted_no_more, events = [], [], []
+    for row, one in pairs:
+        changed = any(getattr(one, name) != getattr(row, name) for name in _SEEN)
+        amount_changed = (one.amount, one.currency) != (row.amount, row.currency)
+        returned = row.state == "closed"
+        if changed or returned:
+            rows.append(
+                {f"new_{name}": getattr(one, name) for name in _SEEN}
+                | {
+                    "key": row.id,
+                    "new_opened_at": now if returned else row.opened_at,
+                    "new_times_opened": row.times_opened + returned,
+                }
+            )
+        if returned:
+            accepted_no_more.append(row.id)
+            events.append(_event(row.id, one, now, "reopened", by, one.reason))
+        elif amount_changed and row.state == "accepted":
+            accepted_no_more.append(row.id)
+            detail = f"was {_amount(row)} when {row.accepted_by} accepted it"
+            events.append(_event(row.id, one, now, "reopened", by, detail))
+        elif amount_changed:
+            events.append(_event(row.id, one, now, "changed", by, f"was {_amount(row)}"))
+    if rows:
+        connection.execute(_AS_SEEN, rows)
+    _set_all(connection, accepted_no_more, state="open", closed_at=None, **_NOT_ACCEPTED)
+    _set_all(connection, [row.id for row, _ in pairs], last_seen_at=now)
+    _tell(connection, events)
+
+
+_AS_SEEN: Final = (
+    exceptions.update()
+    .where(exceptions.c.id == sa.bindparam("key"))
+    .values({name: sa.bindparam(f"new_{name}") for name in (*_SEEN, "opened_at", "times_opened")})
+)
 
 
 def _amount(row: SeenException) -> str:
     return f"{row.currency} {row.amount:f}" if row.currency else f"{row.amount:f}"
-
-
-def _touch(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    for part in _parts(sorted(ids)):
-        connection.execute(exceptions.update().where(exceptions.c.id.in_(part)).values(last_seen_at=now))
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -438,16 +443,14 @@ def _set(connection: Connection, key: int, /, **values: Any) -> None:
     connection.execute(exceptions.update().where(exceptions.c.id == key).values(**values))
 
 
-def _tell(
-    connection: Connection,
-    number: int,
-    row: SeenException,
-    at: datetime,
-    kind: ExceptionEventKind,
-    by: str,
-    detail: str | None,
-) -> None:
-    connection.execute(exception_events.insert().values(_event(number, row, at, kind, by, detail)))
+def _set_all(connection: Connection, keys: Sequence[int], /, **values: Any) -> None:
+    for part in _parts(sorted(keys)):
+        connection.execute(exceptions.update().where(exceptions.c.id.in_(part)).values(**values))
+
+
+def _tell(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
+    if events:
+        connection.execute(exception_events.insert(), events)
 
 
 def _event(
