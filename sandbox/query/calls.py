@@ -177,7 +177,8 @@ def _display(x: Expressions, value: Value) -> Value:
         chosen = f"instr(', ' || {key} || ',', ', ' || d.id || ',') > 0"
         names = f"SELECT group_concat(d.name, ', ') FROM display AS d WHERE d.space = '{space}' AND {chosen}"
         return Value(f"({names})", "text", aggregate=value.aggregate)
-    sql = f"(SELECT d.name FROM display AS d WHERE d.space = '{space}' AND d.id = {key})"
+    # Without the plus the key's type would be applied to every id, and the index not used.
+    sql = f"(SELECT d.name FROM display AS d WHERE d.space = '{space}' AND d.id = +({key}))"
     return Value(sql, "text", aggregate=value.aggregate)
 
 

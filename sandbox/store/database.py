@@ -40,6 +40,10 @@ class StateError(Exception):
     """A state file that cannot be used; the message is one line."""
 
 
+#: 128 MB of pages a connection: SQLite's own 2 MB hold a small part of a large account.
+_CACHE = "PRAGMA cache_size=-131072"
+
+
 class Database:
     """`path` None keeps the state in memory. All work happens on one thread."""
 
@@ -52,6 +56,7 @@ class Database:
             )
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=NORMAL")
+            self.connection.execute(_CACHE)
             self.connection.execute("BEGIN")
             for statement in _SCHEMA.split(";\n"):
                 self.connection.execute(statement)
@@ -72,6 +77,7 @@ class Database:
     def open_reader(self) -> sqlite3.Connection:
         reader = sqlite3.connect(self._uri, uri=True, isolation_level=None, cached_statements=400)
         reader.execute("PRAGMA query_only=1")
+        reader.execute(_CACHE)
         return reader
 
     def close(self) -> None:
