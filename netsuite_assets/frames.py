@@ -28,12 +28,25 @@ DIFFERENCE_KINDS = {
     "duplicate": "NetSuite holds the same document more than once",
     "changed": "A field differs",
     "wrong_customer": "Booked to another customer",
+    "wrong_subsidiary": "Booked in another subsidiary",
+    "wrong_currency": "Booked in another currency",
     "wrong_period": "Booked in another month",
     "line_missing": "A line is missing in NetSuite",
     "line_extra": "NetSuite has a line that billing does not",
     "line_changed": "A field of a line differs",
     "total": "The totals differ by more than the lines do",
-    "not_comparable": "NetSuite has it, but billing's document cannot be mapped",
+    "not_comparable": "NetSuite has it, but it cannot be compared with billing's",
+}
+
+#: The rules under which values that differ as they stand are the same, in the order in which they are tried.
+TOLERANCE_RULES = {
+    "unicode": "Letters composed or decomposed",
+    "case": "Upper or lower case",
+    "space": "White space",
+    "empty": "An empty text for none",
+    "amount": "Within the amount",
+    "percent": "Within the percentage of billing's value",
+    "days": "Within the days",
 }
 
 EXCEPTION_CODES = {
@@ -75,6 +88,7 @@ def _column(kind: pyarrow.DataType) -> Callable[..., pa.Column]:
 _text = _column(pyarrow.string())
 _amount = _column(pyarrow.decimal128(18, 4))
 _integer = _column(pyarrow.int64())
+_exact = _column(pyarrow.decimal128(38, 12))
 _date = _column(pyarrow.date32())
 _instant = _column(pyarrow.timestamp("us", tz="UTC"))
 _flag = _column(pyarrow.bool_())
@@ -105,6 +119,28 @@ DIFFERENCES = _contract(
         "currency": _text("ISO 4217 currency", nullable=True),
         "owner": _text("Whose value counts", pa.Check.isin(["billing", "netsuite"])),
         "reason": _text("The difference in a sentence"),
+        "matched_by": _text("By what the two records were taken for the same", nullable=True),
+        "rule": _text("The mapping's rule for what should be there, as file:line", nullable=True),
+        "changed_by": _text("Who last changed the field in NetSuite, or else the document", nullable=True),
+        "changed_at": _instant("When", nullable=True),
+    },
+)
+
+#: What tolerances and normalisations took for the same, though it is not as it stands.
+TOLERATED = _contract(
+    "reconciliation.tolerated",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
+        "part": _text(
+            "Whether the field is of the header or of the lines", pa.Check.isin(["header", "line"])
+        ),
+        "field": _text("NetSuite field"),
+        "rule": _text("The rule by which the values are the same", pa.Check.isin(list(TOLERANCE_RULES))),
+        "currency": _text("ISO 4217 currency, of amounts", nullable=True),
+        "uses": _integer("How many pairs of values", pa.Check.ge(1)),
+        "delta": _exact("Billing's less NetSuite's, summed: in the field's unit, or in days", nullable=True),
+        "greatest": _exact("The greatest of these differences", pa.Check.ge(0), nullable=True),
     },
 )
 

@@ -31,8 +31,17 @@ def moneys(amounts: Mapping[str, Decimal]) -> str:
     return "; ".join(money(amount, currency) for currency, amount in sorted(amounts.items())) or "–"
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[object]], *, limit: int = 50) -> str:
-    """A Markdown table. Headings that begin with `>` are right-aligned. Says how many rows were left out."""
+#: Rows of a table that people are shown, unless said otherwise.
+SHOWN = 50
+
+
+def markdown(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], *, limit: int = SHOWN, more: int = 0
+) -> str:
+    """A Markdown table. Headings that begin with `>` are right-aligned.
+
+    Says how many rows were left out; `more` are those that were not even given.
+    """
     titles = [heading.removeprefix(">") for heading in headings]
     lines = [
         "| " + " | ".join(titles) + " |",
@@ -41,8 +50,9 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[object]], *, limit
     lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows[:limit]]
     if not rows:
         return "Nothing."
-    if len(rows) > limit:
-        lines.append(f"\n… and {len(rows) - limit:,} more.")
+    left_out = max(len(rows) - limit, 0) + more
+    if left_out:
+        lines.append(f"\n… and {left_out:,} more.")
     return "\n".join(lines)
 
 

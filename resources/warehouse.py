@@ -213,7 +213,8 @@ class TenantWarehouse:
         """Check a slice that was just written in the open transaction and record its proof."""
         keys = ", ".join(quote(column) for column in key)
         where = "" if period is None else f" WHERE period = {literal(period)}"
-        own = ", ".join(quote(column) for column in self.columns(table) if column not in DERIVED)
+        described = self.connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
+        own = ", ".join(quote(column[0]) for column in described if column[0] not in DERIVED)
         rows, distinct, content = self.sql(
             f"SELECT count(*), count(DISTINCT ({keys})), coalesce(sum(hash(t)::HUGEINT), 0)::VARCHAR"
             f" FROM (SELECT {own} FROM {table}{where}) AS t"

@@ -6,11 +6,12 @@ comparing (the stage `reconcile`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from netsuite_assets.mapping.model import MappedField
-from resources.netsuite.records import DECIMAL_KINDS
+from netsuite_assets.tables import TABLES
+from resources.netsuite.records import DECIMAL_KINDS, Kind
 from resources.tenants import Problem, Tenant, nearest, shown
 from resources.tenants.comparison import FieldComparison
 
@@ -40,39 +41,41 @@ def comparison_problems(tenant: Tenant, records: Mapping[str, _Compiled]) -> Ite
             yield Problem.at(tenant.key_place(*path), f"no record type '{shown(record)}' is mapped{hint}")
             continue
         rules = records[record]
-        yield from _mistakes(tenant, (*path, "fields"), record, rules.fields, comparison.fields)
-        yield from _mistakes(
-            tenant, (*path, "lines"), f"lines of {record}", rules.line_fields, comparison.lines
-        )
+        headers = {field.name: field.kind for field in rules.fields}
+        if record in TABLES and TABLES[record].lines is not None:
+            # Computed by NetSuite and mapped by nobody, and compared all the same.
+            headers["total"] = "amount"
+        lines = {field.name: field.kind for field in rules.line_fields}
+        hidden = {field.name for field in (*rules.fields, *rules.line_fields) if not field.suiteql}
+        for part, where, known, given in (
+            ("fields", record, headers, comparison.fields),
+            ("lines", f"lines of {record}", lines, comparison.lines),
+        ):
+            for steps, message in _mistakes(where, known, hidden, given):
+                yield Problem.at(tenant.key_place(*path, part, *steps), message)
 
 
 def _mistakes(
-    tenant: Tenant,
-    path: tuple[str, ...],
-    where: str,
-    mapped: Sequence[MappedField],
-    given: Mapping[str, FieldComparison],
-) -> Iterator[Problem]:
-    known = {field.name.lower(): field for field in mapped}
+    where: str, known: Mapping[str, Kind], hidden: Collection[str], given: Mapping[str, FieldComparison]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Mistakes of a record's header or lines, each with its path below; `known` is field to kind."""
+    names = {name.lower(): name for name in known}
     seen: set[str] = set()
-    for name, comparison in given.items():
-        place = tenant.key_place(*path, name)
-        field = known.get(name.lower())
-        if field is None:
-            hint = nearest(name, [one.name for one in mapped])
-            yield Problem.at(place, f"{where}: the mapping has no field '{shown(name)}' to compare{hint}")
+    for written, comparison in given.items():
+        name = names.get(written.lower())
+        if name is None:
+            hint = nearest(written, list(known))
+            yield (written,), f"{where}: the mapping has no field '{shown(written)}' to compare{hint}"
             continue
-        if field.name in seen:
-            yield Problem.at(place, f"{where}: {field.name} is given twice")
-        seen.add(field.name)
-        if not field.suiteql:
-            message = f"{where}: NetSuite's queries do not show {field.name}, so it is never compared"
-            yield Problem.at(place, message)
+        if name in seen:
+            yield (written,), f"{where}: {name} is given twice"
+        seen.add(name)
+        if name in hidden:
+            yield (written,), f"{where}: NetSuite's queries do not show {name}, so it is never compared"
         for key in comparison.model_fields_set:
             kinds, called = _ABOUT[key]
-            if field.kind not in kinds:
-                message = f"'{key}' is about {called}, and {field.name} holds {_held(field.kind)}"
-                yield Problem.at(tenant.key_place(*path, name, key), message)
+            if known[name] not in kinds:
+                yield (written, key), f"'{key}' is about {called}, and {name} holds {_held(known[name])}"
 
 
 def _held(kind: str) -> str:

@@ -39,6 +39,7 @@ from resources.warehouse import (
 #: Mart tables that are the working file's, with the tenant added.
 CONTRACTS: Mapping[str, pa.DataFrameSchema] = {
     "differences": frames.DIFFERENCES,
+    "tolerated": frames.TOLERATED,
     "totals": frames.TOTALS,
     "plan": frames.PLAN,
     "outcomes": frames.OUTCOMES,

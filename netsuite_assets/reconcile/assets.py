@@ -1,6 +1,5 @@
 """Assets of the group *reconciliation*: where billing and NetSuite disagree, and what needs a person."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from netsuite_assets.extract.assets import netsuite_credit_memos, netsuite_custo
 from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
-from netsuite_assets.tell import markdown, money, moneys
+from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import BillingResource, LedgerResource, TenantsResource, WarehouseResource
 
 if TYPE_CHECKING:
@@ -75,6 +74,7 @@ def reconciliation(
             "totals": dg.MetadataValue.md(totals_table(found.totals)),
             "by kind": dg.MetadataValue.md(kinds_table(found.differences)),
             "differences": dg.MetadataValue.md(differences_table(found.differences)),
+            "tolerated": dg.MetadataValue.md(tolerated_table(found.tolerated)),
             "dagster/column_schema": frames.column_schema(frames.DIFFERENCES),
         },
     )
@@ -119,10 +119,10 @@ def kinds_table(differences: "pd.DataFrame") -> str:
     from netsuite_assets import frames
     from netsuite_assets.frames import DIFFERENCE_KINDS
 
-    counted = Counter((row["record"], row["kind"]) for row in frames.records(differences))
+    counted = differences.groupby(["record", "kind"], as_index=False).size()
     return markdown(
         ["Record", ">How many", "What differs"],
-        [[record, size, DIFFERENCE_KINDS[kind]] for (record, kind), size in sorted(counted.items())],
+        [[row["record"], int(row["size"]), DIFFERENCE_KINDS[row["kind"]]] for row in frames.records(counted)],
     )
 
 
@@ -143,7 +143,36 @@ def differences_table(differences: "pd.DataFrame") -> str:
                 row["actual"],
                 money(row["amount"], None),
             ]
-            for row in frames.records(differences)
+            for row in frames.records(differences.head(SHOWN))
+        ],
+        more=max(len(differences) - SHOWN, 0),
+    )
+
+
+def tolerated_table(tolerated: "pd.DataFrame") -> str:
+    """What tolerances and normalisations took for the same, by field and rule, as Markdown."""
+    from netsuite_assets import frames
+    from netsuite_assets.frames import TOLERANCE_RULES
+
+    def shown(row: dict[str, Any], name: str) -> str:
+        if row[name] is None:
+            return ""
+        return (
+            f"{row[name].normalize():f} days" if row["rule"] == "days" else money(row[name], row["currency"])
+        )
+
+    return markdown(
+        ["Record", "Field", "Taken for the same", ">How often", ">Billing's less NetSuite's", ">Greatest"],
+        [
+            [
+                row["record"],
+                row["field"] if row["part"] == "header" else f"{row['field']} of lines",
+                TOLERANCE_RULES[row["rule"]],
+                row["uses"],
+                shown(row, "delta"),
+                shown(row, "greatest"),
+            ]
+            for row in frames.records(tolerated)
         ],
     )
 

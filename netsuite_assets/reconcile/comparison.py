@@ -22,9 +22,6 @@ TEXT_KINDS: Final = frozenset({"text", "reference", "enum"})
 NUMBER_KINDS: Final = frozenset({*DECIMAL_KINDS, "integer"})
 DATE_KINDS: Final = frozenset({"date", "datetime"})
 
-#: The rules under which values that differ as they stand are taken for the same, in the order in which they are tried.
-RULES: Final = ("unicode", "case", "space", "empty", "amount", "percent", "days")
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -81,9 +78,10 @@ class Comparison:
         return self.normalises or next(self._tolerances("", ""), None) is not None
 
     def delta(self, left: str, right: str) -> str:
-        """SQL for left less right: in the field's unit, in days for dates, NULL for anything else."""
+        """SQL for left less right: in the field's unit, an absent number being none; in days for dates; else NULL."""
         if self.kind in NUMBER_KINDS:
-            return f"({_number(self.kind, left)} - {_number(self.kind, right)})::DECIMAL(38,12)"
+            one, other = (f"coalesce({_number(self.kind, value)}, 0)" for value in (left, right))
+            return f"({one} - {other})::DECIMAL(38,12)"
         if self.kind in DATE_KINDS:
             return f"date_diff('day', {right}, {left})::DECIMAL(38,12)"
         return "NULL::DECIMAL(38,12)"

@@ -17,7 +17,9 @@ import pandas as pd
 from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import differences
+from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.tables import COLUMN_TYPES, TABLES
 from resources.tenants import Tenant
 from resources.warehouse import IncompleteSlice, TenantWarehouse, literal
@@ -34,6 +36,7 @@ class Reconciliation:
     """What one reconciliation found, as validated frames (`netsuite_assets.frames`)."""
 
     differences: pd.DataFrame
+    tolerated: pd.DataFrame
     totals: pd.DataFrame
     exceptions: pd.DataFrame
 
@@ -64,13 +67,15 @@ def reconcile(
     _require(warehouse, mapping, period)
     _find(warehouse, tenant, mapping, period, locate)
     found = _difference_rows(warehouse, period)
+    tolerated = _tolerated_rows(warehouse, period)
     totals = _totals(warehouse, mapping, period)
     exceptions = _exceptions(warehouse, tenant, mapping, period)
     with warehouse.transaction():
         frames.replace(warehouse, frames.DIFFERENCES, period, found)
+        frames.replace(warehouse, frames.TOLERATED, period, tolerated)
         frames.replace(warehouse, frames.TOTALS, period, totals)
         frames.replace_exceptions(warehouse, period, ("mapping", "reconcile"), exceptions)
-    return Reconciliation(found, totals, exceptions)
+    return Reconciliation(found, tolerated, totals, exceptions)
 
 
 def remaining(
@@ -112,35 +117,24 @@ def _find(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
 ) -> None:
     differences.begin(warehouse)
-    for name, record in mapping.compared.items():
-        if TABLES[name].lines is not None:
-            _look_elsewhere(warehouse, mapping, name, period, locate)
-        differences.diff_record(
-            warehouse,
-            record,
-            period,
-            tolerance=tenant.reconcile.tolerance,
-            number_field=record.number_field,
-        )
+    for rules in mapping.compared.values():
+
+        def issued(external_ids: Sequence[str], rules: RecordMapping = rules) -> dict[str, date]:
+            return _issued(rules, external_ids, locate)
+
+        differences.diff_record(warehouse, rules, period, tenant.reconcile, issued)
+    say_who_changed(warehouse, period)
 
 
-def _look_elsewhere(
-    warehouse: TenantWarehouse, mapping: TenantMapping, record: str, period: str, locate: Locate
-) -> None:
+def _issued(rules: RecordMapping, external_ids: Sequence[str], locate: Locate) -> dict[str, date]:
     """Ask billing about documents that NetSuite has in this month and billing's month does not."""
-    by_source: dict[str, str] = {}
-    for external_id in differences.unknown_documents(warehouse, record, period):
-        source_id = mapping.compared[record].source_id(external_id)
+    by_source = {}
+    for external_id in external_ids:
+        source_id = rules.source_id(external_id)
         if source_id is not None:
             by_source[source_id] = external_id
-    if not by_source:
-        return
-    issued = locate(TABLES[record].billing, sorted(by_source))
-    if issued:
-        warehouse.connection.executemany(
-            "INSERT INTO elsewhere VALUES (?, ?, ?)",
-            [[record, by_source[source_id], day] for source_id, day in sorted(issued.items())],
-        )
+    found = locate(TABLES[rules.record].billing, sorted(by_source)) if by_source else {}
+    return {by_source[source_id]: day for source_id, day in sorted(found.items())}
 
 
 def _difference_rows(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
@@ -150,6 +144,13 @@ def _difference_rows(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
         " ORDER BY record, external_id NULLS LAST, internal_id, kind, TRY_CAST(line AS BIGINT), field"
     )
     return frames.validated(frames.DIFFERENCES, frames.frame(table))
+
+
+def _tolerated_rows(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
+    table = warehouse.arrow(
+        f"SELECT {literal(period)} AS period, * FROM tolerated_found ORDER BY record, part, field, rule, currency"
+    )
+    return frames.validated(frames.TOLERATED, frames.frame(table))
 
 
 def _totals(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> pd.DataFrame:

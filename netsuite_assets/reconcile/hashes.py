@@ -74,7 +74,8 @@ def hash_slice(
     """
     _refuse_floats(warehouse, table, values)
     warehouse.connection.execute(_TABLES)
-    present = warehouse.columns(table)
+    described = warehouse.connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
+    present = {column[0] for column in described}
     for column in DERIVED:
         if column not in present:
             warehouse.connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} UBIGINT")
@@ -86,9 +87,7 @@ def hash_slice(
     known = f"SELECT spec, content_hash, rows FROM {HASHED} WHERE table_name = ? AND period = ?"
     if hashed < rows or warehouse.sql(known, at) != [(*state, rows)]:
         _fill(warehouse, made, values, state, at)
-    rows, hash_sum = warehouse.sql(
-        f"SELECT rows, hash_sum FROM {HASHED} WHERE table_name = ? AND period = ?", at
-    )[0]
+    (hash_sum,) = warehouse.sql(f"SELECT hash_sum FROM {HASHED} WHERE table_name = ? AND period = ?", at)[0]
     return replace(made, rows=rows, hash_sum=hash_sum)
 
 

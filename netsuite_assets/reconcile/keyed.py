@@ -248,14 +248,7 @@ def _fetched(
 
 
 def _values(warehouse: TenantWarehouse, fields: Sequence[Field], name: str, where: str) -> None:
-    parts = []
-    for field in fields:
-        left, right = field.columns
-        parts.append(
-            f"SELECT key, {literal(field.name)} AS field, {field.shown(left)} AS left_value,"
-            f" {field.shown(right)} AS right_value, {field.comparison.delta(left, right)} AS delta"
-            f" FROM {name}_pairs WHERE {field.differs} AND ({where})"
-        )
+    parts = [values_of(field, f"{name}_pairs", where) for field in fields]
     none = (
         "SELECT NULL AS key, NULL::VARCHAR AS field, NULL::VARCHAR AS left_value, NULL::VARCHAR AS right_value,"
         " NULL::DECIMAL(38,12) AS delta WHERE false"
@@ -293,6 +286,16 @@ def _many_uses(
     warehouse.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {name}_uses AS SELECT field, rule, scope, sum(uses)::BIGINT AS uses,"
         f" sum(delta) AS delta, max(greatest) AS greatest FROM {name}_uses GROUP BY ALL"
+    )
+
+
+def values_of(field: Field, pairs: str, where: str = "true", keys: str = "key") -> str:
+    """SQL for a field's values that differ among pairs: keys, field, left_value, right_value, delta."""
+    left, right = field.columns
+    return (
+        f"SELECT {keys}, {literal(field.name)} AS field, {field.shown(left)} AS left_value,"
+        f" {field.shown(right)} AS right_value, {field.comparison.delta(left, right)} AS delta"
+        f" FROM {pairs} WHERE {field.differs} AND ({where})"
     )
 
 

@@ -32,7 +32,16 @@ _WAVES = {"customer": CUSTOMERS, "invoice": INVOICES, "creditMemo": CREDIT_MEMOS
 
 #: Kinds of difference that an update of the record repairs.
 _REPAIRED_BY_UPDATE = frozenset(
-    {"changed", "wrong_customer", "line_missing", "line_extra", "line_changed", "total"}
+    {
+        "changed",
+        "wrong_customer",
+        "wrong_subsidiary",
+        "wrong_currency",
+        "line_missing",
+        "line_extra",
+        "line_changed",
+        "total",
+    }
 )
 _LINE_KINDS = frozenset({"line_missing", "line_extra", "line_changed", "total"})
 

@@ -51,7 +51,10 @@ class FieldComparison(BaseModel):
 
 
 class RecordComparison(BaseModel):
-    """How one record type's header fields, and the fields of its lines, are compared; by NetSuite's field names."""
+    """How one record type's header fields, and the fields of its lines, are compared; by NetSuite's field names.
+
+    `total` among the header's fields is what the lines do not explain of a document's total.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

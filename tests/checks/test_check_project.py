@@ -26,7 +26,14 @@ from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, COMPARED, TABL
 from resources.billing.canonical import TABLES as CANONICAL
 from resources.warehouse import TenantWarehouse, Warehouse, duckdb_type
 
-CONTRACTS = (frames.DIFFERENCES, frames.TOTALS, frames.EXCEPTIONS, frames.PLAN, frames.OUTCOMES)
+CONTRACTS = (
+    frames.DIFFERENCES,
+    frames.TOLERATED,
+    frames.TOTALS,
+    frames.EXCEPTIONS,
+    frames.PLAN,
+    frames.OUTCOMES,
+)
 
 SETTLEMENT = {
     "payments": PAYMENTS,
@@ -129,7 +136,7 @@ def test_accepted_values_are_those_of_the_column_contracts(project: Declared) ->
         ]
         assert [set(values) for values in allowed] == [set(question.claim.values)], question.name
         compared.add((question.table.name, column))
-    assert len(compared) == 10
+    assert len(compared) == 13
 
 
 def test_warnings_never_block_and_the_work_itself_only_warns(project: Declared) -> None:

@@ -38,6 +38,7 @@ def test_each_field_may_be_compared_in_its_own_way(folder: Path) -> None:
         "  fields:\n"
         "    memo: {case: ignore, space: collapse, empty: keep, unicode: NFC}\n"
         "    trandate: {days: 2}\n"
+        "    total: {amount: 0.05}\n"
         "  lines:\n"
         "    rate: {amount: 0.0000000001, percent: 0.5}",
     )
@@ -62,6 +63,7 @@ def test_each_field_may_be_compared_in_its_own_way(folder: Path) -> None:
         ("invoice: {fields: {entity: {case: ignore}}}", "33: 'case' is about text, and entity holds a reference"),
         ("invoice: {lines: {rate: {space: trim}}}", "30: 'space' is about text, and rate holds a rate"),
         ("invoice: {fields: {memo: {case: ignore}, Memo: {case: keep}}}", "46: invoice: memo is given twice"),
+        ("customer: {fields: {total: {amount: 1}}}", "25: customer: the mapping has no field 'total' to compare"),
         ("invoice: {lines: {amount: {amount: -0.01}}}", "40: input should be greater than or equal to 0, found '-0.01'"),
         ("invoice: {lines: {amount: {percent: 101}}}", "41: input should be less than or equal to 100, found '101'"),
         ("invoice: {lines: {amount: {amount: much}}}", "40: expected a number, found 'much'"),

@@ -177,7 +177,7 @@ def test_a_held_back_document_that_netsuite_dates_elsewhere(october: Month) -> N
 def test_changed_fields(october: Month) -> None:
     october.change(
         "inv-plain", memo="September usage", otherRefNum="N-planned", tranDate=date(2026, 10, 16), terms=None,
-        cseg_product="2", subsidiary="3",
+        cseg_product="2",
     )  # fmt: skip
     found = october.reconcile()
     assert {(row["kind"], row["amount"], row["delta"], row["line"]) for row in found.differences} == {
@@ -187,12 +187,11 @@ def test_changed_fields(october: Month) -> None:
         ("cseg_product", "Metering", "Storage"),
         ("memo", "October usage", "September usage"),
         ("otherRefNum", "N-plain", "N-planned"),
-        ("subsidiary", "Acme Inc.", "Acme GmbH"),
         ("terms", "Net 30", None),
         ("tranDate", "2026-10-15", "2026-10-16"),
     ]
     assert found.told[1] == "memo should be October usage; NetSuite has September usage."
-    assert found.told[4] == "terms should be Net 30; NetSuite has nothing."
+    assert found.told[3] == "terms should be Net 30; NetSuite has nothing."
     found.assert_adds_up()
 
 
@@ -233,12 +232,29 @@ def test_a_customer_that_billing_does_not_know_is_named_as_netsuite_does(october
         assert october.reconcile().only("wrong_customer")["actual"] == shown
 
 
+def test_another_subsidiary(october: Month) -> None:
+    october.change("inv-plain", subsidiary="3")
+    found = october.reconcile()
+    row = found.only("wrong_subsidiary")
+    assert (row["field"], row["amount"], row["delta"]) == ("subsidiary", Decimal("150.87"), 0)
+    assert row["reason"] == "subsidiary should be Acme Inc.; NetSuite has Acme GmbH."
+    found.assert_adds_up()
+
+
+def test_a_customers_own_subsidiary_and_currency_are_fields_like_others(october: Month) -> None:
+    october.change("cus-c1", subsidiary="3", currency="EUR")
+    assert [(row["kind"], row["field"]) for row in october.reconcile().differences] == [
+        ("changed", "currency"),
+        ("changed", "subsidiary"),
+    ]
+
+
 def test_another_currency_moves_both_totals(october: Month) -> None:
     october.change("inv-plain", currency="EUR")
     found = october.reconcile()
-    assert [(row["currency"], row["delta"]) for row in found.of("inv-plain")] == [
-        ("USD", Decimal("150.87")),
-        ("EUR", Decimal("-150.87")),
+    assert [(row["kind"], row["currency"], row["delta"]) for row in found.of("inv-plain")] == [
+        ("wrong_currency", "USD", Decimal("150.87")),
+        ("wrong_currency", "EUR", Decimal("-150.87")),
     ]
     assert found.told == [
         "currency should be USD; NetSuite has EUR.",
@@ -430,10 +446,11 @@ def test_every_kind_of_difference_at_once_adds_up(october: Month) -> None:
     october.copy("inv-same", "41", otherRefNum="unknown", total=Decimal("0.55"))
     october.copy("inv-same", "42")
     october.copy("inv-same", "43", external_id="inv-nobody", otherRefNum="N-nobody", total=Decimal("36.00"))
-    october.change("inv-plain", memo=None, entity="cus-c2", total=Decimal("151.00"))
+    october.change("inv-plain", memo=None, entity="cus-c2", subsidiary="3", total=Decimal("151.00"))
     october.change_line("inv-plain", 1, amount=Decimal("99.00"))
     october.remove_line("inv-plain", 2)
     october.add_line("inv-same", like=1)
+    october.change("inv-same", currency="EUR")
     october.change("inv-euro", tranDate=date(2026, 9, 30), dated_in="2026-09")
     found = october.reconcile()
     assert {row["kind"] for row in found.differences} == set(frames.DIFFERENCE_KINDS)

@@ -87,7 +87,14 @@ def test_an_operation_stands_in_a_plan_once() -> None:
 
 
 def test_a_frame_without_rows_is_a_frame(october: Month) -> None:
-    for contract in (frames.DIFFERENCES, frames.EXCEPTIONS, frames.TOTALS, frames.PLAN, frames.OUTCOMES):
+    for contract in (
+        frames.DIFFERENCES,
+        frames.TOLERATED,
+        frames.EXCEPTIONS,
+        frames.TOTALS,
+        frames.PLAN,
+        frames.OUTCOMES,
+    ):
         frames.replace(october.held, contract, "2026-10", frames.rows_frame(contract, []))
         assert frames.read(october.held, contract, "2026-10").empty
 

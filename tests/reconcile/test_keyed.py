@@ -91,13 +91,13 @@ def judged(how: Comparison, left: Any, right: Any) -> str | None:
 
 
 def delta(kind: Kind, left: Any, right: Any) -> Decimal | None:
-    if left is None or right is None or kind in ("text", "boolean"):
+    if kind in ("text", "boolean") or (kind in ("date", "datetime") and None in (left, right)):
         return None
     if kind == "date":
         return Decimal((left - right).days)
     if kind == "datetime":
         return Decimal((left.date() - right.date()).days)
-    return Decimal(left - right)
+    return Decimal((left or 0) - (right or 0))
 
 
 @dataclass

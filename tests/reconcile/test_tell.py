@@ -60,3 +60,4 @@ def test_a_long_table_says_what_it_leaves_out() -> None:
     assert shown.splitlines()[-1] == "… and 1,050 more."
     assert shown.count("\n| ") == 21
     assert markdown(["Name"], []) == "Nothing."
+    assert markdown(["Name"], [["a"]], more=1204).splitlines()[-1] == "… and 1,204 more."
