@@ -255,10 +255,17 @@ def _to_char(x: Expressions, nodes: list[exp.Expr]) -> Value:
         return Value(printed(x.translator, value), "text", aggregate=value.aggregate)
     model = values[1].literal
     if value.kind == "date" and model is not None:
-        # The three formats that every client uses need no call.
-        slices = {"YYYY-MM-DD": "1, 10", "YYYY-MM-DD HH24:MI:SS": "1, 19", "YYYY-MM": "1, 7", "YYYY": "1, 4"}
-        if model.upper() in slices:
-            return Value(f"substr({value.sql}, {slices[model.upper()]})", "text", aggregate=value.aggregate)
+        # Formats of plain digits need no call: the stored text has them in their places.
+        sliced = dates.slices(model)
+        if sliced is not None:
+            parts = [
+                f"substr({value.sql}, {part[0]}, {part[1]})" if isinstance(part, tuple) else f"'{part}'"
+                for part in sliced
+            ]
+            sql = parts[0] if len(parts) == 1 else f"({' || '.join(parts)})"
+            return Value(
+                sql, "text", aggregate=value.aggregate, digits=all(isinstance(part, tuple) for part in sliced)
+            )
     return Value(f"ns_to_char({value.sql}, {values[1].sql})", "text", aggregate=value.aggregate)
 
 
@@ -364,6 +371,8 @@ def _concat(x: Expressions, nodes: list[exp.Expr]) -> Value:
 def _to_number(x: Expressions, nodes: list[exp.Expr]) -> Value:
     values = [x.value(n) for n in nodes]
     _arity(values, 1, 1)
+    if values[0].digits:
+        return Value(f"CAST({values[0].sql} AS INTEGER)", "int", aggregate=values[0].aggregate)
     return Value(f"ns_to_number({values[0].sql})", "number", aggregate=values[0].aggregate)
 
 

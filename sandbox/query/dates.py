@@ -85,6 +85,24 @@ def to_char(text: str, model: str) -> str:
     return "".join(parts)
 
 
+_PLACES = {"YYYY": (1, 4), "MM": (6, 2), "DD": (9, 2), "HH24": (12, 2), "MI": (15, 2), "SS": (18, 2)}
+_WHOLE = {"YYYY-MM": (1, 7), "YYYY-MM-DD": (1, 10), "YYYY-MM-DD HH24:MI:SS": (1, 19)}
+
+
+def slices(model: str) -> list[tuple[int, int] | str] | None:
+    """A model of plain digits as places (from 1) and lengths in a stored date, and signs between; None for another."""
+    whole = _WHOLE.get(model.upper())
+    if whole is not None:
+        return [whole]
+    parts: list[tuple[int, int] | str] = []
+    for token in _tokens(model):
+        place = _PLACES.get(token.upper())
+        if place is None and token not in "-/.: ":
+            return None
+        parts.append(place or token)
+    return parts or None
+
+
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 _FULL_MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_name) if name}
 _READERS = {

@@ -24,6 +24,8 @@ class Value:
     aggregate: bool = False
     amount: bool = False
     """Whether it is whole in the smallest unit of a currency."""
+    digits: bool = False
+    """Whether it is a text of digits alone."""
 
     @property
     def numeric(self) -> bool:

@@ -610,3 +610,16 @@ def test_pages_of_lines_by_their_key_are_the_same_however_they_are_bounded(
         f"AND tl.uniquekey > {keys[50]} AND tl.mainline = 'F' ORDER BY tl.uniquekey FETCH FIRST 7 ROWS ONLY"
     )
     assert [int(row["uniquekey"]) for row in page] == keys[51:58]
+
+
+@pytest.mark.parametrize(
+    "model", ["DDHH24MISS", "DD.MM.YYYY", "YYYY/MM/DD HH24:MI", "SS", "yyyy-mm-dd hh24:mi:ss"]
+)
+def test_a_model_of_digits_prints_as_any_other(oneworld: Api, model: str) -> None:
+    # The name of the month keeps the second column from the short way.
+    (row,) = oneworld.rows(
+        f"SELECT TO_CHAR(t.lastmodifieddate, '{model}') AS short,"
+        f" TO_CHAR(t.lastmodifieddate, '{model}MON') AS long, TO_CHAR(t.lastmodifieddate, 'MON') AS month"
+        " FROM customer t WHERE ROWNUM = 1"
+    )
+    assert row["short"] + row["month"] == row["long"]
