@@ -6,8 +6,9 @@ differ (`figures.py`), or what follows from it (`sign_off.py`). Imports no Dagst
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -229,7 +230,21 @@ def _local(at: datetime, zone: str | None) -> str:
 
 def _is_after(at: datetime, zone: str | None, signed_at: datetime) -> bool:
     """Whether a local time of the account is after the signing; yes where the account's zone is none that is known."""
+    known = _zone(zone or "")
+    return known is None or at.replace(tzinfo=known) >= signed_at.replace(second=0, microsecond=0)
+
+
+def _zone(name: str) -> tzinfo | None:
+    """The account's zone by its name or its offset (`-08:00`), None where it is neither."""
+    offset = _OFFSET.fullmatch(name)
+    if offset is not None:
+        sign, hours, minutes = offset.groups()
+        shift = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-shift if sign == "-" else shift)
     try:
-        return at.replace(tzinfo=ZoneInfo(zone or "")) >= signed_at.replace(second=0, microsecond=0)
+        return ZoneInfo(name)
     except (ValueError, KeyError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        return True
+        return None
+
+
+_OFFSET: Final = re.compile(r"([+-])(\d{1,2}):(\d{2})")

@@ -27,7 +27,8 @@ def published_mart(
     warehouse: WarehouseResource,
     ledger: LedgerResource,
 ) -> dg.MaterializeResult[None]:
-    """The one DuckDB file that analysts open: differences, exceptions, totals, documents, plans and write history.
+    """The one DuckDB file that analysts open: differences, totals, documents, plans and write history, and exceptions and
+    sign-offs with theirs.
 
     Swapped in at once: a reader that has it open is not disturbed and does not disturb.
     """
