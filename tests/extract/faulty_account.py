@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ from resources.netsuite.auth import ClientCredentials
 from resources.netsuite.client import NetSuite, Timeouts
 from resources.netsuite.governor import Backoff, Governor
 from resources.netsuite.hosts import Hosts
-from resources.netsuite.sets import STANDARD, Sizes
+from resources.netsuite.sets import SETTLED_AFTER, STANDARD, Sizes
 from resources.warehouse import TenantWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ class FaultyAccount:
 
     @cached_property
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.base, timeout=60, trust_env=False)
+        return httpx.Client(base_url=self.base, timeout=600, trust_env=False)
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.http.request(method, f"/sandbox/{path}", json=body)
@@ -189,6 +189,15 @@ class FaultyAccount:
         answer = self.ask("POST", "query/v1/suiteql", headers={"Prefer": "transient"}, json={"q": text})
         rows: list[dict[str, str]] = answer.json()["items"]
         return rows
+
+    def rest(self) -> None:
+        """Wait until what has been changed so far is old enough, by the server's clock, to be told from what may follow."""
+        clock = "SELECT TO_CHAR(SYSDATE, 'YYYY-MM-DD HH24:MI:SS') AS clock FROM DUAL"
+        began = datetime.fromisoformat(self.query(clock)[0]["clock"])
+        while datetime.fromisoformat(self.query(clock)[0]["clock"]) - began <= timedelta(
+            seconds=SETTLED_AFTER
+        ):
+            time.sleep(0.1)
 
     def landed_and_true(
         self, held: TenantWarehouse, period: str, record: str = "invoice"

@@ -16,6 +16,8 @@ from resources.netsuite.sets import Sizes
 from resources.warehouse import TenantWarehouse, Warehouse, WarehouseError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from month import TenantRules
 
 PERIOD = "2026-10"
@@ -195,3 +197,22 @@ def test_no_row_is_lost_or_doubled_in_two_hundred_runs(bench: Bench) -> None:
     print(f"\n{dict(bench.ended)}; struck: {dict(bench.struck.most_common())}")  # noqa: T201
     assert bench.ended.total() == 200
     assert {name_of(kind) for kind in KINDS} == set(+bench.struck)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_month_of_more_documents_than_one_query_gives_lands_row_by_row(
+    tmp_path: Path, acme: TenantRules
+) -> None:
+    """NetSuite gives no more than 100,000 rows of a query. One of them changes while they are read."""
+    with (
+        faulty_account(tmp_path, acme.mapping) as account,
+        Warehouse(tmp_path / "warehouse").open("acme") as held,
+    ):
+        account.fill(customers=100, invoices=105_000, lines=1, first="2026-10-01", last="2026-10-31")
+        account.land_first(held)
+        account.arm({"kind": "rows_changed", "change": "touch", "body": OF_DOCUMENTS, "after": 40})
+        account.documents(held, PERIOD)
+        account.calm()
+        assert held.sql("SELECT count(*) FROM netsuite.invoices") == [(105_000,)]
+        account.assert_landed(held, PERIOD)
