@@ -75,6 +75,7 @@ def reconciliation(
             "by kind": dg.MetadataValue.md(kinds_table(found.differences)),
             "differences": dg.MetadataValue.md(differences_table(found.differences)),
             "tolerated": dg.MetadataValue.md(tolerated_table(found.tolerated)),
+            "unchanged since compared": ", ".join(found.unchanged) or "–",
             "dagster/column_schema": frames.column_schema(frames.DIFFERENCES),
         },
     )

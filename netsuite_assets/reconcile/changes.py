@@ -22,9 +22,11 @@ def say_who_changed(warehouse: TenantWarehouse, period: str) -> None:
     It is the last change of the field that differs; where no note names it (NetSuite's notes name some fields in their
     own way, and a whole document is not one field), the last change of the document.
     """
+    run = warehouse.connection.execute
+    # Differences that were found before may have a note by now.
+    run("UPDATE differences_found SET changed_by = NULL, changed_at = NULL WHERE changed_by IS NOT NULL")
     if warehouse.slice(NOTES, period) is None:
         return
-    run = warehouse.connection.execute
     run(f"""
         CREATE OR REPLACE TEMP TABLE last_changes AS
         SELECT record, internal_id, field, changed_by, {_INSTANT} AS changed_at

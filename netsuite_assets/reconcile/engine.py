@@ -18,7 +18,7 @@ from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import differences
+from netsuite_assets.reconcile import differences, remembered
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.tables import COLUMN_TYPES, TABLES
 from resources.tenants import Tenant
@@ -33,12 +33,16 @@ _DOCUMENTS = ("invoice", "creditMemo")
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What one reconciliation found, as validated frames (`netsuite_assets.frames`)."""
+    """What one reconciliation found, as validated frames (`netsuite_assets.frames`).
+
+    `unchanged` are the record types that were not compared again, because nothing has changed since they were.
+    """
 
     differences: pd.DataFrame
     tolerated: pd.DataFrame
     totals: pd.DataFrame
     exceptions: pd.DataFrame
+    unchanged: tuple[str, ...]
 
 
 def required_slices(mapping: TenantMapping, period: str) -> dict[str, str | None]:
@@ -65,7 +69,7 @@ def reconcile(
     named one of the fields; nothing is written then.
     """
     _require(warehouse, mapping, period)
-    _find(warehouse, tenant, mapping, period, locate)
+    compared = _find(warehouse, tenant, mapping, period, locate)
     found = _difference_rows(warehouse, period)
     tolerated = _tolerated_rows(warehouse, period)
     totals = _totals(warehouse, mapping, period)
@@ -75,7 +79,10 @@ def reconcile(
         frames.replace(warehouse, frames.TOLERATED, period, tolerated)
         frames.replace(warehouse, frames.TOTALS, period, totals)
         frames.replace_exceptions(warehouse, period, ("mapping", "reconcile"), exceptions)
-    return Reconciliation(found, tolerated, totals, exceptions)
+        for one in compared:
+            remembered.remember(warehouse, period, one.record, one.fingerprint, one.asked)
+    unchanged = tuple(one.record for one in compared if not one.anew)
+    return Reconciliation(found, tolerated, totals, exceptions, unchanged)
 
 
 def remaining(
@@ -113,17 +120,37 @@ def _require(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) ->
         )
 
 
+@dataclass(frozen=True)
+class _Comparison:
+    """One record type's comparison: what it rests on, what billing was asked for it, and whether it was made anew."""
+
+    record: str
+    fingerprint: str
+    asked: str
+    anew: bool
+
+
 def _find(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
-) -> None:
+) -> list[_Comparison]:
+    """Fill `differences_found` and `tolerated_found`; what has not changed since it was compared last is as it was."""
     differences.begin(warehouse)
-    for rules in mapping.compared.values():
+    made = []
+    for record, rules in mapping.compared.items():
 
         def issued(external_ids: Sequence[str], rules: RecordMapping = rules) -> dict[str, date]:
             return _issued(rules, external_ids, locate)
 
-        differences.diff_record(warehouse, rules, period, tenant.reconcile, issued)
+        of = remembered.fingerprint(warehouse, tenant, mapping, period, record)
+        known = remembered.recall(warehouse, period, record, of, issued)
+        if known is None:
+            asked = remembered.Asked(issued)
+            differences.diff_record(warehouse, rules, period, tenant.reconcile, asked)
+            made.append(_Comparison(record, of, asked.text, True))
+        else:
+            made.append(_Comparison(record, of, known, False))
     say_who_changed(warehouse, period)
+    return made
 
 
 def _issued(rules: RecordMapping, external_ids: Sequence[str], locate: Locate) -> dict[str, date]:
