@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from demo.documents import Customer, Document, Line
@@ -78,6 +79,18 @@ def _due(document: Document) -> str | None:
     return document.due_on.isoformat() if document.due_on else None
 
 
+def _month_of_service(document: Document) -> Body:
+    """The month before the one in which payment is due."""
+    if document.due_on is None:
+        return {}
+    last = document.due_on.replace(day=1) - timedelta(days=1)
+    return {"startDate": last.replace(day=1).isoformat(), "endDate": last.isoformat()}
+
+
+def _between_slashes(*parts: str | None) -> str:
+    return " / ".join(part for part in parts if part)
+
+
 def _line(line: Line) -> Body:
     return {
         "description": line.description,
@@ -111,13 +124,27 @@ def _acme_header(booking: Booking, names: Names) -> Body:
         body["dueDate"] = _due(document)
         body["terms"] = names("term", document.terms)
         body["custbody_contract_start"] = document.metadata.get("contract_start")
+        body |= _month_of_service(document)
+        body["message"] = _between_slashes(document.currency, document.legal_entity)
+        body["department"] = names("department", "Sales")
+        cloud = document.product_line in ("Metering", "Storage")
+        body["class"] = names("classification", "Cloud" if cloud else "Services")
+        body["location"] = names(
+            "location", {"us": "New York", "eu": "Berlin"}[document.legal_entity or "us"]
+        )
     return body
 
 
 def _acme_line(booking: Booking, line: Line, names: Names) -> Body:
+    of_invoice = {
+        "custcol_rated_events": line.line_no,
+        "department": names("department", "Sales"),
+        "class": names("classification", "Cloud"),
+    }
     return {
         "item": names("item", line.product_id),
         **_line(line),
+        **(of_invoice if booking.record == "invoice" else {}),
         "custcol_service_start": line.service_start.isoformat() if line.service_start else None,
         "custcol_service_end": line.service_end.isoformat() if line.service_end else None,
     }
@@ -144,12 +171,24 @@ def _globex_header(booking: Booking, names: Names) -> Body:
         body["terms"] = names("term", document.terms)
         body["custbody_plan"] = names("customlist_plan", document.metadata.get("plan"))
         body["custbody_usage_run"] = document.metadata.get("usage_run")
+        body |= _month_of_service(document)
+        body["custbody_account"] = f"AR-{document.currency}"
+        body["custbody_biller"] = "usage"
+        body["message"] = f"Billed in {document.currency}"
+        body["department"] = names("department", "Operations")
+        body["class"] = names("classification", "Usage")
     return body
 
 
 def _globex_line(booking: Booking, line: Line, names: Names) -> Body:
-    meter = line.metadata.get("meter") if booking.record == "invoice" else None
-    return {"item": names("item", line.product_id), **_line(line), "custcol_meter": meter}
+    body = {"item": names("item", line.product_id), **_line(line)}
+    if booking.record == "invoice":
+        meter = line.metadata.get("meter")
+        body["custcol_meter"] = meter
+        body["custcol_usage_key"] = ":".join(part for part in (line.product_id, meter) if part)
+        body["department"] = names("department", "Operations")
+        body["class"] = names("classification", "Usage")
+    return body
 
 
 # Retail: a single company that books every stock code to one item.
@@ -171,6 +210,9 @@ _ITEMS = "SELECT id, itemid AS name FROM item ORDER BY id"
 _TERMS = "SELECT id, name FROM term ORDER BY id"
 _CURRENCIES = "SELECT id, symbol AS name FROM currency ORDER BY id"
 
+_DEPARTMENTS = "SELECT id, name FROM department ORDER BY id"
+_CLASSES = "SELECT id, name FROM classification ORDER BY id"
+
 BODIES: Mapping[str, TenantBodies] = {
     "acme": TenantBodies(
         lists={
@@ -178,6 +220,9 @@ BODIES: Mapping[str, TenantBodies] = {
             "term": _TERMS,
             "currency": _CURRENCIES,
             "cseg_product": "SELECT id, name FROM customrecord_cseg_product ORDER BY id",
+            "department": _DEPARTMENTS,
+            "classification": _CLASSES,
+            "location": "SELECT id, name FROM location ORDER BY id",
         },
         customer=_acme_customer,
         header=_acme_header,
@@ -189,6 +234,8 @@ BODIES: Mapping[str, TenantBodies] = {
             "term": _TERMS,
             "currency": _CURRENCIES,
             "customlist_plan": "SELECT id, name FROM customlist_plan ORDER BY id",
+            "department": _DEPARTMENTS,
+            "classification": _CLASSES,
         },
         customer=_globex_customer,
         header=_globex_header,
