@@ -126,6 +126,7 @@ def netsuite_reference(
                     markdown(["Master", ">Records", ">Of these inactive"], masters)
                 ),
                 "looked up": dg.MetadataValue.md(markdown(["List", ">Values", ">Of these inactive"], rows)),
+                **proof_metadata(held, ["netsuite.lists", *landed], run.period),
                 **not_visible_metadata(held, [f"netsuite.{master.table}" for master in MASTERS]),
                 "dagster/column_schema": column_schema(held.columns("netsuite.reference")),
             }

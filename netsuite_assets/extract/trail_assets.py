@@ -14,6 +14,7 @@ from netsuite_assets.extract.assets import (
     netsuite_credit_memos,
     netsuite_invoices,
     not_visible_metadata,
+    proof_metadata,
 )
 from netsuite_assets.extract.settlement_assets import netsuite_journals, netsuite_payments
 from netsuite_assets.partitions import tenant_months
@@ -79,7 +80,8 @@ def netsuite_trails(
                     markdown(["When", "Record", "Internal id", "Name", "By", "How"], deleted)
                 ),
                 "warnings": dg.MetadataValue.md(markdown(["Warning"], [[text] for text in trails.warnings])),
-                **_proofs(trails.slices),
+                **_complete(trails.slices),
+                **proof_metadata(held, list(trails.slices), run.period),
                 **not_visible_metadata(held, [NOTES, DELETED]),
                 "dagster/column_schema": column_schema(held.columns(NOTES)),
             }
@@ -130,14 +132,15 @@ def netsuite_revenue(
                 "planned": dg.MetadataValue.md(
                     markdown(["Planned for", "Currency", ">Amount", ">Of it recognised"], planned)
                 ),
-                **_proofs(landed),
+                **_complete(landed),
+                **proof_metadata(held, list(landed), run.period),
                 **not_visible_metadata(held, [f"netsuite.{part.table}" for part in PARTS]),
                 "dagster/column_schema": column_schema(held.columns("netsuite.revenue_elements")),
             }
         )
 
 
-def _proofs(landed: "Mapping[str, Slice]") -> dict[str, Any]:
+def _complete(landed: "Mapping[str, Slice]") -> dict[str, Any]:
     rows = [[part.table, part.expected_rows, part.rows] for part in landed.values()]
     return {
         "complete": dg.MetadataValue.md(markdown(["Table", ">Counted at the source", ">Landed"], rows)),
