@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,33 @@ from netsuite_assets.writeback.plan import make_plan
 from resources.ledger import Ledger, SignOffEvent
 
 ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Files:
+    """A folder with the tenant's working file and a ledger."""
+
+    folder: Path
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse"
+
+    @property
+    def working(self) -> Path:
+        return self.warehouse / "tenants" / "acme.duckdb"
+
+    @property
+    def ledger_url(self) -> str:
+        return f"sqlite:///{self.folder / 'ledger.sqlite'}"
+
+    def copied(self, folder: Path) -> Files:
+        """The same in another folder."""
+        made = Files(folder)
+        made.working.parent.mkdir(parents=True)
+        shutil.copyfile(self.working, made.working)
+        shutil.copyfile(self.folder / "ledger.sqlite", folder / "ledger.sqlite")
+        return made
 
 
 @dataclass

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
 from click.testing import Result
-from close_tools import ROOT, Desk
+from close_tools import ROOT, Desk, Files
 from month import Landed, Month, TenantRules, line
 from typer.testing import CliRunner
 
@@ -123,24 +121,20 @@ def told(result: dg.ExecuteInProcessResult) -> str:
 
 
 @pytest.fixture
-def office(landed: Landed, acme: TenantRules, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
-    warehouse = Warehouse(tmp_path / "warehouse", lock_seconds=5)
-    path = warehouse.path("acme")
-    path.parent.mkdir(parents=True)
-    shutil.copyfile(landed.path, path)
-    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+def office(
+    files_of_today: Files, landed: Landed, acme: TenantRules, monkeypatch: pytest.MonkeyPatch
+) -> Office:
     for name, value in {
-        "RECON_WAREHOUSE": str(warehouse.root),
-        "RECON_LEDGER": url,
+        "RECON_WAREHOUSE": str(files_of_today.warehouse),
+        "RECON_LEDGER": files_of_today.ledger_url,
         "RECON_TENANTS": str(ROOT / "tenants"),
     }.items():
         monkeypatch.setenv(name, value)
     for module in (cli, cli_exceptions, cli_sign_off):
         monkeypatch.setattr(module.out, "width", 240)
-    monkeypatch.chdir(tmp_path)
-    made = Office(landed, acme, warehouse, url)
-    made.reconcile()
-    return made
+    monkeypatch.chdir(files_of_today.folder)
+    warehouse = Warehouse(files_of_today.warehouse, lock_seconds=5)
+    return Office(landed, acme, warehouse, files_of_today.ledger_url)
 
 
 def day(days: int) -> str:
