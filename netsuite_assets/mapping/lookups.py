@@ -23,13 +23,13 @@ from resources.warehouse import literal, quote
 
 _MATCHED: Final = {how: number for number, how in HOW.items()}
 
-BY_SUBSIDIARY: Final = ("account", "department", "classification", "location", "cseg_", "customrecord_")
-"""The lists whose rows may belong to subsidiaries, by how their names begin."""
+_BY_SUBSIDIARY: Final = ("account", "department", "classification", "location")
+_CUSTOM: Final = ("cseg_", "customrecord_")
 
 
 def has_subsidiaries(lookup: Lookup) -> bool:
     """Whether the rows of a list may belong to subsidiaries."""
-    return lookup.list_name.startswith(BY_SUBSIDIARY)
+    return lookup.list_name in _BY_SUBSIDIARY or lookup.list_name.startswith(_CUSTOM)
 
 
 def list_relation(name: str, lookup: Lookup, *, scoped: bool) -> Iterable[str]:

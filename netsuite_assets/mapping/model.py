@@ -251,7 +251,7 @@ class FieldRule:
     def is_plain(self) -> bool:
         """Whether there is one rule with one way, whatever the record."""
         (first, *others) = self.branches
-        return not others and first.condition is None and len(first.ways) == 1
+        return not others and first.entity is None and first.condition is None and len(first.ways) == 1
 
     @property
     def of_customer(self) -> bool:

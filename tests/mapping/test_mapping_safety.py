@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mapping_tools import CUSTOMER, Account, invoice_rules, mapping, mistakes
+from mapping_tools import Account, invoice_rules, mapping, mistakes
+from test_mapping_records import ACCRUAL, PAYMENT
 
+from resources.billing.canonical import TABLES
 from resources.netsuite.records import record
 
 _HOSTILE = st.sampled_from(
@@ -143,42 +146,117 @@ def test_a_list_name_reaches_nothing_else(tmp_path: Path, list_name: str) -> Non
     assert found.startswith("there is no list '")
 
 
-def test_the_statements_read_only_the_tenants_own_tables(tmp_path: Path, account: Account) -> None:
-    """By DuckDB's own parser: no table but billing, the reference list and the expected lines, no table function."""
-    records = invoice_rules(
-        {
-            "memo": {"from": "metadata.a"},
-            "terms": {"from": "customer.terms", "lookup": "term", "default": "Net 30"},
-        }
+@_SETTINGS
+@given(entity=_TEXT, other=_TEXT, wanted=st.lists(_TEXT, min_size=1, max_size=3), separator=_TEXT)
+def test_entities_conditions_and_separators_are_taken_literally(
+    tmp_path: Path, held: Account, entity: str, other: str, wanted: list[str], separator: str
+) -> None:
+    held.clear()
+    held.invoice("1", legal_entity=entity, status=wanted[0], memo="a", po_number="b")
+    held.invoice("2", legal_entity=other, status=other, memo="a", po_number="b")
+    fields = {
+        "memo": {"join": ["memo", "po_number"], "separator": separator},
+        "message": {"value": "in", "when": {"status": {"in": wanted}}},
+    }
+    rules = invoice_rules(fields, by_subsidiary={entity: {"fields": {"otherRefNum": {"value": entity}}}})
+    held.fill(mapping(tmp_path, rules))
+    first, second = held.expected("invoices")
+    assert (first["memo"], first["message"], first["otherRefNum"]) == (f"a{separator}b", "in", entity)
+    assert second["message"] == ("in" if other in wanted else None)
+    assert second["otherRefNum"] == (entity if other == entity else None)
+    assert json.loads(first["via"])["otherRefNum"] == f"value '{entity}' (by_subsidiary {entity})"
+
+
+@_SETTINGS
+@given(name=_TEXT.filter(lambda name: name != "lines"), kind=_TEXT, key=_KEY)
+def test_line_rules_and_groups_are_taken_literally(
+    tmp_path: Path, held: Account, name: str, kind: str, key: str
+) -> None:
+    held.clear()
+    metadata = json.dumps({key: kind, "n": "1.5"})
+    held.invoice(
+        lines=[{"metadata": metadata}, {"metadata": metadata}, {}], metadata=json.dumps({"tax": "2"})
     )
-    mapped = mapping(tmp_path, {**records, "customer": CUSTOMER})
+    rules = {
+        name: {"when": {f"metadata.{key}": kind}, "group": {"by": [f"metadata.{key}"], "sum": ["metadata.n"]},
+               "fields": {"item": {"value": "API calls", "lookup": "item"}, "description": {"from": f"metadata.{key}"},
+                          "custcol_n": {"from": "metadata.n", "type": "amount"}}},
+        "lines": {"when": {f"metadata.{key}": {"not": kind}}},
+        f"{name}+": {"each": "document", "fields": {"item": {"value": "API calls", "lookup": "item"},
+                                                    "description": {"value": kind}}},
+    }  # fmt: skip
+    found = held.lines(
+        mapping(tmp_path, invoice_rules(line_rules=rules)), "line_rule", "description", "custcol_n"
+    )
+    assert [row["problem"] for row in held.expected("invoices")] == [None]
+    assert found == [(name, kind, Decimal(3)), ("lines", None, None), (f"{name}+", kind, None)]
+
+
+def _everything() -> dict[str, Any]:
+    """A mapping that uses every kind of rule and record."""
+    fields = {
+        "memo": {"first_of": ["metadata.a", {"template": "{number}"}], "max_length": 9, "cut": True},
+        "terms": {"from": "customer.terms", "lookup": "term", "default": "Net 30"},
+        "subsidiary": {"from": "legal_entity"},
+        "department": {"from": "memo", "lookup": "department", "default": "x"},
+        "postingPeriod": {"from": "issued_on", "lookup": "accountingPeriod", "by": "date"},
+        "custbody_n": {
+            "from": "total",
+            "type": "amount",
+            "round": "currency",
+            "when": {"total": {"above": 0}},
+        },
+    }
+    line_rules = {
+        "usage": {"when": {"metadata.kind": "u"}, "group": {"by": ["product_id"], "sum": ["amount"]}, "fields": {"item": {"from": "product_id"}}},
+        "split": {"when": {"metadata.kind": "s"}, "split": {"parts": {"a": {"share": 0.5}, "b": {"share": "rest"}}}},
+        "tax": {"each": "document", "fields": {"item": {"value": "Tax", "lookup": "item"}}},
+        "rest": {"each": "rest", "fields": {"item": {"value": "Tax", "lookup": "item"}, "amount": {"from": "rest"}}},
+    }  # fmt: skip
+    records = invoice_rules(fields, {"amount": {"from": "amount"}}, line_rules=line_rules, when={"status": "open"},
+                            lines_when={"amount": {"not": 0}}, by_subsidiary={"eu": {"fields": {"memo": {"value": "x"}}}})  # fmt: skip
+    contract = {"from": "customers", "external_id": "c-{id}", "fields": {"name": {"from": "name"}}}
+    return {**records, "customerPayment": PAYMENT, "journalEntry": ACCRUAL, "customrecord_c": contract}
+
+
+def test_the_statements_read_only_the_tenants_own_tables(tmp_path: Path, account: Account) -> None:
+    """By DuckDB's own parser: no table but billing, NetSuite's lists and periods and the expected lines, no table function."""
+    mapped = mapping(tmp_path, _everything())
     account.con.execute("SET enable_external_access = false")
     account.fill(mapped)
     allowed = {
-        "billing.customers", "billing.invoices", "billing.invoice_lines", "netsuite.reference", "expected.invoice_lines",
+        *(f"billing.{name}" for name in TABLES), "netsuite.reference", "netsuite.periods",
+        *(f"expected.{one.tables.lines}" for one in mapped.records.values() if one.tables.lines),
     }  # fmt: skip
-    for name in mapped.records:
-        for statement in mapped.fill_sql(name, "2026-10"):
-            if statement.startswith("DELETE"):
+    seen = set()
+    for name, rules in mapped.records.items():
+        statements = mapped.fill_sql(name, "2026-10")
+        counts = [rules.count_sql("2026-10", lines=lines) for lines in (False, True)]
+        for statement in [*statements, *counts]:
+            if statement.startswith(("DELETE", "UPDATE")):
                 continue
-            query = statement[statement.index("WITH") :]
-            tables = duckdb.get_table_names(query, qualified=True)
-            assert {name.split(" AS ")[0] for name in tables if "." in name} <= allowed
+            query = statement[
+                min(statement.index(word) for word in ("WITH", "SELECT") if word in statement) :
+            ]
+            tables = {
+                found.split(" AS ")[0]
+                for found in duckdb.get_table_names(query, qualified=True)
+                if "." in found
+            }
+            assert tables <= allowed | {f"expected.{rules.tables.name}"}
+            seen |= tables
             tree = account.con.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
             assert json.loads(tree)["error"] is False
             assert "TABLE_FUNCTION" not in tree
+    assert {"billing.payments", "netsuite.periods", "expected.journal_lines"} <= seen
 
 
 def test_lookups_are_joins_on_one_row_a_key(tmp_path: Path, account: Account) -> None:
     """A million rows map set by set: no sub-query is run again for each row."""
-    rules = {
-        "terms": {"from": "terms", "lookup": "term", "default": "Net 30"},
-        "custbody_x": {"from": "memo", "lookup": "customlist_x", "by": "name"},
-        "currency": {"from": "currency", "lookup": "currency"},
-    }
-    mapped = mapping(tmp_path, invoice_rules(rules))
+    mapped = mapping(tmp_path, _everything())
     account.fill(mapped)
-    for statement in mapped.fill_sql("invoice", "2026-10"):
-        plan = "".join(row[1] for row in account.con.execute(f"EXPLAIN {statement}").fetchall())
-        assert "DELIM" not in plan
-        assert "NESTED_LOOP" not in plan
+    for name in mapped.records:
+        for statement in mapped.fill_sql(name, "2026-10"):
+            plan = "".join(row[1] for row in account.con.execute(f"EXPLAIN {statement}").fetchall())
+            assert "DELIM" not in plan
+            assert "NESTED_LOOP" not in plan
