@@ -24,7 +24,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import pyarrow as pa
 
 from resources.netsuite.arrow import RowReader
-from resources.netsuite.errors import Failure, Incomplete
+from resources.netsuite.errors import Failure, Incomplete, NetSuiteError
 from resources.netsuite.pages import Page, incomplete, shortened
 from resources.netsuite.suiteql import PAGE_LIMIT, TIME_MODEL, Select
 
@@ -208,6 +208,25 @@ async def read_set(
     not come to rest within ``attempts``, or when the role cannot see a part of it; the landing then holds rows that
     must not be used. ``clock`` tells seconds, by which the age of a change is told from how long the reading took.
     """
+    try:
+        return await _read_set(netsuite, rows, landing, attempts, sizes, clock)
+    except NetSuiteError as error:
+        # Which set it was says more to people than its query.
+        told, attempted = f"Read all {rows.name}", error.failure.attempted
+        if not attempted.startswith(told):
+            attempted = f"{told}: {attempted[:1].lower()}{attempted[1:]}"
+            error.failure = replace(error.failure, attempted=attempted)
+        raise
+
+
+async def _read_set(
+    netsuite: NetSuite,
+    rows: RowSet,
+    landing: Landing,
+    attempts: int,
+    sizes: Sizes,
+    clock: Callable[[], float],
+) -> Proof:
     reading = _Reading(netsuite, rows, landing, sizes, clock)
     before = None
     if rows.modified:
