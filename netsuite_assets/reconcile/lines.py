@@ -172,10 +172,17 @@ def _values(warehouse: TenantWarehouse, lines: Lines) -> None:
         JOIN expected_left e ON e.external_id = p.external_id AND e.line_no = p.e_line
         JOIN netsuite_left a ON a.external_id = p.external_id AND a.line_no = p.a_line
     """)
-    alike = f"""(SELECT {of_both}{both} FROM expected_line e JOIN netsuite_line a USING (external_id, content, nth)
-        WHERE e.raw <> a.raw UNION ALL FROM paired_lines)"""
+    warehouse.connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE alike_lines AS
+        SELECT {of_both}{both} FROM expected_line e JOIN netsuite_line a USING (external_id, content, nth)
+        WHERE e.raw <> a.raw
+    """)
     values = [values_of(field, "paired_lines", keys="external_id, e_line") for field in lines.fields]
-    uses = [uses_of(field, alike) for field in lines.fields if field.comparison.forgives]
+    uses = [
+        uses_of(field, "(FROM alike_lines UNION ALL FROM paired_lines)")
+        for field in lines.fields
+        if field.comparison.forgives
+    ]
     for name, columns, parts in (
         (
             "line_values",
