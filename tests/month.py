@@ -39,6 +39,8 @@ LISTS = [
     ("term", "2", "Net 30"),
     ("cseg_product", "1", "Metering"), ("cseg_product", "2", "Storage"),
     ("item", "10", "Merchandise"), ("item", "11", "usage"), ("item", "12", "seats"),
+    ("department", "1", "Sales"), ("classification", "1", "Cloud"), ("classification", "2", "Services"),
+    ("location", "1", "New York"), ("location", "2", "Berlin"),
 ]  # fmt: skip
 
 

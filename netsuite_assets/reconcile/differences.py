@@ -370,7 +370,7 @@ def _header_fields(warehouse: TenantWarehouse, of: _Record) -> None:
         _insert(
             f"""p.key, p.internal_id, p.number, p.name, f.kind, NULL, v.field, v.left_value, v.right_value,
             CASE WHEN {whole} THEN abs(p.expected_total) ELSE 0 END, CASE WHEN {currency} THEN p.counted ELSE 0 END,
-            p.currency, f.owner, {_sentence("v.field")}""",
+            p.currency, {_OWNER}, {_sentence("v.field")}""",
             "FROM header_values v JOIN header_pairs p USING (key) JOIN named_fields f USING (field)",
             of.record,
             "f.rule",
@@ -379,16 +379,21 @@ def _header_fields(warehouse: TenantWarehouse, of: _Record) -> None:
     )
 
 
+#: Whose value counts: of a field that is written once, or only where NetSuite has nothing, NetSuite's afterwards.
+_OWNER = """CASE f.policy WHEN 'create_only' THEN 'netsuite'
+    WHEN 'if_empty' THEN CASE WHEN nullif(v.right_value, '') IS NULL THEN f.owner ELSE 'netsuite' END ELSE f.owner END"""
+
+
 def _name_fields(warehouse: TenantWarehouse, fields: Sequence[MappedField], kinds: Mapping[str, str]) -> None:
     """Make `named_fields`: what is the same of a field in every difference."""
     rows = [
         f"({literal(field.name)}, {literal(kinds.get(field.name, 'changed'))}, {literal(field.owner)},"
-        f" {literal(field.where)})"
+        f" {literal(field.where)}, {literal(field.policy)})"
         for field in fields
     ]
-    source = f"VALUES {', '.join(rows)}" if rows else "SELECT NULL, NULL, NULL, NULL WHERE false"
+    source = f"VALUES {', '.join(rows)}" if rows else "SELECT NULL, NULL, NULL, NULL, NULL WHERE false"
     warehouse.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE named_fields AS SELECT * FROM ({source}) t(field, kind, owner, rule)"
+        f"CREATE OR REPLACE TEMP TABLE named_fields AS SELECT * FROM ({source}) t(field, kind, owner, rule, policy)"
     )
 
 
@@ -411,7 +416,8 @@ def _other_currency(of: _Record, field: MappedField) -> str:
     held = _money("actual_total", "actual_currency")
     return _insert(
         f"""key, internal_id, number, name, 'wrong_currency', NULL, 'currency', NULL, {held},
-        abs(actual_total), -counted, actual_currency, {literal(field.owner)},
+        abs(actual_total), -counted, actual_currency,
+        {literal(field.owner if field.policy == "always" else "netsuite")},
         'NetSuite counts it among its ' || actual_currency || ': ' || {held} || '.'""",
         "FROM header_pairs WHERE problem IS NULL AND counted <> 0 AND currency <> actual_currency",
         of.record,

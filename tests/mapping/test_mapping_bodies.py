@@ -160,6 +160,8 @@ def test_a_demo_tenant_compiles_without_a_warning(name: str) -> None:
 def test_an_acme_invoice(account: Account) -> None:
     for name, internal_id, value in (
         ("currency", "4", "EUR"), ("term", "2", "Net 30"), ("cseg_product", "11", "Metering"),
+        ("department", "2", "Sales"), ("classification", "7", "Cloud"), ("classification", "8", "Services"),
+        ("location", "5", "Berlin"),
     ):  # fmt: skip
         account.listed(name, internal_id, name=value, is_inactive=False)
     account.con.execute(
@@ -179,10 +181,12 @@ def test_an_acme_invoice(account: Account) -> None:
         "entity": {"externalId": "cus-1001"}, "currency": {"id": "4"}, "tranDate": "2026-10-03",
         "dueDate": "2026-11-02", "otherRefNum": "INV-500", "memo": "Usage September 2026", "subsidiary": {"id": "3"},
         "terms": {"id": "2"}, "cseg_product": {"id": "11"}, "custbody_subscription_ref": "sub_1",
-        "custbody_contract_start": "2024-02-29",
+        "custbody_contract_start": "2024-02-29", "message": "EUR / eu", "startDate": "2026-10-01",
+        "endDate": "2026-10-31", "department": {"id": "2"}, "class": {"id": "8"}, "location": {"id": "5"},
         "item": {"items": [{
             "item": {"id": "100"}, "description": "API calls, Sep 2026", "quantity": Decimal(3), "rate": Decimal("3.5"),
             "amount": Decimal("10.5"), "custcol_service_start": "2026-09-01", "custcol_service_end": "2026-09-30",
+            "custcol_rated_events": 1, "department": {"id": "2"}, "class": {"id": "7"},
         }]},
     }  # fmt: skip
 
@@ -190,6 +194,7 @@ def test_an_acme_invoice(account: Account) -> None:
 def test_a_globex_bill_takes_its_terms_from_the_customer(account: Account) -> None:
     for name, internal_id, value in (
         ("currency", "1", "USD"), ("term", "3", "Net 15"), ("customlist_plan", "2", "Growth"),
+        ("department", "3", "Operations"), ("classification", "9", "Usage"),
     ):  # fmt: skip
         account.listed(name, internal_id, name=value, is_inactive=False)
     account.con.execute(

@@ -94,6 +94,9 @@ def test_where_a_line_differs_all_lines_are_replaced(october: Month, ledger: Led
         "quantity": 5,
         "rate": Decimal("10.1"),
         "amount": Decimal("50.5"),
+        "custcol_rated_events": 2,
+        "department": {"id": "1"},
+        "class": {"id": "1"},
     }
     assert row["amount"] == Decimal("49.50")
 
@@ -113,6 +116,10 @@ def test_a_missing_document_is_created_whole_under_its_external_id(october: Mont
         "subsidiary": {"id": "3"},
         "terms": {"id": "2"},
         "cseg_product": {"id": "1"},
+        "message": "EUR / eu",
+        "department": {"id": "1"},
+        "class": {"id": "1"},
+        "location": {"id": "2"},
         "item": {
             "items": [
                 {
@@ -121,6 +128,9 @@ def test_a_missing_document_is_created_whole_under_its_external_id(october: Mont
                     "quantity": 1,
                     "rate": 80,
                     "amount": 80,
+                    "custcol_rated_events": 1,
+                    "department": {"id": "1"},
+                    "class": {"id": "1"},
                 }
             ]
         },
