@@ -9,7 +9,7 @@ A reader that holds the old file open keeps reading it undisturbed; one that ope
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from netsuite_assets import frames
 from netsuite_assets.extract.rows import PROOFS
+from netsuite_assets.mapping.compiler import LEFT_OUT
 from netsuite_assets.publish.ledger_tables import ledger_tables
 from netsuite_assets.quota import QUOTA, ensure_quota
 from netsuite_assets.tables import TABLES
@@ -61,6 +62,17 @@ DOCUMENTS: Mapping[str, str] = {
     "netsuite_status": "VARCHAR",
     "netsuite_month": "VARCHAR",
     "problem": "VARCHAR",
+    "warning": "VARCHAR",
+    "via": "VARCHAR",
+}
+
+#: What the mapping cut or rounded because the tenant's file says so: of a record, or (`line_no`) of one of its lines.
+WARNINGS: Mapping[str, str] = {
+    "period": "VARCHAR",
+    "record": "VARCHAR",
+    "external_id": "VARCHAR",
+    "line_no": "INTEGER",
+    "warning": "VARCHAR",
 }
 
 #: Every write ever intended, with the last that is known of it.
@@ -194,7 +206,7 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
         names = ", ".join(map(quote, columns))
         sources[name] = (columns, f"SELECT {names} FROM {contract.name} ORDER BY ALL")
     documents = [
-        _documents(record)
+        _documents(record, working.columns(f"expected.{tables.name}"))
         for record, tables in TABLES.items()
         if tables.lines is not None
         and working.columns(f"expected.{tables.name}")
@@ -202,6 +214,9 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     ]
     empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in DOCUMENTS.items())
     sources["documents"] = (DOCUMENTS, " UNION ALL ".join(documents) or f"SELECT {empty} WHERE false")
+    working.ensure_table("expected.left_out", LEFT_OUT)
+    sources["left_out"] = (LEFT_OUT, f"SELECT {', '.join(LEFT_OUT)} FROM expected.left_out ORDER BY ALL")
+    sources["mapping_warnings"] = (WARNINGS, _warnings(working))
     ensure_quota(working)
     kept = {name: kind for name, kind in QUOTA.items() if name != "tenant"}
     names = ", ".join(map(quote, kept))
@@ -213,13 +228,34 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     return sources
 
 
-def _documents(record: str) -> str:
+def _warnings(working: TenantWarehouse) -> str:
+    """What was cut or rounded, over all expected tables."""
+    parts = []
+    for table in working.sql(
+        "SELECT table_name FROM duckdb_columns() WHERE database_name = current_database()"
+        " AND schema_name = 'expected' AND column_name = 'warning' ORDER BY 1"
+    ):
+        name = str(table[0])
+        record = next((one.record for one in TABLES.values() if name in (one.name, one.lines)), name)
+        line_no = "line_no" if "line_no" in working.columns(f"expected.{name}") else "NULL::INTEGER"
+        parts.append(
+            f"SELECT period, {literal(record)} AS record, external_id, {line_no} AS line_no, warning"
+            f" FROM expected.{quote(name)} WHERE warning IS NOT NULL"
+        )
+    empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in WARNINGS.items())
+    return f"SELECT * FROM ({' UNION ALL '.join([*parts, f'SELECT {empty} WHERE false'])}) ORDER BY ALL"
+
+
+def _documents(record: str, columns: Collection[str]) -> str:
     name = TABLES[record].name
+    # A slice that was mapped before there were warnings has none.
+    warning = "e.warning" if "warning" in columns else "NULL"
     return f"""
     SELECT coalesce(e.period, a.period) AS period, {literal(record)} AS record,
         coalesce(e.external_id, a.external_id) AS external_id, e.number, coalesce(e.name, a.name) AS customer,
         coalesce(e.currency, a.currency) AS currency, e.total AS billed_total, a.total AS netsuite_total,
-        a.currency AS netsuite_currency, a.internal_id AS netsuite_internal_id, a.number AS netsuite_number, a.status AS netsuite_status, a.dated_in AS netsuite_month, e.problem
+        a.currency AS netsuite_currency, a.internal_id AS netsuite_internal_id, a.number AS netsuite_number, a.status AS netsuite_status, a.dated_in AS netsuite_month, e.problem,
+        {warning}::VARCHAR AS warning, e.via
     FROM expected.{name} e FULL JOIN netsuite.{name} a ON a.external_id = e.external_id AND a.period = e.period"""
 
 

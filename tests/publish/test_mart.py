@@ -281,7 +281,7 @@ def test_a_publication_that_fails_leaves_the_old_file(
     before = warehouse.published_path.read_bytes()
     october.remove("inv-plain")
     with monkeypatch.context() as patched:
-        patched.setattr("netsuite_assets.publish.mart._documents", lambda record: "SELECT 1 / 'no number'")
+        patched.setattr("netsuite_assets.publish.mart._documents", lambda *_: "SELECT 1 / 'no number'")
         with pytest.raises(duckdb.Error):
             published(october)
     assert warehouse.published_path.read_bytes() == before
