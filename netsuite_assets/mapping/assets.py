@@ -56,15 +56,22 @@ def expected_records(
         filled = fill_expected(held, run.mapping, run.period, utc_now())
         rows: list[Sequence[object]] = []
         for record, rules in run.mapping.records.items():
-            where = "" if rules.tables.lines is None else " WHERE period = $1"
+            where = " WHERE period = $1" if rules.is_monthly else ""
             totals = held.sql(
-                "SELECT currency, count(*), count(problem), coalesce(sum(total), 0)"
+                "SELECT currency, count(*), count(problem), count(warning), coalesce(sum(total), 0)"
                 f" FROM expected.{rules.tables.name}{where} GROUP BY 1 ORDER BY 1",
                 [run.period] if where else [],
             )
-            for currency, count, problems, total in totals:
-                shown = moneys({currency: total}) if rules.tables.lines is not None and currency else ""
-                rows.append([record, currency, count, problems, shown])
+            for currency, count, problems, warnings, total in totals:
+                shown = moneys({currency: total}) if rules.is_monthly and currency else ""
+                rows.append([record, currency, count, problems, warnings, shown])
+        left_out = []
+        if any(rules.leaves_out for rules in run.mapping.records.values()):
+            left_out = held.sql(
+                "SELECT record, CASE WHEN line IS NULL THEN 'record' ELSE 'line' END, currency, count(*), sum(amount),"
+                " reason FROM expected.left_out WHERE period = $1 OR period IS NULL GROUP BY ALL ORDER BY ALL",
+                [run.period],
+            )
         called, fields = example(held, run.mapping, run.period)
         shown_first = run.mapping.records.get("invoice") or next(iter(run.mapping.records.values()), None)
         columns = shown_first.columns if shown_first is not None else {}
@@ -72,7 +79,16 @@ def expected_records(
             metadata={
                 "dagster/row_count": sum(part.rows for part in filled.values()),
                 "records": dg.MetadataValue.md(
-                    markdown(["Record", "Currency", ">Records", ">Cannot be mapped", ">Total"], rows)
+                    markdown(
+                        ["Record", "Currency", ">Records", ">Cannot be mapped", ">With a warning", ">Total"],
+                        rows,
+                    )
+                ),
+                "left out": dg.MetadataValue.md(
+                    markdown(
+                        ["Record", "What", "Currency", ">Number", ">Amount", "Because"],
+                        [[*row[:4], "" if row[4] is None else f"{row[4]:,.2f}", row[5]] for row in left_out],
+                    )
                 ),
                 "mapping": run.mapping.hash[:12],
                 "one example": dg.MetadataValue.md(
