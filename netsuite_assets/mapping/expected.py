@@ -36,6 +36,12 @@ def fill_expected(
         if rules.leaves_out:
             warehouse.ensure_table("expected.left_out", LEFT_OUT)
         with warehouse.transaction():
+            if not rules.leaves_out and warehouse.columns("expected.left_out"):
+                # What an earlier version of the mapping left out is expected now.
+                warehouse.sql(
+                    "DELETE FROM expected.left_out WHERE record = ? AND (period = ? OR period IS NULL)",
+                    [record, period],
+                )
             for statement in mapping.fill_sql(record, period):
                 warehouse.connection.execute(statement)
             filled[rules.tables.name] = warehouse.record_slice(

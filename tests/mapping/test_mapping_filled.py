@@ -162,6 +162,14 @@ def test_a_month_more_leaves_the_others_as_they_are(tmp_path: Path, held: Tenant
     assert held.sql("SELECT * FROM expected.left_out ORDER BY ALL") == before
 
 
+def test_what_is_expected_again_is_left_out_no_more(tmp_path: Path, held: TenantWarehouse) -> None:
+    _land(held, _Keyed(_books().rows))
+    fill_expected(held, _mapping(tmp_path), PERIOD, NOW)
+    fill_expected(held, mapping(tmp_path, invoice_rules()), PERIOD, NOW)
+    assert held.sql("SELECT DISTINCT record FROM expected.left_out") == [("journalEntry",)]
+    assert held.sql("SELECT count(*) FROM expected.invoices") == [(3,)]
+
+
 def test_periods_must_have_landed_where_they_are_looked_up(tmp_path: Path, held: TenantWarehouse) -> None:
     _land(held, _Keyed(_books().rows), periods=False)
     with pytest.raises(IncompleteSlice, match=r"netsuite\.periods \(all\)"):
