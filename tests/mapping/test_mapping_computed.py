@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -309,6 +309,52 @@ def test_values_are_joined_and_absent_ones_left_out(
     invoices = [{"memo": a, "po_number": b, "metadata": json.dumps({"a": c})} for a, b, c in parts]
     found = _values(tmp_path, held, rules, invoices, "message")
     assert [row[0] for row in found] == [separator.join(filter(None, given)) or None for given in parts]
+
+
+def _text(value: Any) -> str | None:
+    """A value as people write it."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}" if value else "0"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return None if value in (None, "") else str(value)
+
+
+@_SETTINGS
+@given(
+    bills=st.lists(
+        st.tuples(
+            _AMOUNTS,
+            st.dates(date(1900, 1, 1), date(2999, 12, 31)),
+            st.one_of(st.none(), st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1))),  # noqa: DTZ001
+            st.one_of(st.none(), st.sampled_from(["", "x", "{y}", " "])),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_template_prints_every_kind_of_value_or_nothing(
+    tmp_path: Path, held: Account, bills: list[tuple[Decimal, date, datetime | None, str | None]]
+) -> None:
+    rules = {
+        "message": {"template": "{{{total}}} {issued_on}|{updated_at}|{memo}"},
+        "memo": {"join": ["total", "issued_on", "updated_at", "memo"], "separator": "|"},
+    }
+    invoices = [
+        {
+            "total": total,
+            "issued_on": day,
+            "updated_at": instant and instant.replace(tzinfo=UTC),
+            "memo": memo,
+        }
+        for total, day, instant, memo in bills
+    ]
+    found = _values(tmp_path, held, rules, invoices, *rules)
+    for bill, (message, joined) in zip(bills, found, strict=True):
+        texts = [_text(value) for value in bill]
+        whole = None not in texts
+        assert message == ("{{{}}} {}|{}|{}".format(*texts) if whole else None)
+        assert joined == "|".join(text for text in texts if text is not None)
 
 
 def test_a_join_prints_numbers_and_dates_as_a_template_does(tmp_path: Path, account: Account) -> None:
