@@ -160,7 +160,8 @@ class Books:
         return len(self._slice(table, start, end))
 
     def read(self, table: str, start: date, end: date) -> Iterator[pa.RecordBatch]:
-        rows = sorted(self._slice(table, start, end), key=lambda row: str(row["id"]))
+        key = BILLING[table].key
+        rows = sorted(self._slice(table, start, end), key=lambda row: [str(row[name]) for name in key])
         yield pa.RecordBatch.from_pylist(rows, schema=BILLING[table].schema)
 
     def locate(self, table: str, ids: Sequence[str]) -> Mapping[str, date]:
@@ -207,7 +208,7 @@ class Month:
     def land(self) -> Month:
         """Land billing, map it, and let NetSuite hold exactly what it should."""
         self.map_billing()
-        for record, rules in self.rules.mapping.records.items():
+        for record, rules in self.rules.mapping.compared.items():
             tables = TABLES[record]
             columns = "".join(f", {quote(one.name)}" for one in comparable(rules.fields))
             dated = "NULL" if tables.lines is None else "strftime(\"tranDate\", '%Y-%m')"
@@ -248,7 +249,7 @@ class Month:
         """Record what NetSuite's tables hold now as the slices that were extracted."""
         self._prove("netsuite.reference", None, ("list", "internal_id"))
         self._prove("netsuite.periods", None, ("internal_id",))
-        for record in self.rules.mapping.records:
+        for record in self.rules.mapping.compared:
             tables = TABLES[record]
             self._prove(f"netsuite.{tables.name}", tables.lines and self.period, ("internal_id",))
             if tables.lines is not None:
@@ -344,7 +345,7 @@ class Month:
         return TABLES[record]
 
     def _ensure(self, record: str) -> None:
-        rules, tables = self.rules.mapping.records[record], TABLES[record]
+        rules, tables = self.rules.mapping.compared[record], TABLES[record]
         fields = {one.name: COLUMN_TYPES[one.kind] for one in comparable(rules.fields)}
         self.held.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE | fields)
         if tables.lines is not None:
