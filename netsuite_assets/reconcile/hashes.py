@@ -51,11 +51,15 @@ class Hashed:
 
 @dataclass(frozen=True, slots=True)
 class HashedSlice:
-    """A slice whose rows all have their hashes. `key` is the column by which it is compared; None for lines."""
+    """A slice whose rows all have their hashes.
+
+    `key` is the column by which it is compared, and `key_type` its DuckDB type; None for lines, which have no key.
+    """
 
     table: str
     period: str | None
     key: str | None
+    key_type: str | None
     rows: int
     hash_sum: int
 
@@ -75,13 +79,13 @@ def hash_slice(
     _refuse_floats(warehouse, table, values)
     warehouse.connection.execute(_TABLES)
     described = warehouse.connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
-    present = {column[0] for column in described}
+    present = {column[0]: str(column[1]) for column in described}
     for column in DERIVED:
         if column not in present:
             warehouse.connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} UBIGINT")
     proof = warehouse.slice(table, period)
     state = (_spec(warehouse, key, values), None if proof is None else proof.content_hash)
-    made = HashedSlice(table, period, key, 0, 0)
+    made = HashedSlice(table, period, key, present[key] if key else None, 0, 0)
     at = [table, period or WHOLE]
     rows, hashed = warehouse.sql(f"SELECT count(*), count(row_hash) FROM {table} WHERE {made.where}")[0]
     known = f"SELECT spec, content_hash, rows FROM {HASHED} WHERE table_name = ? AND period = ?"

@@ -14,7 +14,8 @@ is temporary tables, named after the comparison:
 - `<name>_repeated` (key, left_rows, right_rows): keys set apart; the key NULL counts the rows without a key.
 - `<name>_apart` (key, left_row, right_row, left_hash, right_hash, wanted): rows that differ or lack a counterpart;
   where `wanted` is false, only in what normalisation takes for the same.
-- `<name>_pairs` (key, what is carried, and of each field `"l.<field>"` and `"r.<field>"`): the pairs that differ.
+- `<name>_pairs` (key, what is carried, and of each field `"l.<field>"` and `"r.<field>"` where these are not the same):
+  the pairs that differ.
 - `<name>_values` (key, field, left_value, right_value, delta): each value that differs, as shown to people.
 - `<name>_uses` (field, rule, scope, uses, delta, greatest): what tolerances and normalisations took for the same.
 """
@@ -113,7 +114,12 @@ def compare(
     """
     columns = {**carried}
     for field in fields:
-        columns |= {f"l.{field.name}": field.left, f"r.{field.name}": field.right}
+        # Most values are the same, and need not be kept.
+        apart = f"CASE WHEN {field.left} IS DISTINCT FROM {field.right} THEN"
+        columns |= {
+            f"l.{field.name}": f"{apart} {field.left} END",
+            f"r.{field.name}": f"{apart} {field.right} END",
+        }
     # Row ids hold within a transaction.
     with warehouse.transaction():
         _narrow(warehouse, left, right, name, besides)
@@ -124,8 +130,9 @@ def compare(
             f"CREATE OR REPLACE TEMP TABLE {name}_pairs AS"
             f" {_fetched(left, right, f'{name}_apart', 'true' if few else 'wanted', columns)}"
         )
-        _values(warehouse, fields, name, where)
-        _uses(warehouse, fields, name, where)
+        differing = _apart(warehouse, fields, name)
+        _values(warehouse, differing, name, where)
+        _uses(warehouse, differing, name, where)
         if not few:
             seen = [field for field in fields if field.comparison.normalises]
             pairs = _fetched(left, right, f"{name}_apart", "NOT wanted", columns)
@@ -141,8 +148,7 @@ def _narrow(
         CREATE OR REPLACE TEMP TABLE {name}_repeated AS
         SELECT key, coalesce(sum(rows) FILTER (is_left), 0)::BIGINT AS left_rows,
             coalesce(sum(rows) FILTER (NOT is_left), 0)::BIGINT AS right_rows
-        FROM (SELECT key, rows, true AS is_left FROM {_repeated(left)}
-            UNION ALL SELECT key, rows, false FROM {_repeated(right)})
+        FROM ({_repeated(left, "true")} UNION ALL {_repeated(right, "false")})
         GROUP BY key
     """)
     wanted = "l.h IS DISTINCT FROM r.h" + (f" OR coalesce(l.k, r.k) IN ({besides})" if besides else "")
@@ -155,13 +161,15 @@ def _narrow(
     run(f"""
         CREATE OR REPLACE TEMP TABLE {name}_apart AS
         SELECT * FROM ({apart}) a
-        WHERE NOT EXISTS (SELECT 1 FROM {name}_repeated x WHERE x.key = a.key::VARCHAR)
+        WHERE NOT EXISTS (SELECT 1 FROM {name}_repeated x WHERE x.key = a.key)
     """)
 
 
-def _repeated(side: HashedSlice) -> str:
-    period = literal(side.period or WHOLE)
-    return f"(SELECT key, rows, hash_sum FROM {REPEATED} WHERE table_name = {literal(side.table)} AND period = {period})"
+def _repeated(side: HashedSlice, is_left: str) -> str:
+    return (
+        f"SELECT key::{side.key_type} AS key, rows, {is_left} AS is_left FROM {REPEATED}"
+        f" WHERE table_name = {literal(side.table)} AND period = {literal(side.period or WHOLE)}"
+    )
 
 
 def _keys(side: HashedSlice) -> str:
@@ -204,15 +212,17 @@ def _conserved(warehouse: TenantWarehouse, left: HashedSlice, right: HashedSlice
 
 def _set_apart(warehouse: TenantWarehouse, side: HashedSlice, name: str) -> tuple[int, int]:
     """Rows, and the sum of their hashes, whose key repeats on either side, or that have none."""
-    if not warehouse.value(f"SELECT count(*) FROM {name}_repeated"):
-        return 0, 0
+    unkeyed = warehouse.sql(
+        f"SELECT coalesce(sum(rows), 0)::BIGINT, coalesce(sum(hash_sum), 0) FROM {REPEATED}"
+        " WHERE table_name = ? AND period = ? AND key IS NULL",
+        [side.table, side.period or WHOLE],
+    )[0]
     key = quote(str(side.key))
-    rows, hashes = warehouse.sql(f"""
-        SELECT count(*), coalesce(sum(row_hash), 0) FROM {side.table} t
-        WHERE {side.where} AND ({key} IS NULL
-            OR {key}::VARCHAR IN (SELECT key FROM {name}_repeated WHERE key IS NOT NULL))
-    """)[0]
-    return rows, hashes
+    repeated = warehouse.sql(
+        f"SELECT count(*), coalesce(sum(row_hash), 0) FROM {side.table}"
+        f" WHERE {side.where} AND {key} IN (SELECT key FROM {name}_repeated WHERE key IS NOT NULL)"
+    )[0]
+    return unkeyed[0] + repeated[0], unkeyed[1] + repeated[1]
 
 
 def _lost(
@@ -243,8 +253,18 @@ def _fetched(
         f"SELECT l.{key} AS key{selected}"
         f" FROM (SELECT * FROM {left.table} WHERE rowid IN (SELECT left_row {pairs})) l"
         f" JOIN (SELECT * FROM {right.table} WHERE rowid IN (SELECT right_row {pairs})) r"
-        f" ON r.{quote(str(right.key))} = l.{key}"
+        # As text: for numbers close together DuckDB would make a table of their whole range, as wide as the rows.
+        f" ON r.{quote(str(right.key))}::VARCHAR = l.{key}::VARCHAR"
     )
+
+
+def _apart(warehouse: TenantWarehouse, fields: Sequence[Field], name: str) -> list[Field]:
+    """The fields that differ as they stand in some pair: found in one pass, so that the others cost nothing more."""
+    if not fields:
+        return []
+    counted = ", ".join(f"count(*) FILTER ({field.apart})" for field in fields)
+    counts = warehouse.sql(f"SELECT {counted} FROM {name}_pairs")[0]
+    return [field for field, count in zip(fields, counts, strict=True) if count]
 
 
 def _values(warehouse: TenantWarehouse, fields: Sequence[Field], name: str, where: str) -> None:
