@@ -54,28 +54,17 @@ class Comparison:
         """Whether there is any such rule."""
         return bool(self.rules)
 
-    def differs(self, left: str, right: str) -> str:
-        """SQL that holds where two values are not the same."""
-        apart = f"{self.canonical(left)} IS DISTINCT FROM {self.canonical(right)}"
-        within = [condition for _, condition in self._tolerances(left, right)]
-        return f"({apart} AND ({' OR '.join(within)}) IS NOT TRUE)" if within else f"({apart})"
-
     def rule_used(self, left: str, right: str) -> str:
-        """SQL for the rule by which two values that differ as they stand are the same; NULL when there is none.
+        """SQL for the rule by which two values that are not the same as they stand are; NULL where they differ.
 
         Where several rules together make them the same it is the one that is tried last, so that each pair of values
         counts once.
         """
-        cases = [f"WHEN {left} IS NOT DISTINCT FROM {right} THEN NULL"]
+        cases = []
         for (rule, one), (_, other) in zip(self._forms(left), self._forms(right), strict=True):
             cases.append(f"WHEN {one} IS NOT DISTINCT FROM {other} THEN '{rule}'")
         cases += [f"WHEN {condition} THEN '{rule}'" for rule, condition in self._tolerances(left, right)]
-        return f"CASE {' '.join(cases)} END"
-
-    @property
-    def forgives(self) -> bool:
-        """Whether any rule takes values that differ as they stand for the same."""
-        return self.normalises or next(self._tolerances("", ""), None) is not None
+        return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
     def delta(self, left: str, right: str) -> str:
         """SQL for left less right: in the field's unit, an absent number being none; in days for dates; else NULL."""

@@ -19,7 +19,7 @@ from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.reconcile.comparison import Comparison, comparison_of
 from netsuite_assets.reconcile.hashes import Hashed, hash_slice
-from netsuite_assets.reconcile.keyed import Compared, Field, compare, uses_of
+from netsuite_assets.reconcile.keyed import Compared, Field, compare, judge, judged
 from netsuite_assets.reconcile.lines import Lines, compare_lines, differing_documents, shared_key
 from netsuite_assets.tables import TABLES, RecordTables
 from resources.netsuite.records import DECIMAL_KINDS
@@ -371,7 +371,7 @@ def _header_fields(warehouse: TenantWarehouse, of: _Record) -> None:
             f"""p.key, p.internal_id, p.number, p.name, f.kind, NULL, v.field, v.left_value, v.right_value,
             CASE WHEN {whole} THEN abs(p.expected_total) ELSE 0 END, CASE WHEN {currency} THEN p.counted ELSE 0 END,
             p.currency, {_OWNER}, {_sentence("v.field")}""",
-            "FROM header_values v JOIN header_pairs p USING (key) JOIN named_fields f USING (field)",
+            "FROM header_judged v JOIN header_pairs p USING (key) JOIN named_fields f USING (field) WHERE v.rule IS NULL",
             of.record,
             "f.rule",
             matched=True,
@@ -452,6 +452,7 @@ def _total_residue(warehouse: TenantWarehouse, of: _Record) -> None:
             WHERE record = {literal(of.record)} AND line IS NOT NULL GROUP BY external_id) d ON d.external_id = p.key
         WHERE p.problem IS NULL
     """)
+    judge(warehouse, "total", "key", [judged(total, "residues")])
     residue = f"p.{left} - p.{right}"
     billed, held = (_money(f"p.{side}_total", "p.currency") for side in ("expected", "actual"))
     run(
@@ -459,17 +460,12 @@ def _total_residue(warehouse: TenantWarehouse, of: _Record) -> None:
             f"""p.key, p.internal_id, p.number, p.name, 'total', NULL, 'total', {billed}, {held}, abs({residue}),
             {residue}, p.currency, 'billing',
             'The total should be ' || {billed} || '; NetSuite has ' || {held} || ', and the lines do not explain it.'""",
-            f"FROM residues p WHERE {total.differs}",
+            "FROM residues p JOIN total_judged v USING (key) WHERE v.rule IS NULL",
             of.record,
             matched=True,
         )
     )
-    if comparison.forgives:
-        run(
-            _tolerated(
-                of, "header", f"({uses_of(total, 'residues')}) u(field, rule, scope, uses, delta, greatest)"
-            )
-        )
+    run(_tolerated(of, "header", "total_uses"))
 
 
 # Lines
@@ -485,7 +481,8 @@ def _diff_lines(warehouse: TenantWarehouse, of: _Record, lines: Lines) -> None:
         _insert(
             f"""p.key, p.internal_id, p.number, p.name, 'line_changed', v.e_line::VARCHAR, v.field, v.left_value,
             v.right_value, abs({moved}), {moved}, p.currency, f.owner, 'Line ' || v.e_line || ': ' || {_sentence("v.field")}""",
-            "FROM line_values v JOIN header_pairs p ON p.key = v.external_id JOIN named_fields f USING (field)",
+            "FROM line_judged v JOIN header_pairs p ON p.key = v.external_id JOIN named_fields f USING (field)"
+            " WHERE v.rule IS NULL",
             of.record,
             "f.rule",
             matched=True,

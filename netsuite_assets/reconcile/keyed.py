@@ -5,7 +5,7 @@ Here: which rows belong together, which of them differ, and in which fields. Not
 
 1. Narrow: keys, hashes and row ids of both sides meet in one FULL JOIN, and rows with equal hashes are done with.
 2. Wide: the values of the differing keys alone are fetched, by their row ids.
-3. One SELECT a field over these few finds the values that differ, and the uses of tolerances and normalisations.
+3. One SELECT a field over these few finds the values that differ, and those that a rule takes for the same.
 4. Conservation: what is left over as matched must be the same number of rows with the same hashes on both sides.
 
 A key that stands on a side more than once is set apart and never compared, a row without a key neither. The result
@@ -16,8 +16,9 @@ is temporary tables, named after the comparison:
   where `wanted` is false, only in what normalisation takes for the same.
 - `<name>_pairs` (key, what is carried, and of each field `"l.<field>"` and `"r.<field>"` where these are not the same):
   the pairs that differ.
-- `<name>_values` (key, field, left_value, right_value, delta): each value that differs, as shown to people.
-- `<name>_uses` (field, rule, scope, uses, delta, greatest): what tolerances and normalisations took for the same.
+- `<name>_judged` (key, field, rule, left_value, right_value, delta, scope): each pair of values that are not the same as
+  they stand; `rule` is that by which they are taken for the same, and where it is NULL they differ.
+- `<name>_uses` (field, rule, scope, uses, delta, greatest): the former, added up.
 """
 
 from __future__ import annotations
@@ -70,12 +71,10 @@ class Field:
         return f"{self.columns[0]} IS DISTINCT FROM {self.columns[1]}"
 
     @property
-    def differs(self) -> str:
-        """SQL that holds where the values differ."""
-        differs = self.comparison.differs(*self.columns)
-        return (
-            f"{self.apart} AND ({differs} OR {self.always})" if self.always else f"{self.apart} AND {differs}"
-        )
+    def rule(self) -> str:
+        """SQL for the rule by which values that are not the same as they stand are; NULL where they differ."""
+        rule = self.comparison.rule_used(*self.columns)
+        return f"CASE WHEN NOT ({self.always}) THEN {rule} END" if self.always else rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +114,10 @@ def compare(
     columns = {**carried}
     for field in fields:
         # Most values are the same, and need not be kept.
-        apart = f"CASE WHEN {field.left} IS DISTINCT FROM {field.right} THEN"
+        where_apart = f"CASE WHEN {field.left} IS DISTINCT FROM {field.right} THEN"
         columns |= {
-            f"l.{field.name}": f"{apart} {field.left} END",
-            f"r.{field.name}": f"{apart} {field.right} END",
+            f"l.{field.name}": f"{where_apart} {field.left} END",
+            f"r.{field.name}": f"{where_apart} {field.right} END",
         }
     # Row ids hold within a transaction.
     with warehouse.transaction():
@@ -130,9 +129,8 @@ def compare(
             f"CREATE OR REPLACE TEMP TABLE {name}_pairs AS"
             f" {_fetched(left, right, f'{name}_apart', 'true' if few else 'wanted', columns)}"
         )
-        differing = _apart(warehouse, fields, name)
-        _values(warehouse, differing, name, where)
-        _uses(warehouse, differing, name, where)
+        touched = _apart(warehouse, fields, name)
+        judge(warehouse, name, "key", [judged(field, f"{name}_pairs", where) for field in touched])
         if not few:
             seen = [field for field in fields if field.comparison.normalises]
             pairs = _fetched(left, right, f"{name}_apart", "NOT wanted", columns)
@@ -267,25 +265,35 @@ def _apart(warehouse: TenantWarehouse, fields: Sequence[Field], name: str) -> li
     return [field for field, count in zip(fields, counts, strict=True) if count]
 
 
-def _values(warehouse: TenantWarehouse, fields: Sequence[Field], name: str, where: str) -> None:
-    parts = [values_of(field, f"{name}_pairs", where) for field in fields]
-    none = (
-        "SELECT NULL AS key, NULL::VARCHAR AS field, NULL::VARCHAR AS left_value, NULL::VARCHAR AS right_value,"
-        " NULL::DECIMAL(38,12) AS delta WHERE false"
+def judge(warehouse: TenantWarehouse, name: str, keys: str, parts: Sequence[str]) -> None:
+    """Make `<name>_judged` of these queries (see `judged`; `keys` as there), and add up `<name>_uses`."""
+    none = ", ".join(f"NULL::VARCHAR AS {key.strip()}" for key in keys.split(","))
+    empty = (
+        f"SELECT {none}, NULL::VARCHAR AS field, NULL::VARCHAR AS rule, NULL::VARCHAR AS left_value,"
+        " NULL::VARCHAR AS right_value, NULL::DECIMAL(38,12) AS delta, NULL::VARCHAR AS scope WHERE false"
     )
     warehouse.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name}_values AS {' UNION ALL '.join(parts) or none}"
+        f"CREATE OR REPLACE TEMP TABLE {name}_judged AS {' UNION ALL '.join(parts) or empty}"
     )
+    warehouse.connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {name}_uses AS
+        SELECT field, rule, scope, count(*) AS uses, sum(delta) AS delta, max(abs(delta)) AS greatest
+        FROM {name}_judged WHERE rule IS NOT NULL GROUP BY ALL
+    """)
 
 
-def _uses(warehouse: TenantWarehouse, fields: Sequence[Field], name: str, where: str) -> None:
-    warehouse.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name}_uses (field VARCHAR, rule VARCHAR, scope VARCHAR, uses BIGINT,"
-        " delta DECIMAL(38,12), greatest DECIMAL(38,12))"
+def judged(field: Field, pairs: str, where: str = "true", keys: str = "key") -> str:
+    """SQL for a field's values that are not the same as they stand, among pairs: keys, field, rule, left_value,
+    right_value, delta, scope. The values are those that differ; where a rule takes them for the same they are NULL.
+    """
+    left, right = field.columns
+    shown = [f"CASE WHEN rule IS NULL THEN {field.shown(value)} END" for value in (left, right)]
+    scope = field.scope if field.comparison.kind in NUMBER_KINDS else "NULL::VARCHAR"
+    return (
+        f"SELECT {keys}, {literal(field.name)} AS field, rule, {shown[0]} AS left_value, {shown[1]} AS right_value,"
+        f" {field.comparison.delta(left, right)} AS delta, {scope} AS scope"
+        f" FROM (SELECT *, {field.rule} AS rule FROM {pairs} WHERE {field.apart} AND ({where}))"
     )
-    parts = [uses_of(field, f"{name}_pairs", where) for field in fields if field.comparison.forgives]
-    if parts:
-        warehouse.connection.execute(f"INSERT INTO {name}_uses {' UNION ALL '.join(parts)}")
 
 
 def _many_uses(
@@ -293,7 +301,7 @@ def _many_uses(
 ) -> None:
     """Count the uses of normalisations among pairs that are too many to be kept: in one pass."""
     counted = [
-        (field.name, rule, f"count(*) FILTER ({field.comparison.rule_used(*field.columns)} = '{rule}')")
+        (field.name, rule, f"count(*) FILTER ({field.apart} AND {field.rule} = '{rule}')")
         for field in fields
         for rule in field.comparison.rules
     ]
@@ -307,26 +315,3 @@ def _many_uses(
         f"CREATE OR REPLACE TEMP TABLE {name}_uses AS SELECT field, rule, scope, sum(uses)::BIGINT AS uses,"
         f" sum(delta) AS delta, max(greatest) AS greatest FROM {name}_uses GROUP BY ALL"
     )
-
-
-def values_of(field: Field, pairs: str, where: str = "true", keys: str = "key") -> str:
-    """SQL for a field's values that differ among pairs: keys, field, left_value, right_value, delta."""
-    left, right = field.columns
-    return (
-        f"SELECT {keys}, {literal(field.name)} AS field, {field.shown(left)} AS left_value,"
-        f" {field.shown(right)} AS right_value, {field.comparison.delta(left, right)} AS delta"
-        f" FROM {pairs} WHERE {field.differs} AND ({where})"
-    )
-
-
-def uses_of(field: Field, pairs: str, where: str = "true") -> str:
-    """SQL for the uses of a field's rules among pairs: field, rule, scope, uses, delta, greatest."""
-    delta = field.comparison.delta(*field.columns)
-    scope = field.scope if field.comparison.kind in NUMBER_KINDS else "NULL::VARCHAR"
-    kept = f"{field.apart} AND ({where})" + (f" AND ({field.always}) IS NOT TRUE" if field.always else "")
-    return f"""
-        SELECT {literal(field.name)}, rule, scope, count(*), sum(delta), max(abs(delta))
-        FROM (SELECT {field.comparison.rule_used(*field.columns)} AS rule, {scope} AS scope, {delta} AS delta
-            FROM {pairs} WHERE {kept})
-        WHERE rule IS NOT NULL GROUP BY ALL
-    """

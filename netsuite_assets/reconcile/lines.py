@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.hashes import Hashed, hash_slice
-from netsuite_assets.reconcile.keyed import Field, uses_of, values_of
+from netsuite_assets.reconcile.keyed import Field, judge, judged
 from netsuite_assets.tables import RecordTables
 from resources.warehouse import TenantWarehouse, quote
 
@@ -80,8 +80,8 @@ def differing_documents(warehouse: TenantWarehouse, lines: Lines) -> None:
 def compare_lines(warehouse: TenantWarehouse, lines: Lines, documents: str) -> bool:
     """Compare the lines of the documents in `line_documents` that are also in this table (key, internal_id, currency).
 
-    False where there are none, and nothing is made. Makes `line_values` (external_id, e_line, field, left_value, right_value, delta), `line_uses` as the uses of
-    `keyed`, and `expected_alone` and `netsuite_alone` (external_id, line_no, the fields): lines without a counterpart.
+    False where there are none, and nothing is made. Makes `line_judged` and `line_uses` as `keyed` does (its keys are
+    external_id and e_line), and `expected_alone` and `netsuite_alone` (external_id, line_no, the fields): lines without a counterpart.
     """
     run = warehouse.connection.execute
     run(f"""
@@ -159,7 +159,7 @@ def _pair_lines(alike: Sequence[str], key: str | None) -> str:
 
 
 def _values(warehouse: TenantWarehouse, lines: Lines) -> None:
-    """The fields that differ in paired lines; and in those and the identical ones, what was taken for the same."""
+    """The values of paired lines, and of identical ones that are written otherwise, that are not the same."""
     both = "".join(
         f", e.{quote(field.name)} AS {left}, a.{quote(field.name)} AS {right}"
         for field in lines.fields
@@ -177,25 +177,10 @@ def _values(warehouse: TenantWarehouse, lines: Lines) -> None:
         SELECT {of_both}{both} FROM expected_line e JOIN netsuite_line a USING (external_id, content, nth)
         WHERE e.raw <> a.raw
     """)
-    values = [values_of(field, "paired_lines", keys="external_id, e_line") for field in lines.fields]
-    uses = [
-        uses_of(field, "(FROM alike_lines UNION ALL FROM paired_lines)")
-        for field in lines.fields
-        if field.comparison.forgives
-    ]
-    for name, columns, parts in (
-        (
-            "line_values",
-            "external_id VARCHAR, e_line INTEGER, field VARCHAR, left_value VARCHAR, right_value VARCHAR,"
-            " delta DECIMAL(38,12)",
-            values,
-        ),
-        (
-            "line_uses",
-            "field VARCHAR, rule VARCHAR, scope VARCHAR, uses BIGINT, delta DECIMAL(38,12), greatest DECIMAL(38,12)",
-            uses,
-        ),
-    ):
-        warehouse.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
-        if parts:
-            warehouse.connection.execute(f"INSERT INTO {name} {' UNION ALL '.join(parts)}")
+    lines_of_both = "(FROM alike_lines UNION ALL FROM paired_lines)"
+    judge(
+        warehouse,
+        "line",
+        "external_id, e_line",
+        [judged(field, lines_of_both, keys="external_id, e_line") for field in lines.fields],
+    )

@@ -188,7 +188,7 @@ def check(held: TenantWarehouse, left: list[Row], right: list[Row], hows: dict[s
     put(held, "netsuite", right)
     wanted = expect(left, right, hows)
     assert run(held, hows) == wanted.compared
-    found = held.sql("SELECT key, field, delta FROM papers_values")
+    found = held.sql("SELECT key, field, delta FROM papers_judged WHERE rule IS NULL")
     assert len(found) == len(wanted.values)
     assert {(key, field): apart for key, field, apart in found} == wanted.values
     uses = held.sql("SELECT field, rule, uses, delta, greatest FROM papers_uses")
@@ -410,12 +410,12 @@ def test_ten_thousand_pairs_a_cent_apart_are_none_under_a_tolerance_of_a_cent(he
     hows = EXACT | {"amount": Comparison("amount", amount=Decimal("0.01"))}
     found = run(held, hows)
     assert (found.matched, found.differing) == (0, 10_000)
-    assert held.sql("FROM papers_values") == []
+    assert held.sql("FROM papers_judged WHERE rule IS NULL") == []
     assert held.sql("SELECT rule, uses, delta, greatest FROM papers_uses") == [
         ("amount", 10_000, Decimal(-100), Decimal("0.01"))
     ]
     run(held, hows | {"amount": Comparison("amount", amount=Decimal("0.0099"))})
-    assert held.value("SELECT count(*) FROM papers_values") == 10_000
+    assert held.value("SELECT count(*) FROM papers_judged WHERE rule IS NULL") == 10_000
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_every_currencys_places_count(held: TenantWarehouse, left: str, right: s
     put(held, "expected", [paper("a", amount=Decimal(left))])
     put(held, "netsuite", [paper("a", amount=Decimal(right))])
     run(held, EXACT)
-    assert bool(held.sql("FROM papers_values")) is differs
+    assert bool(held.sql("FROM papers_judged WHERE rule IS NULL")) is differs
 
 
 @pytest.mark.parametrize(("kind", "typed"), [("amount", "DOUBLE"), ("rate", "FLOAT")])
@@ -597,7 +597,7 @@ def test_what_does_not_fit_into_memory_gives_the_same(warehouse: Warehouse) -> N
             found[memory] = (
                 compared,
                 held.sql(
-                    "SELECT field, count(*), sum(delta), sum(hash(key)) FROM papers_values GROUP BY 1 ORDER BY 1"
+                    "SELECT field, count(*), sum(delta), sum(hash(key)) FROM papers_judged WHERE rule IS NULL GROUP BY 1 ORDER BY 1"
                 ),
                 held.sql("SELECT * FROM papers_uses ORDER BY ALL"),
             )
