@@ -71,8 +71,10 @@ NOTES_COVERED: Final = {
     "record": "VARCHAR",
     "internal_id": "VARCHAR",
     "last_modified": "VARCHAR",
+    "content": "VARCHAR",
 }
-"""The change up to which a document's notes are held."""
+"""The change up to which a document's notes are held: its time, and what the document's own row said (a hash), for
+NetSuite tells the time in whole seconds and a second change may fall into the same one."""
 
 #: Where the documents of each type land; a month's notes are of those that have landed.
 DOCUMENTS: Final = {
@@ -163,15 +165,15 @@ async def extract_trails(
 
 
 def _documents(warehouse: TenantWarehouse, period: str) -> str:
-    """SQL for the documents of a month that have landed: record, internal_id, number, last_modified."""
+    """SQL for the documents of a month that have landed: record, internal_id, number, last_modified, content."""
     parts = [
-        f"SELECT {quoted(record)} AS record, internal_id, number, last_modified FROM netsuite.{table}"
-        f" WHERE period = {quoted(period)}"
+        f"SELECT {quoted(record)} AS record, internal_id, number, last_modified, hash(d)::VARCHAR AS content"
+        f" FROM netsuite.{table} d WHERE period = {quoted(period)}"
         for record, table in DOCUMENTS.items()
         if warehouse.slice(f"netsuite.{table}", period) is not None
     ]
-    empty = "SELECT NULL::VARCHAR AS record, NULL::VARCHAR AS internal_id, NULL AS number, NULL AS last_modified WHERE false"
-    return " UNION ALL ".join(parts) or empty
+    nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in (*NOTES_COVERED, "number") if name != "period")
+    return " UNION ALL ".join(parts) or f"SELECT {nothing} WHERE false"
 
 
 def _changed(warehouse: TenantWarehouse, period: str) -> list[str]:
@@ -179,7 +181,7 @@ def _changed(warehouse: TenantWarehouse, period: str) -> list[str]:
     rows = warehouse.sql(
         f"""SELECT d.internal_id FROM ({_documents(warehouse, period)}) d
         LEFT JOIN {COVERED} c ON c.period = ? AND c.record = d.record AND c.internal_id = d.internal_id
-        WHERE d.last_modified IS DISTINCT FROM c.last_modified
+        WHERE (d.last_modified, d.content) IS DISTINCT FROM (c.last_modified, c.content)
         ORDER BY d.last_modified DESC, d.internal_id::BIGINT DESC""",
         [period],
     )
@@ -234,7 +236,7 @@ def _land_notes(
         [period, f"{period} look %"],
     )
     execute(
-        f"INSERT INTO {COVERED} BY NAME SELECT ? AS period, d.record, d.internal_id, d.last_modified"
+        f"INSERT INTO {COVERED} BY NAME SELECT ? AS period, d.record, d.internal_id, d.last_modified, d.content"
         f" FROM ({documents}) d WHERE d.internal_id IN (SELECT unnest(?::VARCHAR[]))",
         [period, list(looked_at)],
     )
