@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
-from resources.ledger.schema import metadata
+from resources.ledger.migrations import NewerLedger, migrate
 
 #: How long a statement waits for another writer of a SQLite file, and a connection for a server.
 BUSY_SECONDS = 60.0
 CONNECT_SECONDS = 10
 
-#: Names the transaction in which a PostgreSQL ledger's tables are made, so that runs which start together queue.
+#: Names the transaction in which a PostgreSQL ledger is migrated, so that runs which start together queue.
 _MAKING_TABLES = 7_205_759_403
 
 
@@ -31,14 +31,20 @@ class LedgerError(Exception):
 
 
 class Database:
-    """The database behind a SQLAlchemy URL; its tables are made on first use. Safe to share between threads."""
+    """The database behind a SQLAlchemy URL; opening it brings its tables up to the code. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
         self._engine = engine(url)
         with self._transaction() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
-            metadata.create_all(connection)
+            try:
+                migrate(connection)
+            except NewerLedger as error:
+                raise LedgerError(
+                    f"the ledger at {_shown(self._engine.url)} is not opened, because {error}. Install that release,"
+                    " or set RECON_LEDGER to another ledger."
+                ) from None
 
     def close(self) -> None:
         """Release the connections."""

@@ -1,6 +1,6 @@
-"""The ledger's tables, as SQLAlchemy Core. Here: columns, keys and what the database itself forbids. Not here: any statement.
+"""The ledger's tables, as SQLAlchemy Core. Here: columns and keys, as the code knows them. Not here: any statement.
 
-Tables that a ledger lacks are made when it is opened. What happened is only ever added to, never changed.
+`migrations/` makes them, with the triggers by which the database itself keeps what happened from being changed.
 """
 
 from __future__ import annotations
@@ -217,27 +217,3 @@ signed_documents = sa.Table(
     sa.Column("hash", sa.String(64), primary_key=True),
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
-
-
-def _only_added_to(table: sa.Table, connection: sa.Connection, **_: Any) -> None:
-    """Have the database itself refuse to change or delete a row of a table that it has just made."""
-    name, said = table.name, f"{table.name} is only ever added to"
-    if connection.dialect.name == "sqlite":
-        for change in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {name}"
-                f" BEGIN SELECT RAISE(ABORT, '{said}'); END"
-            )
-    else:
-        connection.exec_driver_sql(
-            f"CREATE FUNCTION {name}_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            f" RAISE EXCEPTION '{said}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
-        )
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER {name}_kept BEFORE UPDATE OR DELETE ON {name}"
-            f" FOR EACH ROW EXECUTE FUNCTION {name}_kept()"
-        )
-
-
-for _history in (mapping_uses, exception_events, sign_off_events, signed_documents):
-    sa.event.listen(_history, "after_create", _only_added_to)

@@ -390,23 +390,6 @@ def test_history_cannot_be_rewritten(ledger: Ledger, statement: str) -> None:
     assert story(ledger, one(ledger).id) == [("opened", "run 1")]
 
 
-def test_a_ledger_from_before_exceptions_and_sign_offs_goes_on_working(url: str) -> None:
-    old = Ledger(url)
-    old.record_plan(Plan("p1", "acme", OCTOBER, NOW, "m", "i", 2, "USD 3.00", None))
-    with old._engine.begin() as connection:
-        for name in ("exception_events", "exceptions", "sign_off_events", "signed_documents"):
-            connection.exec_driver_sql(f"DROP TABLE {name}")
-        if connection.dialect.name == "postgresql":
-            for name in ("exception_events", "sign_off_events", "signed_documents"):
-                connection.exec_driver_sql(f"DROP FUNCTION {name}_kept")
-    old.close()
-    opened = Ledger(url)
-    assert opened.plan_ids("acme", OCTOBER) == ["p1"]
-    synchronise(opened, seen("a"))
-    assert one(opened).state == "open"
-    opened.close()
-
-
 # The whole life, against a plain model
 
 
