@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from resources.ledger import LastingException, Ledger, LedgerError, Plan, SeenException
+from resources.ledger import LastingException, Ledger, LedgerError, SeenException
 
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 OCTOBER = "2026-10"
