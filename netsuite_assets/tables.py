@@ -40,6 +40,11 @@ class RecordTables:
     billing_lines: str | None
     sublist: str | None = None  # NetSuite's name for the lines
 
+    @property
+    def totalled(self) -> bool:
+        """Whether the lines make up the document's total. Those of a payment are what it settles."""
+        return self.lines is not None and self.record != "customerPayment"
+
 
 TABLES: Mapping[str, RecordTables] = {
     tables.record: tables
@@ -70,9 +75,12 @@ TABLES: Mapping[str, RecordTables] = {
     )
 }
 
-#: The record types that the stages after the mapping compare and write. Others that a tenant maps have their expected
-#: tables, and no stage takes them further until it is named here.
+#: The record types that are read from NetSuite and compared. Others that a tenant maps (custom records) have their
+#: expected tables, and no stage takes them further until they are named here.
 COMPARED: Final = frozenset({"customer", "invoice", "creditMemo"})
+
+#: Of these, the record types that the write-back plans and writes.
+WRITTEN: Final = frozenset({"customer", "invoice", "creditMemo"})
 
 
 def record_tables(record: str, billing: str | None = None) -> RecordTables:

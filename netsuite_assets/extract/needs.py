@@ -70,8 +70,8 @@ def needs_of(tenant: Tenant, mapping: TenantMapping) -> Needs:
         tables.setdefault(table, TableNeed(table, f"Look-ups in {name} ({where})"))
     return Needs(
         records=(
-            *(RecordNeed(name, _stops(name, writes), writes) for name in mapping.compared),
-            *(need for need in _READ if need.record not in mapping.compared),
+            *(RecordNeed(name, _stops(name, writes), writes) for name in mapping.written),
+            *(need for need in _READ if need.record not in mapping.written),
         ),
         tables=(*tables.values(), *(need for need in _BETTER if need.table not in tables)),
         columns=tuple(need for rules in mapping.records.values() for need in _columns(rules)),

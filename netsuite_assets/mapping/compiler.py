@@ -24,7 +24,7 @@ from netsuite_assets.mapping.outcome import balances, line_problems, outcome, un
 from netsuite_assets.mapping.parts import Problems, RecordParts, compile_record, own_records
 from netsuite_assets.mapping.rows import AMOUNT, NUMBER, Rows
 from netsuite_assets.mapping.sql import Layers
-from netsuite_assets.tables import COMPARED, TABLES, RecordTables
+from netsuite_assets.tables import COMPARED, TABLES, WRITTEN, RecordTables
 from resources.tenants import Problem, Tenant, TenantError
 from resources.warehouse import literal, quote
 
@@ -386,8 +386,8 @@ class RecordMapping:
 class Mapping:
     """A tenant's compiled mapping. `warnings` are no mistakes, but what a reviewer should see.
 
-    `records` are all record types that the tenant maps; `compared` those that the stages after the mapping take
-    further (`netsuite_assets.tables.COMPARED`).
+    `records` are all record types that the tenant maps; `compared` those that the reconciliation takes further, and
+    `written` those of them that the write-back does (`netsuite_assets.tables`).
     """
 
     tenant: str
@@ -397,8 +397,13 @@ class Mapping:
 
     @property
     def compared(self) -> Mapping_[str, RecordMapping]:
-        """The record types that are extracted, compared and written."""
+        """The record types that are extracted and compared."""
         return {record: rules for record, rules in self.records.items() if record in COMPARED}
+
+    @property
+    def written(self) -> Mapping_[str, RecordMapping]:
+        """The record types that the write-back plans and writes."""
+        return {record: rules for record, rules in self.records.items() if record in WRITTEN}
 
     @property
     def lists(self) -> frozenset[str]:

@@ -205,7 +205,7 @@ def _without_rule(tenant: Tenant, mapping: TenantMapping, catalog: Catalog) -> I
     """Fields that NetSuite, or this account, wants and no rule gives a value."""
     fields = {(e.owner.lower(), e.name.lower()): e for e in catalog.entries if e.kind == "field"}
     wanted = {e.name.lower() for e in catalog.entries if e.kind == "mandatory"}
-    for rules in mapping.compared.values():
+    for rules in mapping.written.values():
         record = rules.record.lower()
         sublist = f"{record}.{rules.tables.sublist}" if rules.tables.sublist else ""
         sides = (

@@ -105,7 +105,7 @@ def diff_record(
     of = _Record(mapping, tables, period, settings, _fields(mapping.fields, own.fields, settings))
     run = warehouse.connection.execute
     lines = None
-    if of.is_document:
+    if tables.totalled:
         line_fields = _fields(mapping.line_fields, own.lines, settings)
         lines = Lines(tables, period, line_fields, shared_key(mapping))
         differing_documents(warehouse, lines)
@@ -121,9 +121,10 @@ def diff_record(
     if not warehouse.value("SELECT count(*) FROM header_pairs WHERE problem IS NULL"):
         return
     _header_fields(warehouse, of)
-    if lines is None:
+    if not of.is_document:
         return
-    _diff_lines(warehouse, of, lines)
+    if lines is not None:
+        _diff_lines(warehouse, of, lines)
     run(_wrong_period(of))
     for field in mapping.fields:
         if field.name == "currency":
@@ -200,7 +201,7 @@ def _compare(warehouse: TenantWarehouse, of: _Record) -> Compared:
             "counted": f"CASE WHEN r.dated_in = {literal(of.period)} THEN coalesce(r.total, 0) ELSE 0 END",
         },
         where="problem IS NULL",
-        besides="SELECT external_id FROM line_documents" if of.is_document else None,
+        besides="SELECT external_id FROM line_documents" if of.tables.totalled else None,
     )
 
 

@@ -70,7 +70,7 @@ def still_needed(
         (row["record"], identity(row))
         for row in frames.records(frames.read(warehouse, frames.PLAN, period))
     }  # fmt: skip
-    for record in mapping.compared:
+    for record in mapping.written:
         tables = TABLES[record]
         where, at = ("", []) if tables.lines is None else (" AND period = ?", [period])
         rows = warehouse.sql(

@@ -82,7 +82,7 @@ def _dated_elsewhere(
 ) -> dict[tuple[str, str | None], str]:
     """The month in which NetSuite dates a document of this one, by record type and internal id, where it is another."""
     found: dict[tuple[str, str | None], str] = {}
-    for record in mapping.compared:
+    for record in mapping.written:
         if TABLES[record].lines is not None:
             rows = warehouse.sql(
                 f"SELECT internal_id, dated_in FROM netsuite.{TABLES[record].name} WHERE period = ? AND dated_in <> period",
@@ -96,7 +96,7 @@ def _customers_that_cannot_be_made(
     warehouse: TenantWarehouse, mapping: TenantMapping
 ) -> dict[str | None, str]:
     """External ids of customers that NetSuite lacks and the mapping cannot make, with the reason."""
-    if "customer" not in mapping.compared:
+    if "customer" not in mapping.written:
         return {}
     rows = warehouse.sql(
         "SELECT e.external_id, e.problem FROM expected.customers e WHERE e.problem IS NOT NULL"

@@ -71,7 +71,7 @@ def build_operations(
     """
     targets = _targets(frames.read(warehouse, frames.DIFFERENCES, period))
     operations: list[dict[str, Any]] = []
-    for record, rules in mapping.compared.items():
+    for record, rules in mapping.written.items():
         of_record = [target for target in targets if target.record == record]
         expected = _rows_by_external_id(warehouse, record, period, of_record)
         lines = _lines_by_external_id(warehouse, record, period, of_record)

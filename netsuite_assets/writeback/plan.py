@@ -202,7 +202,7 @@ def _needs_a_person(
         int(warehouse.value(f"SELECT count(*) FROM expected.{TABLES[record].name}"
                             + ("" if TABLES[record].lines is None else " WHERE period = ?"),
                             [] if TABLES[record].lines is None else [period]))
-        for record in mapping.compared
+        for record in mapping.written
     )  # fmt: skip
     breaker = policy.circuit_breaker
     if sent and not records:

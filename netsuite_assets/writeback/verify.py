@@ -96,7 +96,7 @@ async def _read_again(
     locate: Locate,
     clock: Callable[[], datetime],
 ) -> pd.DataFrame:
-    for record, rules in mapping.compared.items():
+    for record, rules in mapping.written.items():
         written = ledger.written(tenant.name, record)
         if TABLES[record].lines is None:
             await extract_customers(warehouse, netsuite, rules, clock(), written=written)
