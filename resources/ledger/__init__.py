@@ -2,9 +2,9 @@
 
     ledger = Ledger("sqlite:///ledger/ledger.sqlite")
 
-Parted by responsibility: `intents` (what is written to NetSuite), `approvals` (plans, who let them be applied),
-`mappings` (the versions that ran), `exceptions` and `sign_offs`. Tables are in `schema`, the connection in `database`. Not here: why anything is
-recorded (`netsuite_assets`).
+Parted by responsibility: `intents` (what is written to NetSuite), `jobs` (in which batches), `approvals` (plans, who let
+them be applied), `mappings` (the versions that ran), `exceptions` and `sign_offs`. Tables are in `schema`, the
+connection in `database`. Not here: why anything is recorded (`netsuite_assets`).
 """
 
 from resources.ledger.approvals import Approval, Approvals, Plan
@@ -18,6 +18,7 @@ from resources.ledger.exceptions import (
     Synchronised,
 )
 from resources.ledger.intents import CLOSING, Event, EventKind, Intent, Intents, NewIntent
+from resources.ledger.jobs import Job, WriteJobs
 from resources.ledger.mappings import Mappings, MappingUse
 from resources.ledger.sign_offs import SignOffEvent, SignOffs, standing_review
 
@@ -29,6 +30,7 @@ __all__ = [
     "ExceptionEvent",
     "ExceptionState",
     "Intent",
+    "Job",
     "LastingException",
     "Ledger",
     "LedgerError",
@@ -43,5 +45,5 @@ __all__ = [
 ]
 
 
-class Ledger(Intents, Approvals, Mappings, Exceptions, SignOffs):
+class Ledger(Intents, WriteJobs, Approvals, Mappings, Exceptions, SignOffs):
     """The whole ledger behind one URL. Safe to share between threads."""

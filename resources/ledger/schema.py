@@ -121,6 +121,29 @@ events = sa.Table(
     sa.Index("events_of_intent", "intent_id", "id"),
 )
 
+#: A batch of writes that NetSuite runs by itself, noted before it is sent; it is open until it is known to be over.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("key", sa.String(36), primary_key=True),
+    sa.Column("tenant", sa.String(100), nullable=False),
+    sa.Column("record", sa.String(60), nullable=False),
+    sa.Column("body_hash", sa.String(64), nullable=False),
+    sa.Column("address", sa.Text),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Index("jobs_of_tenant", "tenant", "ended_at"),
+)
+
+job_intents = sa.Table(
+    "job_intents",
+    metadata,
+    sa.Column("key", sa.ForeignKey("jobs.key"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("intent_id", sa.ForeignKey("intents.id"), nullable=False),
+    sa.Index("jobs_of_intent", "intent_id"),
+)
+
 mapping_versions = sa.Table(
     "mapping_versions",
     metadata,
