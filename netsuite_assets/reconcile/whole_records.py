@@ -1,0 +1,162 @@
+"""Records that are whole on one side: missing in NetSuite, unknown to billing, a second copy, or not to be compared.
+
+Here: what such a record's difference says. Not here: the fields of records that both sides hold
+(`field_differences.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+
+from netsuite_assets.reconcile.record import ComparedRecord, insert, money
+from resources.warehouse import TenantWarehouse, literal, quote
+
+#: How a second copy's `expected` begins; the external id of the document that it repeats follows.
+ONCE_AS = "once, as "
+
+#: Asks billing on which days it issued the documents with these external ids, in any month.
+Issued = Callable[[Sequence[str]], Mapping[str, date]]
+
+
+def missing(of: ComparedRecord) -> str:
+    """Records that billing has and NetSuite does not."""
+    total = "coalesce(e.total, 0)"
+    about = money(total, "e.currency") if of.is_document else "e.external_id"
+    # An external id that billing itself uses twice is never compared, but may be missing.
+    repeated = f"""SELECT r.rowid FROM {of.expected} r JOIN header_repeated x ON x.key = r.external_id
+        WHERE {of.where} AND NOT EXISTS (
+            SELECT 1 FROM {of.actual} a WHERE {of.where} AND a.external_id = r.external_id)"""
+    return insert(
+        f"""e.external_id, NULL, e.number, e.name, 'missing_in_netsuite', NULL, NULL, {about}, NULL,
+        abs({total}), {total}, e.currency, 'billing',
+        'NetSuite has no {of.tables.label} ' || e.external_id || '.'""",
+        f"""FROM {of.expected} e WHERE e.problem IS NULL AND e.rowid IN (
+            SELECT left_row FROM header_apart WHERE right_row IS NULL UNION ALL {repeated})""",
+        of.record,
+        literal(of.mapping.external_id.where),
+    )
+
+
+def not_comparable(of: ComparedRecord) -> str:
+    """Records that NetSuite holds and billing's side of which cannot be mapped."""
+    counted = f"CASE WHEN a.dated_in = {literal(of.period)} THEN coalesce(a.total, 0) ELSE 0 END"
+    # Where billing uses an external id twice, NetSuite's one record counts once.
+    once = "row_number() OVER (PARTITION BY a.internal_id ORDER BY e.source_id) = 1"
+    return insert(
+        f"""e.external_id, a.internal_id, coalesce(e.number, a.number), coalesce(e.name, a.name), 'not_comparable',
+        NULL, NULL, NULL, NULL, abs(coalesce(a.total, 0)), CASE WHEN {once} THEN -{counted} ELSE 0 END,
+        coalesce(e.currency, a.currency), 'netsuite',
+        'NetSuite holds it, but billing''s {of.tables.label} cannot be mapped: ' || e.problem""",
+        f"""FROM (SELECT * FROM {of.expected} WHERE {of.where} AND problem IS NOT NULL) e
+        JOIN (SELECT * FROM {of.actual} WHERE {of.where}) a ON a.external_id = e.external_id""",
+        of.record,
+        matched=True,
+    )
+
+
+def repeated(of: ComparedRecord) -> str:
+    """Records whose external id stands more than once on a side: it is not known which of them belong together.
+
+    Each record's total counts once.
+    """
+    counted = f"CASE WHEN a.dated_in = {literal(of.period)} THEN coalesce(a.total, 0) ELSE 0 END"
+    first = "row_number() OVER (PARTITION BY {} ORDER BY a.internal_id, e.source_id) = 1"
+    billed = f"CASE WHEN {first.format('e.source_id')} THEN coalesce(e.total, 0) ELSE 0 END"
+    held = f"CASE WHEN {first.format('a.internal_id')} THEN {counted} ELSE 0 END"
+    ids = "string_agg(DISTINCT a.internal_id, ', ' ORDER BY a.internal_id) OVER (PARTITION BY e.external_id)"
+    return insert(
+        f"""e.external_id, a.internal_id, coalesce(e.number, a.number), coalesce(e.name, a.name), 'not_comparable',
+        NULL, NULL, NULL, NULL, abs(coalesce(a.total, 0)), {billed} - {held}, e.currency, 'netsuite',
+        'The external id ' || e.external_id || ' stands more than once (in NetSuite with the internal ids ' || {ids}
+        || '), so that this {of.tables.label} cannot be compared.'""",
+        f"""FROM (SELECT * FROM {of.expected} WHERE {of.where} AND problem IS NULL) e
+        JOIN header_repeated x ON x.key = e.external_id
+        JOIN (SELECT * FROM {of.actual} WHERE {of.where}) a ON a.external_id = e.external_id""",
+        of.record,
+        matched=True,
+    )
+
+
+def only_in_netsuite(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issued) -> None:
+    """Documents of the month without a counterpart: another month's, a second copy, or unknown to billing."""
+    run = warehouse.connection.execute
+    run(f"""
+        CREATE OR REPLACE TEMP TABLE strangers AS
+        SELECT a.rowid AS row_no, a.* FROM {of.actual} a
+        WHERE {of.where} AND (a.external_id IS NULL OR a.rowid IN (
+            SELECT right_row FROM header_apart WHERE left_row IS NULL
+            UNION ALL SELECT r.rowid FROM {of.actual} r JOIN header_repeated x ON x.key = r.external_id
+            WHERE {of.where} AND NOT EXISTS (
+                SELECT 1 FROM {of.expected} e WHERE {of.where} AND e.external_id = r.external_id)))
+    """)
+    unknown = warehouse.sql(
+        "SELECT DISTINCT external_id FROM strangers WHERE external_id IS NOT NULL ORDER BY external_id"
+    )
+    run("CREATE OR REPLACE TEMP TABLE elsewhere (external_id VARCHAR, issued_on DATE)")
+    found = issued([row[0] for row in unknown]) if unknown else {}
+    if found:
+        run(
+            "INSERT INTO elsewhere SELECT unnest(?::VARCHAR[]), unnest(?::DATE[])",
+            [list(found), list(found.values())],
+        )
+    run(_copies(of))
+    run(_strangers(of))
+
+
+def _copies(of: ComparedRecord) -> str:
+    """The billing document that each stranger repeats: the one whose number it bears, else one that is alike."""
+    names = {field.name for field in of.mapping.fields}
+    number_field = of.mapping.number_field
+    expected = f"(SELECT * FROM {of.expected} WHERE {of.where} AND problem IS NULL)"
+    parts = ["SELECT NULL::BIGINT AS row_no, NULL AS external_id, NULL AS number, 0 AS place WHERE false"]
+    unnumbered = "true"
+    if number_field in names:
+        field = quote(str(number_field))
+        unnumbered = f"nullif(trim(a.{field}), '') IS NULL"
+        parts.append(
+            f"SELECT a.row_no, t.external_id, t.number, 1 FROM strangers a JOIN {expected} t ON t.{field} = a.{field}"
+        )
+    same = [name for name in ("entity", "tranDate") if name in names]
+    if same:
+        alike = " AND ".join(f"t.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}" for name in same)
+        # A document with a number of its own is another document, however alike.
+        parts.append(
+            f"SELECT a.row_no, t.external_id, t.number, 2 FROM strangers a JOIN {expected} t"
+            f" ON t.total = a.total AND t.currency = a.currency AND {alike} WHERE {unnumbered}"
+        )
+    # Documents may be alike in all but their number, so the number counts first.
+    return f"""
+        CREATE OR REPLACE TEMP TABLE copies AS
+        SELECT row_no, first(external_id ORDER BY place, external_id) AS external_id,
+            first(number ORDER BY place, external_id) AS number
+        FROM ({" UNION ALL ".join(parts)}) GROUP BY row_no
+    """
+
+
+def _strangers(of: ComparedRecord) -> str:
+    in_netsuite = (
+        f"EXISTS (SELECT 1 FROM {of.actual} n WHERE {of.where} AND n.external_id = twin.external_id)"
+    )
+    return insert(
+        f"""a.external_id, a.internal_id, a.number, a.name,
+        CASE WHEN w.issued_on IS NOT NULL THEN 'wrong_period'
+             WHEN twin.external_id IS NOT NULL THEN 'duplicate' ELSE 'only_in_netsuite' END,
+        NULL, NULL,
+        CASE WHEN w.issued_on IS NOT NULL THEN strftime(w.issued_on, '%Y-%m') WHEN twin.external_id IS NOT NULL
+             THEN {literal(ONCE_AS)} || twin.external_id END,
+        {money("a.total", "a.currency")}, abs(coalesce(a.total, 0)), -coalesce(a.total, 0), a.currency, 'billing',
+        CASE WHEN w.issued_on IS NOT NULL
+             THEN 'NetSuite dates it in this month; billing issued it on ' || w.issued_on::VARCHAR
+                  || '. The reconciliation of that month corrects it.'
+             WHEN twin.external_id IS NOT NULL
+             THEN CASE WHEN {in_netsuite} THEN 'NetSuite holds this document a second time: it repeats '
+                  ELSE 'NetSuite holds this document without billing''s external id: it looks like ' END
+                  || twin.external_id || coalesce(' (' || twin.number || ')', '') || '.'
+             ELSE 'NetSuite holds this {of.tables.label}; billing has no such document.' END""",
+        f"""FROM strangers a
+        LEFT JOIN elsewhere w ON w.external_id = a.external_id
+        LEFT JOIN copies twin ON twin.row_no = a.row_no
+        WHERE a.dated_in = {literal(of.period)}""",
+        of.record,
+    )
