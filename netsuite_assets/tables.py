@@ -77,7 +77,7 @@ TABLES: Mapping[str, RecordTables] = {
 
 #: The record types that are read from NetSuite and compared. Others that a tenant maps (custom records) have their
 #: expected tables, and no stage takes them further until they are named here.
-COMPARED: Final = frozenset({"customer", "invoice", "creditMemo"})
+COMPARED: Final = frozenset(TABLES)
 
 #: Of these, the record types that the write-back plans and writes.
 WRITTEN: Final = frozenset({"customer", "invoice", "creditMemo"})

@@ -19,6 +19,8 @@ import pyarrow as pa
 from netsuite_assets import frames
 from netsuite_assets.extract.billing import extract_billing, month_bounds
 from netsuite_assets.extract.columns import comparable
+from netsuite_assets.extract.journals import JOURNALS
+from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import PERIODS, REFERENCE
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import compile_mapping
@@ -45,7 +47,16 @@ LISTS = [
 
 
 #: NetSuite's internal ids follow these, in the order of the external ids.
-_FIRST_IDS = {"customer": 100, "invoice": 5000, "creditMemo": 8000}
+_FIRST_IDS = {
+    "customer": 100,
+    "invoice": 5000,
+    "creditMemo": 8000,
+    "customerPayment": 11000,
+    "journalEntry": 14000,
+}
+
+#: What the extraction lands of payments and journals beside what a tenant maps.
+_OWN = {"customerPayment": PAYMENTS, "journalEntry": JOURNALS}
 
 
 @dataclass(frozen=True)
@@ -221,12 +232,14 @@ class Month:
                     'A' AS status, currency, total, {dated} AS dated_in, 'then' AS last_modified{columns}
                 FROM expected.{tables.name} WHERE problem IS NULL"""
             )
-            if tables.lines is not None:
+            if record == "customerPayment":
+                self._apply()
+            elif tables.lines is not None:
                 columns = "".join(f", l.{quote(one.name)}" for one in comparable(rules.line_fields))
                 self.sql(f"DELETE FROM netsuite.{tables.lines}")
                 self.sql(
                     f"""INSERT INTO netsuite.{tables.lines} BY NAME
-                    SELECT l.period, n.internal_id, l.source_id AS line_key, l.line_no{columns}
+                    SELECT l.period, n.internal_id, concat_ws('/', l.source_id, nullif(l.line_rule, '')) AS line_key, l.line_no{columns}
                     FROM expected.{tables.lines} l JOIN netsuite.{tables.name} n USING (external_id)"""
                 )
         self.prove()
@@ -253,7 +266,8 @@ class Month:
             tables = TABLES[record]
             self._prove(f"netsuite.{tables.name}", tables.lines and self.period, ("internal_id",))
             if tables.lines is not None:
-                self._prove(f"netsuite.{tables.lines}", self.period, ("line_key",))
+                key = ("line_key",) if tables.totalled else ("applying_id", "invoice_id")
+                self._prove(f"netsuite.{tables.lines}", self.period, key)
 
     def reconcile(self) -> Found:
         """What the reconciliation finds in NetSuite's tables as they are now, taken for what was extracted."""
@@ -279,7 +293,8 @@ class Month:
         tables, owner = self._tables(external_id), self.internal_id(external_id)
         for name in (tables.name, tables.lines):
             if name is not None:
-                self.sql(f"DELETE FROM netsuite.{name} WHERE internal_id = ?", [owner])
+                key = "applying_id" if name == "applications" else "internal_id"
+                self.sql(f"DELETE FROM netsuite.{name} WHERE {key} = ?", [owner])
 
     def change(self, original: str, **values: Any) -> None:
         """NetSuite's record has other values."""
@@ -339,16 +354,37 @@ class Month:
 
     # Inside
 
+    def _apply(self) -> None:
+        """NetSuite's payments settle what they should."""
+        self.sql("DELETE FROM netsuite.applications")
+        self.sql(
+            """INSERT INTO netsuite.applications BY NAME
+            SELECT l.period, 'customerPayment' AS applying_record, p.internal_id AS applying_id,
+                p.number AS applying_number, p.external_id AS applying_external_id, i.internal_id AS invoice_id,
+                i.number AS invoice_number, i.external_id AS invoice_external_id, p.currency, l.amount,
+                'Payment' AS link_type, NULL::DATE AS applied_on, 'then' AS last_modified
+            FROM expected.applications l JOIN netsuite.payments p USING (external_id)
+            JOIN netsuite.invoices i ON i.external_id = l.doc"""
+        )
+
     @staticmethod
     def _tables(external_id: str) -> Any:
-        record = {"cus": "customer", "inv": "invoice", "cm": "creditMemo"}[external_id.split("-")[0]]
+        record = {
+            "cus": "customer",
+            "inv": "invoice",
+            "cm": "creditMemo",
+            "pay": "customerPayment",
+            "je": "journalEntry",
+        }[external_id.split("-")[0]]
         return TABLES[record]
 
     def _ensure(self, record: str) -> None:
         rules, tables = self.rules.mapping.compared[record], TABLES[record]
         fields = {one.name: COLUMN_TYPES[one.kind] for one in comparable(rules.fields)}
-        self.held.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE | fields)
-        if tables.lines is not None:
+        self.held.ensure_table(f"netsuite.{tables.name}", fields | _OWN.get(record, ACTUAL_CORE))
+        if not tables.totalled and tables.lines is not None:
+            self.held.ensure_table(f"netsuite.{tables.lines}", APPLICATIONS)
+        elif tables.lines is not None:
             fields = {one.name: COLUMN_TYPES[one.kind] for one in comparable(rules.line_fields)}
             self.held.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE | fields)
 

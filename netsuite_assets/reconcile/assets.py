@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from netsuite_assets.extract.assets import netsuite_credit_memos, netsuite_customers, netsuite_invoices
+from netsuite_assets.extract.settlement_assets import netsuite_journals, netsuite_payments
 from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
@@ -37,7 +38,14 @@ their last day.
             partitions_def=tenant_months,
             kinds={"duckdb", "pandas"},
             description=description,
-            deps=[expected_records, netsuite_customers, netsuite_invoices, netsuite_credit_memos],
+            deps=[
+                expected_records,
+                netsuite_customers,
+                netsuite_invoices,
+                netsuite_credit_memos,
+                netsuite_payments,
+                netsuite_journals,
+            ],
         )
         for name, description in (("differences", _DIFFERENCES), ("open_exceptions", _EXCEPTIONS))
     ],

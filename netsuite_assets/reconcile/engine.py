@@ -7,7 +7,7 @@ Here: the order of the steps and the refusal to compare what is not complete. No
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,11 +18,11 @@ from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import differences, remembered
+from netsuite_assets.reconcile import differences, remembered, settlements
 from netsuite_assets.reconcile.changes import say_who_changed
-from netsuite_assets.tables import COLUMN_TYPES, TABLES
+from netsuite_assets.tables import COLUMN_TYPES, COMPARED, TABLES, WRITTEN
 from resources.tenants import Tenant
-from resources.warehouse import IncompleteSlice, TenantWarehouse, literal
+from resources.warehouse import IncompleteSlice, TenantWarehouse, literal, quote
 
 #: Asks billing which of these source ids it holds in any month: id to the date of issue.
 Locate = Callable[[str, Sequence[str]], Mapping[str, date]]
@@ -45,11 +45,18 @@ class Reconciliation:
     unchanged: tuple[str, ...]
 
 
-def required_slices(mapping: TenantMapping, period: str) -> dict[str, str | None]:
-    """The slices that must have landed completely before anything is compared: table to period."""
+def required_slices(
+    mapping: TenantMapping, period: str, records: Collection[str] = WRITTEN
+) -> dict[str, str | None]:
+    """The slices that must have landed completely before these record types are compared: table to period.
+
+    Those of the record types that are written are what a plan rests on.
+    """
     slices: dict[str, str | None] = {"netsuite.reference": None, "netsuite.periods": None}
-    for record in mapping.compared:
-        tables = TABLES[record]
+    for record, rules in mapping.compared.items():
+        if record not in records:
+            continue
+        tables = rules.tables
         scope = None if tables.lines is None else period
         for schema, names in (
             ("billing", (tables.billing, tables.billing_lines)),
@@ -57,6 +64,8 @@ def required_slices(mapping: TenantMapping, period: str) -> dict[str, str | None
             ("expected", (tables.name, tables.lines)),
         ):
             slices.update({f"{schema}.{name}": scope for name in names if name is not None})
+        if tables.billing == "customers":
+            slices["billing.customers"] = None
     return slices
 
 
@@ -96,7 +105,7 @@ def remaining(
 
 def _require(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:
     """Refuse to compare what is not there completely, with every field that the mapping names now."""
-    warehouse.require_slices(required_slices(mapping, period))
+    warehouse.require_slices(required_slices(mapping, period, COMPARED))
     present: dict[str, dict[str, str]] = defaultdict(dict)
     for schema, table, column, kind in warehouse.sql(
         "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
@@ -106,7 +115,9 @@ def _require(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) ->
     behind = []
     for record, rules in mapping.compared.items():
         tables = TABLES[record]
-        for name, fields in ((tables.name, rules.fields), (tables.lines, rules.line_fields)):
+        # What a payment settles lands in columns of its own, whatever the mapping names.
+        lines = ((tables.lines, rules.line_fields),) if tables.totalled else ()
+        for name, fields in ((tables.name, rules.fields), *lines):
             needed = {field.name: COLUMN_TYPES[field.kind] for field in comparable(fields)}
             for table in (f"expected.{name}", f"netsuite.{name}"):
                 lacking = [column for column, kind in needed.items() if present[table].get(column) != kind]
@@ -146,6 +157,10 @@ def _find(
         if known is None:
             asked = remembered.Asked(issued)
             differences.diff_record(warehouse, rules, period, tenant.reconcile, asked)
+            if record == "customerPayment":
+                settlements.compare_applications(warehouse, rules, period)
+            elif record == "journalEntry":
+                settlements.leave_out_foreign_journals(warehouse, rules)
             made.append(_Comparison(record, of, asked.text, True))
         else:
             made.append(_Comparison(record, of, known, False))
@@ -160,7 +175,7 @@ def _issued(rules: RecordMapping, external_ids: Sequence[str], locate: Locate) -
         source_id = rules.source_id(external_id)
         if source_id is not None:
             by_source[source_id] = external_id
-    found = locate(TABLES[rules.record].billing, sorted(by_source)) if by_source else {}
+    found = locate(rules.tables.billing, sorted(by_source)) if by_source else {}
     return {by_source[source_id]: day for source_id, day in sorted(found.items())}
 
 
@@ -195,34 +210,36 @@ def _exceptions(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
 ) -> pd.DataFrame:
     """Records that cannot be mapped, and documents that policy leaves to a person."""
-    parts = [_unmapped(record, period) for record in mapping.compared]
+    parts = [_unmapped(rules, period) for rules in mapping.records.values()]
     for kind, policy in (
         ("only_in_netsuite", tenant.writeback.only_in_netsuite),
         ("duplicate", tenant.writeback.duplicate),
     ):
-        if policy == "hold":
-            parts.append(_left_to_a_person(kind, period))
+        parts.append(_left_to_a_person(kind, period, every_record=policy == "hold"))
     query = (
         " UNION ALL BY NAME ".join(parts) + " ORDER BY stage, code, record, number, external_id, internal_id"
     )
     return frames.validated(frames.EXCEPTIONS, frames.frame(warehouse.arrow(query)))
 
 
-def _unmapped(record: str, period: str) -> str:
-    tables = TABLES[record]
-    where = "" if tables.lines is None else f"period = {literal(period)} AND "
+def _unmapped(rules: RecordMapping, period: str) -> str:
+    where = f"period = {literal(period)} AND " if rules.is_monthly else ""
     return f"""(
-        SELECT {literal(period)} AS period, 'mapping' AS stage, problem_code AS code, {literal(record)} AS record,
+        SELECT {literal(period)} AS period, 'mapping' AS stage, problem_code AS code, {literal(rules.record)} AS record,
             external_id, NULL::VARCHAR AS internal_id, number, name,
             coalesce(total, 0)::DECIMAL(18, 4) AS amount, currency,
             problem AS reason, coalesce(next_step, 'Correct the record in billing.') AS next_step
-        FROM expected.{tables.name} WHERE {where}problem IS NOT NULL)"""
+        FROM expected.{quote(rules.tables.name)} WHERE {where}problem IS NOT NULL)"""
 
 
-def _left_to_a_person(kind: str, period: str) -> str:
+def _left_to_a_person(kind: str, period: str, *, every_record: bool) -> str:
+    """The documents that only NetSuite holds, or holds twice: all of them, or those that the write-back never removes."""
+    written = ", ".join(map(literal, sorted(WRITTEN)))
+    which = "" if every_record else f" AND record NOT IN ({written})"
     return f"""(
         SELECT {literal(period)} AS period, 'reconcile' AS stage, kind AS code, record, external_id, internal_id,
             number, name, amount, currency, reason,
-            'Void or delete it in NetSuite if it is wrong, or bill it if it is right; with writeback.{kind}: delete '
-            || 'in the tenant''s file such documents are removed by the write-back.' AS next_step
-        FROM differences_found WHERE kind = {literal(kind)})"""
+            'Void or delete it in NetSuite if it is wrong, or bill it if it is right'
+            || CASE WHEN record IN ({written}) THEN '; with writeback.{kind}: delete in the tenant''s file such documents'
+                || ' are removed by the write-back.' ELSE '.' END AS next_step
+        FROM differences_found WHERE kind = {literal(kind)}{which})"""

@@ -22,7 +22,7 @@ from netsuite_assets.extract.rows import PROOFS
 from netsuite_assets.extract.sight import GONE
 from netsuite_assets.extract.trails import DELETED_RECORDS, SYSTEM_NOTES
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE, LEFT_OUT
-from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, COMPARED, TABLES
+from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES, WRITTEN
 from resources.billing.canonical import TABLES as CANONICAL
 from resources.warehouse import TenantWarehouse, Warehouse, duckdb_type
 
@@ -75,7 +75,7 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
             opened.ensure_table(f"expected.{tables.name}", EXPECTED_CORE)
             if tables.lines is not None:
                 opened.ensure_table(f"expected.{tables.lines}", EXPECTED_LINE_CORE)
-            if record in COMPARED:
+            if record in WRITTEN:
                 opened.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE)
                 if tables.lines is not None:
                     opened.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE)

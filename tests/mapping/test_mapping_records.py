@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mapping_tools import CUSTOMER, PERIOD, SETTINGS, Account, invoice_rules, mapping, mistakes, tenant
 
 from netsuite_assets.mapping.compiler import compile_mapping
-from netsuite_assets.tables import COMPARED, record_tables
+from netsuite_assets.tables import COMPARED, WRITTEN, record_tables
 
 PAYMENT: dict[str, Any] = {
     "external_id": "pay-{id}",
@@ -513,7 +513,8 @@ def test_other_stages_are_given_only_what_they_support(tmp_path: Path) -> None:
         "journalEntry",
         "customrecord_x",
     ]
-    assert set(mapped.compared) == {"customer", "invoice"} == set(mapped.records) & COMPARED
+    assert set(mapped.compared) == set(mapped.records) & COMPARED == set(mapped.records) - {"customrecord_x"}
+    assert set(mapped.written) == {"customer", "invoice"} == set(mapped.records) & WRITTEN
     assert record_tables("customrecord_x", "invoices").name == "customrecord_x"
 
 

@@ -1,0 +1,107 @@
+"""What payments and journals need beside what every document's comparison does.
+
+Here: the applications of payments, compared by what each settles of each invoice, and which of NetSuite's journals are
+billing's at all. Not here: their headers and journals' lines (`differences.py`), nor whether invoices are paid on both
+sides (`receivables.py`).
+"""
+
+from __future__ import annotations
+
+from netsuite_assets.mapping.body import INTERNAL
+from netsuite_assets.mapping.compiler import RecordMapping
+from resources.warehouse import TenantWarehouse, literal
+
+#: Each payment that both sides hold and NetSuite dates in the month, with what it settles of each document on each
+#: side. NetSuite's applications of a payment land with the month that it is dated in.
+_APPLICATIONS = """
+CREATE OR REPLACE TEMP TABLE applied AS
+WITH both_hold AS (
+    SELECT e.external_id, any_value(a.internal_id) AS internal_id, any_value(coalesce(e.number, a.number)) AS number,
+        any_value(coalesce(e.name, a.name)) AS name, any_value(coalesce(e.currency, a.currency)) AS currency
+    FROM expected.payments e JOIN netsuite.payments a ON a.external_id = e.external_id AND a.period = e.period
+    WHERE e.period = $period AND e.problem IS NULL AND a.dated_in = $period
+    GROUP BY e.external_id HAVING count(*) = 1
+),
+billed AS (
+    SELECT external_id, doc, min(line_no) AS line_no, sum(amount)::DECIMAL(18, 4) AS amount
+    FROM expected.applications
+    WHERE period = $period AND problem IS NULL AND doc IS NOT NULL AND amount IS NOT NULL GROUP BY external_id, doc
+),
+held AS (
+    SELECT p.external_id, coalesce(a.invoice_external_id, $internal || a.invoice_id) AS doc,
+        max(a.invoice_number) AS number, sum(a.amount)::DECIMAL(18, 4) AS amount
+    FROM netsuite.applications a JOIN both_hold p ON p.internal_id = a.applying_id
+    WHERE a.period = $period AND a.applying_record = 'customerPayment' GROUP BY p.external_id, 2
+),
+numbers AS (
+    SELECT external_id, max(number) AS number FROM expected.invoices WHERE external_id IS NOT NULL GROUP BY external_id
+)
+SELECT p.*, e.line_no, coalesce(e.doc, a.doc) AS doc, coalesce(n.number, a.number, e.doc, a.doc) AS document,
+    e.amount AS billed, a.amount AS held
+FROM billed e FULL JOIN held a ON a.external_id = e.external_id AND a.doc = e.doc
+JOIN both_hold p ON p.external_id = coalesce(e.external_id, a.external_id)
+LEFT JOIN numbers n ON n.external_id = coalesce(e.doc, a.doc)
+WHERE e.amount IS DISTINCT FROM a.amount
+"""
+
+#: An application moves nothing of the payments' total: its `delta` is none.
+_DIFFERENCES = """
+INSERT INTO differences_found (record, external_id, internal_id, number, name, kind, line, field, expected, actual,
+    amount, delta, currency, owner, reason, matched_by, rule)
+SELECT 'customerPayment', external_id, internal_id, number, name,
+    CASE WHEN held IS NULL THEN 'line_missing' WHEN billed IS NULL THEN 'line_extra' ELSE 'line_changed' END,
+    line_no::VARCHAR, 'apply', shown_billed || ' of ' || document, shown_held || ' of ' || document,
+    abs(coalesce(billed, 0) - coalesce(held, 0)), 0, currency, 'billing',
+    CASE WHEN held IS NULL
+         THEN 'It should settle ' || shown_billed || ' of invoice ' || document || '; NetSuite does not apply it to that.'
+         WHEN billed IS NULL
+         THEN 'NetSuite applies ' || shown_held || ' of it to ' || document || '; billing does not.'
+         ELSE 'It should settle ' || shown_billed || ' of invoice ' || document || '; NetSuite applies ' || shown_held || '.'
+    END,
+    'external_id', $rule
+FROM (
+    SELECT *, coalesce(currency || ' ', '') || regexp_replace(billed::VARCHAR, '0{1,2}$', '') AS shown_billed,
+        coalesce(currency || ' ', '') || regexp_replace(held::VARCHAR, '0{1,2}$', '') AS shown_held
+    FROM applied)
+"""
+
+
+def compare_applications(warehouse: TenantWarehouse, rules: RecordMapping, period: str) -> None:
+    """Add to `differences_found` what payments settle otherwise in NetSuite than in billing, to the cent.
+
+    A tenant whose mapping does not say what payments settle is not compared in this.
+    """
+    run = warehouse.connection.execute
+    _say_amount_once(warehouse)
+    wheres = {field.name: field.where for field in rules.line_fields}
+    if not {"doc", "amount"} <= set(wheres):
+        return
+    if not warehouse.columns("expected.invoices"):
+        warehouse.ensure_table("expected.invoices", {"external_id": "VARCHAR", "number": "VARCHAR"})
+    run(_APPLICATIONS, {"period": period, "internal": INTERNAL})
+    run(_DIFFERENCES, {"rule": wheres["amount"]})
+
+
+def _say_amount_once(warehouse: TenantWarehouse) -> None:
+    """A payment's field `payment` is its total: where both differ, the field says so, with what it moves."""
+    both = "record = 'customerPayment' AND {0} AND external_id IN (SELECT external_id FROM differences_found WHERE record = 'customerPayment' AND {1})"
+    field, total = "field = 'payment'", "kind = 'total'"
+    run = warehouse.connection.execute
+    run(f"""
+        UPDATE differences_found AS d SET amount = t.amount, delta = t.delta
+        FROM (SELECT external_id, amount, delta FROM differences_found WHERE record = 'customerPayment' AND {total}) t
+        WHERE d.record = 'customerPayment' AND d.{field} AND d.external_id = t.external_id
+    """)
+    run(f"DELETE FROM differences_found WHERE {both.format(total, field)}")
+
+
+def leave_out_foreign_journals(warehouse: TenantWarehouse, rules: RecordMapping) -> None:
+    """Forget the journals that only NetSuite holds and whose external id is not of the form that the mapping gives:
+    they are booked by others. Those that touch billing's accounts are among what explains the tie-outs.
+    """
+    first = rules.external_id.parts[0]
+    begins = first if isinstance(first, str) else ""
+    warehouse.connection.execute(
+        "DELETE FROM differences_found WHERE record = 'journalEntry' AND kind = 'only_in_netsuite'"
+        f" AND NOT ({literal(begins)} <> '' AND starts_with(coalesce(external_id, ''), {literal(begins)}))"
+    )
