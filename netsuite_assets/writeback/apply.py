@@ -1,7 +1,7 @@
 """Applying a plan: settle what is in doubt, look at the targets once more, note the intents, send, note the answers.
 
-Here: the write protocol. The bytes are the plan's. Not here: what to write (`plan.py`), or whether NetSuite holds
-it afterwards (`verify.py`). Imports no Dagster.
+Here: the write protocol. The bytes are the plan's. Not here: what to write (`plan.py`), which way it goes out
+(`sending.py`), or whether NetSuite holds it afterwards (`verify.py`). Imports no Dagster.
 
 Order of safety: an intent is durably in the ledger before its first byte goes out; an intent without a known
 outcome is looked up before anything else happens; nothing is ever sent twice on a guess.
@@ -9,11 +9,10 @@ outcome is looked up before anything else happens; nothing is ever sent twice on
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,19 +22,14 @@ from netsuite_assets import frames
 from netsuite_assets.extract.lookup import Found, closed_months, find_by_external_id, find_by_internal_id
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.book import Book
 from netsuite_assets.writeback.operations import label_of
-from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan, request_of
-from resources.ledger import Event, Intent, Ledger, NewIntent
+from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan
+from netsuite_assets.writeback.sending import PLAN_AGAIN, Sending, Sent, target_of, unfinished
+from resources.ledger import Event, Intent, Job, Ledger
 from resources.netsuite.client import NetSuite
-from resources.netsuite.errors import (
-    DeadlinePassed,
-    NetSuiteError,
-    NotFound,
-    RateLimited,
-    SignInFailed,
-    Unreachable,
-)
-from resources.netsuite.writes import WriteRequest
+from resources.netsuite.errors import NetSuiteError
+from resources.netsuite.jobs import Jobs, Polling
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse
 
@@ -44,8 +38,8 @@ Clock = Callable[[], datetime]
 Progress = Callable[[int, int], None]
 
 _LOG = logging.getLogger(__name__)
-#: Failures of the account, not of the record: NetSuite did nothing, and the same write goes out in the next run.
-_NOTHING_DONE = (DeadlinePassed, RateLimited, SignInFailed, Unreachable)
+#: How long a run waits for a job of an earlier one before it leaves what that carries alone.
+_PATIENCE_WITH_EARLIER = 60.0
 _CARRIED = (
     "period",
     "plan_id",
@@ -68,19 +62,29 @@ class Applied:
     plan_id: str
     outcomes: pd.DataFrame
     settled: int
+    sent: Sent
 
     def count(self, *states: str) -> int:
         """How many operations ended in one of these states."""
         return int(self.outcomes["state"].isin(states).sum())
 
 
-async def settle(netsuite: NetSuite, tenant: str, ledger: Ledger, clock: Clock) -> int:
+async def settle(
+    netsuite: NetSuite, tenant: str, ledger: Ledger, clock: Clock, polling: Polling | None = None
+) -> int:
     """Look up every write of the tenant whose outcome is not known; the number of writes settled.
 
     A record that is there is adopted, one that is not was not written. Either way the next reconciliation
-    compares it anew, so that half of a write is found as a difference like any other.
+    compares it anew, so that half of a write is found as a difference like any other. What a job carries that NetSuite
+    is still at work on stays open: nothing else may happen to it yet.
     """
-    doubtful = ledger.open_intents(tenant)
+    at_work = set()
+    for job in ledger.open_jobs(tenant):
+        if await _is_at_work(netsuite, job, ledger, polling or Polling()):
+            at_work |= set(job.intents)
+        else:
+            ledger.job_ended(job.key, clock())
+    doubtful = [intent for intent in ledger.open_intents(tenant) if intent.id not in at_work]
     if not doubtful:
         return 0
     wanted = [(intent.record, intent.action, intent.target) for intent in doubtful]
@@ -100,6 +104,20 @@ async def settle(netsuite: NetSuite, tenant: str, ledger: Ledger, clock: Clock) 
     return len(doubtful)
 
 
+async def _is_at_work(netsuite: NetSuite, job: Job, ledger: Ledger, polling: Polling) -> bool:
+    """Whether NetSuite is still at work on a job: found by its address, or by its key where the run was ended before
+    it had one.
+    """
+    jobs = Jobs(netsuite)
+    address = job.address or await jobs.find(job.key)
+    if address is None:
+        return False  # it never arrived, and its key is used up
+    if job.address is None:
+        ledger.job_taken(job.key, address)
+    patience = min(polling.patience, _PATIENCE_WITH_EARLIER)
+    return not (await jobs.ended(address) or await jobs.wait(address, replace(polling, patience=patience)))
+
+
 async def apply_plan(
     warehouse: TenantWarehouse,
     netsuite: NetSuite,
@@ -109,8 +127,12 @@ async def apply_plan(
     ledger: Ledger,
     clock: Clock,
     progress: Progress,
+    *,
+    polling: Polling | None = None,
 ) -> Applied:
     """Send the approved plan of a period and write its outcomes and exceptions.
+
+    `polling` says how NetSuite's jobs are waited for, where the tenant's `writeback.send` makes any.
 
     Raises `PlanRefused`, before anything is sent, when the tenant's policy does not allow writing, the plan is
     not approved, was altered, or rests on what has changed.
@@ -120,18 +142,19 @@ async def apply_plan(
             f"{tenant.name}: nothing was sent, because the tenant's file says writeback.mode:"
             f" {tenant.writeback.mode}. Set it to apply when the plan reads well."
         )
-    settled = await settle(netsuite, tenant.name, ledger, clock)
+    settled = await settle(netsuite, tenant.name, ledger, clock, polling)
     planned = load_plan(warehouse, tenant, mapping, period, ledger)
     rows = frames.records(planned.operations)
     if any(row["held"] is None for row in rows):
         _require_approval(tenant, period, planned)
-    run = _Run(netsuite, tenant, period, planned.plan.plan_id, ledger, clock, progress)
-    outcomes = await run.all(rows)
+    async with Book(ledger, clock) as book:
+        run = _Run(netsuite, tenant, period, planned.plan.plan_id, ledger, book, progress, polling)
+        outcomes = await run.all(rows)
     table = frames.rows_frame(frames.OUTCOMES, outcomes)
     with warehouse.transaction():
         frames.replace(warehouse, frames.OUTCOMES, period, table)
         frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
-    return Applied(planned.plan.plan_id, table, settled)
+    return Applied(planned.plan.plan_id, table, settled, run.sent)
 
 
 def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
@@ -171,18 +194,26 @@ class _Run:
         period: str,
         plan_id: str,
         ledger: Ledger,
-        clock: Clock,
+        book: Book,
         progress: Progress,
+        polling: Polling | None,
     ) -> None:
         self._netsuite = netsuite
         self._tenant = tenant
         self._period = period
-        self._plan_id = plan_id
         self._ledger = ledger
-        self._clock = clock
+        self._book = book
         self._progress = progress
+        self._sending = Sending(
+            netsuite, book, tenant.name, period, plan_id, tenant.writeback.send, self._end, polling=polling
+        )
         self._outcomes: dict[str, dict[str, Any]] = {}
         self._total = 0
+
+    @property
+    def sent(self) -> Sent:
+        """How much went which way."""
+        return self._sending.sent
 
     async def all(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The outcome of every operation, in the plan's order; later waves wait for earlier ones."""
@@ -198,7 +229,8 @@ class _Run:
                     )
                 else:
                     sendable.append(row)
-            await self._send_wave(sendable)
+            if sendable:
+                await self._look_again(sendable, await self._sending.wave(sendable))
             missing_customers |= {
                 row["external_id"]
                 for row in sendable
@@ -216,15 +248,16 @@ class _Run:
                 candidates.append(row)
             else:
                 self._end(row, "held", row["held"], None)
+        candidates = self._not_at_work(candidates)
         if not candidates:
             return []
         closed = await closed_months(self._netsuite, self._period, self._period)
         found = await _look_up(
-            self._netsuite, [(row["record"], row["action"], _target(row)) for row in candidates]
+            self._netsuite, [(row["record"], row["action"], target_of(row)) for row in candidates]
         )
         ready = []
         for row in candidates:
-            now = found[row["record"]].get(_target(row))
+            now = found[row["record"]].get(target_of(row))
             is_document = TABLES[row["record"]].lines is not None
             if is_document and self._period in closed:
                 self._end(
@@ -240,96 +273,51 @@ class _Run:
                 ready.append(row)
         return ready
 
-    async def _send_wave(self, rows: Sequence[dict[str, Any]]) -> None:
-        requests = [request_of(row) for row in rows]
-        if not requests:
-            return
-        intents = self._ledger.intend(
-            self._tenant.name, self._period, self._plan_id, [_intent(row) for row in rows], self._clock()
-        )
-        async with asyncio.TaskGroup() as group:
-            for row, request, intent in zip(rows, requests, intents, strict=True):
-                group.create_task(self._send(row, request, intent))
-        await self._look_again(rows, intents)
+    def _not_at_work(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """These without the ones whose record a job of an earlier run may still write."""
+        addresses = {
+            intent: job.address for job in self._ledger.open_jobs(self._tenant.name) for intent in job.intents
+        }
+        open_targets = {
+            (intent.record, intent.target): addresses.get(intent.id)
+            for intent in self._ledger.open_intents(self._tenant.name)
+        }
+        free = []
+        for row in rows:
+            if (row["record"], target_of(row)) in open_targets:
+                address = open_targets[row["record"], target_of(row)]
+                detail = unfinished(address) if address else "an earlier write to it is not settled yet"
+                self._end(row, "in_doubt", detail, LOOKED_UP_NEXT)
+            else:
+                free.append(row)
+        return free
 
-    async def _look_again(self, rows: Sequence[dict[str, Any]], intents: Sequence[Intent]) -> None:
+    async def _look_again(self, rows: Sequence[dict[str, Any]], intents: Mapping[str, Intent]) -> None:
         """Adopt at once the creations and removals in doubt that turn out to have happened.
 
         One that does not show stays in doubt, because it may still arrive; so does an update, whose effect only the
         reading back can tell.
         """
         doubtful = [
-            (row, intent)
-            for row, intent in zip(rows, intents, strict=True)
+            (row, intents[row["operation_key"]])
+            for row in rows
             if self._outcomes[row["operation_key"]]["state"] == "in_doubt" and row["action"] != "update"
         ]
         if not doubtful:
             return
-        wanted = [(row["record"], row["action"], _target(row)) for row, _ in doubtful]
+        wanted = [(row["record"], row["action"], target_of(row)) for row, _ in doubtful]
         try:
             found = await _look_up(self._netsuite, wanted, confirm=True)
         except NetSuiteError as error:
             _LOG.warning("What is in doubt could not be looked up now; the next run does: %s", error)
             return
         for row, intent in doubtful:
-            there = found[row["record"]].get(_target(row))
+            there = found[row["record"]].get(target_of(row))
             if (there is None) == (row["action"] == "delete"):
                 internal_id = there.internal_id if there else None
                 detail = "the answer was lost; NetSuite shows that it happened"
-                self._ledger.record(
-                    [Event(intent.id, "adopted", internal_id=internal_id, detail=detail)], self._clock()
-                )
+                self._book.note(Event(intent.id, "adopted", internal_id=internal_id, detail=detail))
                 self._end(row, "adopted", detail, None, internal_id)
-
-    async def _send(self, row: dict[str, Any], request: WriteRequest, intent: Intent) -> None:
-        try:
-            answer = await self._netsuite.send(request)
-        except NetSuiteError as error:
-            self._failed(row, intent, error)
-        else:
-            self._ledger.record(
-                [
-                    Event(
-                        intent.id,
-                        "answered",
-                        status=answer.status,
-                        internal_id=answer.internal_id,
-                        request_id=answer.request_id,
-                        detail="; ".join(answer.warnings) or None,
-                    )
-                ],
-                self._clock(),
-            )
-            self._end(row, "written", "; ".join(answer.warnings) or None, None, answer.internal_id)
-
-    def _failed(self, row: dict[str, Any], intent: Intent, error: NetSuiteError) -> None:
-        if isinstance(error, NotFound) and row["action"] == "delete":
-            self._ledger.record(
-                [Event(intent.id, "adopted", error.status, detail="already gone")], self._clock()
-            )
-            self._end(row, "adopted", "already gone", None)
-            return
-        if isinstance(error, _NOTHING_DONE):
-            self._ledger.record(
-                [Event(intent.id, "not_found", error.status, detail=f"nothing was done: {error}")],
-                self._clock(),
-            )
-            self._end(row, "waiting", str(error), error.what_to_do or PLAN_AGAIN)
-            return
-        in_doubt = error.in_doubt
-        self._ledger.record(
-            [
-                Event(
-                    intent.id,
-                    "in_doubt" if in_doubt else "rejected",
-                    status=error.status,
-                    request_id=error.request_id or None,
-                    detail=str(error),
-                )
-            ],
-            self._clock(),
-        )
-        self._end(row, "in_doubt" if in_doubt else "rejected", str(error), error.what_to_do or PLAN_AGAIN)
 
     def _end(
         self,
@@ -351,29 +339,8 @@ class _Run:
 
 
 _HELD = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods), or leave it and book by hand."
-PLAN_AGAIN = "Run the reconciliation again: it compares afresh and plans what is still needed."
 _CUSTOMER_FIRST = "Mend the customer's exception first; this follows in the next run."
 LOOKED_UP_NEXT = "Nothing to do now: the next run looks it up in NetSuite before anything else is sent."
-
-
-def _target(row: Mapping[str, Any]) -> str:
-    return str(row["internal_id"] if row["action"] == "delete" else row["external_id"])
-
-
-def _intent(row: Mapping[str, Any]) -> NewIntent:
-    return NewIntent(
-        operation_key=row["operation_key"],
-        record=row["record"],
-        target=_target(row),
-        number=row["number"],
-        name=row["name"],
-        action=row["action"],
-        method=row["method"],
-        path=row["path"],
-        query=row["query"],
-        body=row["body"],
-        body_hash=row["body_hash"],
-    )
 
 
 _CODES = {

@@ -18,8 +18,9 @@ from netsuite_assets import frames
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.exceptions import identity, synchronise
 from netsuite_assets.tables import TABLES
-from netsuite_assets.writeback.apply import LOOKED_UP_NEXT, PLAN_AGAIN
+from netsuite_assets.writeback.apply import LOOKED_UP_NEXT
 from netsuite_assets.writeback.operations import label_of
+from netsuite_assets.writeback.sending import PLAN_AGAIN
 from resources.ledger import LastingException, Ledger
 from resources.warehouse import TenantWarehouse
 

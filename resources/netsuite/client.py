@@ -33,6 +33,7 @@ from resources.netsuite.pages import Page
 from resources.netsuite.suiteql import PAGE_LIMIT, Select, Value, bind, bound
 from resources.netsuite.writes import (
     RECORD_PATH,
+    BatchRequest,
     ExternalId,
     Ref,
     WriteAnswer,
@@ -46,9 +47,13 @@ _LOG: Final = logging.getLogger(__name__)
 _SUITEQL_PATH: Final = "/services/rest/query/v1/suiteql"
 _WARNING_HEADERS: Final = ("X-NetSuite-Warning", "X-NetSuite-PropertyValidation")
 _RECORD: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_JOB: Final = re.compile(r"async/v1/job/[A-Za-z0-9_-]+")
 _DIGITS: Final = re.compile(r"-?[0-9]+")
 _LARGE_BODY: Final = 64 * 1024
 """Bytes from which a write is given the long time-out: some two hundred lines."""
+
+_VERBS: Final = {"PUT": "Upsert", "PATCH": "Update", "POST": "Create", "DELETE": "Delete"}
+_COLLECTION: Final = "application/vnd.oracle.resource+json; type=collection"
 
 _NOTHING_SENT: Final = (
     httpx.ConnectError,
@@ -82,7 +87,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of status 2xx, whole."""
+    """A whole answer."""
 
     status: int
     headers: httpx.Headers
@@ -235,14 +240,7 @@ class NetSuite:
         concurrency, a connection never made, one renewal of the sign-in. Any other failure after which the
         outcome is unknown raises ``InDoubt``: look the record up before anything else.
         """
-        verb = {"PUT": "Upsert", "PATCH": "Update", "POST": "Create", "DELETE": "Delete"}.get(request.method)
-        attempt = self._attempt(
-            f"{verb or request.method} {request.record}",
-            request.record,
-            is_write=True,
-            path=request.path,
-            body=request.body,
-        )
+        attempt = self._attempt_of(request)
         large = len(request.body) >= _LARGE_BODY
         answer = await self._exchange(
             request.method,
@@ -261,6 +259,43 @@ class NetSuite:
         for warning in warnings:
             _LOG.warning("%s: NetSuite warns: %s", attempt.title, errors.redacted(warning))
         return WriteAnswer(answer.status, internal_id, answer.request_id, location, warnings)
+
+    async def submit(self, request: BatchRequest | None, key: str) -> Answer:
+        """Send a batch to be run as a job, under an idempotency key (a UUID); the answer tells the job in ``Location``.
+
+        Its status is 202, or 400 when a request with this key was taken before: then the job is that one's. Without a
+        batch it asks for a reading that changes nothing, to learn whether there is such a job, and if there is none, to
+        have the key refused to whoever comes with it later. Raises as ``send`` does (NetSuite REST facts: asynchronous
+        requests, idempotency key).
+        """
+        headers = {"Prefer": "respond-async", "X-NetSuite-Idempotency-Key": key}
+        if request is None:
+            attempt = self._attempt("Look up a job by its key", "")
+            url = self.hosts.url(record_path("currency"), "limit=1")
+            return await self._exchange(
+                "GET", url, None, headers, attempt, _taken(attempt), also=_is_repeated
+            )
+        headers |= {"Content-Type": _COLLECTION, "X-NetSuite-PropertyNameValidation": "Error"}
+        verb = _VERBS.get(request.method, request.method)
+        attempt = self._attempt(f"{verb} {request.record}", request.record, is_write=True, path=request.path)
+        url = self.hosts.url(request.path, request.query)
+        seconds = self._timeouts.read_large
+        return await self._exchange(
+            request.method, url, request.body, headers, attempt, _taken(attempt), read_timeout=seconds, also=_is_repeated
+        )  # fmt: skip
+
+    def refusal(self, request: WriteRequest, answer: Answer) -> NetSuiteError:
+        """The error that an answer of no success to a write means, wherever the answer was found."""
+        return errors.from_answer(self._attempt_of(request), answer.status, answer.content, answer.request_id)
+
+    def _attempt_of(self, request: WriteRequest) -> Attempt:
+        return self._attempt(
+            f"{_VERBS.get(request.method, request.method)} {request.record}",
+            request.record,
+            is_write=True,
+            path=request.path,
+            body=request.body,
+        )
 
     async def _internal_id(self, request: WriteRequest, location: str) -> str | None:
         """The id of what was written. The write is done, so a failing look-up only leaves the id unknown."""
@@ -351,16 +386,18 @@ class NetSuite:
         record: str = "",
         accept: str = "",
         restlets: bool = False,
+        also: Callable[[Answer], bool] | None = None,
     ) -> Answer:
         """GET a path that begins with ``/services/rest/`` (or, on the RESTlets host, ``/rest/``).
 
-        ``title`` says what is attempted ("Read the concurrency limits"); ``accept`` asks for another media type.
+        ``title`` says what is attempted ("Read the concurrency limits"); ``accept`` asks for another media type;
+        ``also`` tells which answers of no success are answers all the same.
         """
         prefix = self.hosts.restlets_prefix if restlets else self.hosts.rest_prefix
         headers = {"Accept": accept} if accept else {}
         url = f"{prefix}{path}?{query}" if query else f"{prefix}{path}"
         return await self._exchange(
-            "GET", url, None, headers, self._attempt(title, record), lambda answer: answer
+            "GET", url, None, headers, self._attempt(title, record), lambda answer: answer, also=also
         )
 
     async def token_claims(self) -> dict[str, Any]:
@@ -420,8 +457,9 @@ class NetSuite:
         read: Callable[[Answer], T],
         *,
         read_timeout: float | None = None,
+        also: Callable[[Answer], bool] | None = None,
     ) -> T:
-        """Send one request under the governor and give what ``read`` makes of the answer."""
+        """Send one request under the governor and give what ``read`` makes of an answer of 2xx, or one of ``also``."""
         http = self._http
         if http is None:
             raise RuntimeError("Use the client inside `async with NetSuite(…) as ns:`.")
@@ -453,7 +491,7 @@ class NetSuite:
                     break
                 if not self._auth.refused(authorization):
                     break
-            if not 200 <= answer.status < 300:
+            if not (200 <= answer.status < 300 or (also is not None and also(answer))):
                 raise errors.from_answer(attempt, answer.status, answer.content, answer.request_id)
             try:
                 return read(answer)
@@ -492,3 +530,24 @@ def _written(attempt: Attempt, answer: Answer) -> Answer:
     raise errors.unusable_answer(
         attempt, answer.status, answer.content, answer.request_id, "NetSuite does not answer a write so:"
     )
+
+
+def _taken(attempt: Attempt) -> Callable[[Answer], Answer]:
+    """The answer to a request to be run as a job, if it tells one."""
+
+    def read(answer: Answer) -> Answer:
+        location = str(answer.headers.get("location", ""))
+        if (answer.status == 202 or _is_repeated(answer)) and _JOB.search(location):
+            return answer
+        said = "NetSuite does not answer a request for a job so:"
+        raise errors.unusable_answer(attempt, answer.status, answer.content, answer.request_id, said)
+
+    return read
+
+
+def _is_repeated(answer: Answer) -> bool:
+    """Whether a request was refused because its idempotency key was given before."""
+    if answer.status not in (400, 409):
+        return False
+    envelope = errors.read_envelope(answer.content)
+    return "IDEMPOTENCY_ERROR" in {envelope.code, *(detail.code for detail in envelope.details)}

@@ -17,6 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 RECORD_PATH: Final = "/services/rest/record/v1"
+BATCH_LIMIT: Final = 100
+"""Records that one batch may hold (NetSuite REST facts: batch operations)."""
 _EID_SAFE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _INTERNAL_ID: Final = re.compile(r"-?[0-9]+")
 _RECORD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -130,6 +132,56 @@ def create_request(record: str, body: Mapping[str, object], *, label: str = "") 
 def delete_request(record: str, ref: Ref, *, label: str = "") -> WriteRequest:
     """Delete a record."""
     return WriteRequest("DELETE", record_path(record, ref), "", b"", label)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """Several writes of one kind to one record type, as one asynchronous request: a task for each, in this order."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+    size: int
+
+    @property
+    def record(self) -> str:
+        """What is written, for people: ``a batch of 100 records to invoice``."""
+        return f"a batch of {self.size} records to {self.path.removeprefix(f'{RECORD_PATH}/')}"
+
+
+def batch_kind(request: WriteRequest) -> tuple[str, str, str] | None:
+    """Method, path and query of the batch that a write may go into; ``None`` for one that must go alone.
+
+    Only writes addressed by external id go into batches, because an item says which record it is by ``externalId``. An
+    update that replaces lines goes alone: that a batch honours ``replace`` for records that exist is not documented.
+    """
+    path, _, ref = request.path.rpartition("/")
+    if not ref.startswith("eid:") or request.method not in ("PUT", "PATCH"):
+        return None
+    return None if request.method == "PATCH" and request.query else (request.method, path, request.query)
+
+
+def batch_request(requests: Sequence[WriteRequest]) -> BatchRequest:
+    """The batch of these writes. Each item is the write's own body, byte for byte, after its ``externalId``.
+
+    Raises ``ValueError`` for writes that do not go into one batch.
+    """
+    kinds = {batch_kind(request) for request in requests}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if kind is None or len(requests) > BATCH_LIMIT:
+        raise ValueError(
+            f"These {len(requests)} writes do not go into one batch: it takes {BATCH_LIMIT} upserts, or updates of "
+            "fields, of one record type by their external ids."
+        )
+    items = b",".join(_item(request) for request in requests)
+    return BatchRequest(*kind, b'{"items":[' + items + b"]}", len(requests))
+
+
+def _item(request: WriteRequest) -> bytes:
+    external_id = request.path.rpartition("/eid:")[2]
+    start = b'{"externalId":' + _ENCODER.encode(external_id)
+    return start + (b"}" if request.body == b"{}" else b"," + request.body[1:])
 
 
 def _replace(names: Sequence[str], body: Mapping[str, object]) -> str:

@@ -360,6 +360,7 @@ class WritebackSettings(Settings):
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
+    send: Literal["auto", "single", "batch"] = "auto"
 
 
 MatchBy = Literal["internal_id", "external_id", "number", "name", "date"]
