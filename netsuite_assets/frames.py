@@ -39,6 +39,9 @@ DIFFERENCE_KINDS = {
     "line_changed": "A field of a line differs",
     "total": "The totals differ by more than the lines do",
     "not_comparable": "NetSuite has it, but it cannot be compared with billing's",
+    "not_linked": "NetSuite has it without billing's external id",
+    "ambiguous": "It may be one of several records on the other side",
+    "grouped": "Several documents on one side add up to those on the other",
 }
 
 #: The rules under which values that differ as they stand are the same, in the order in which they are tried.
@@ -62,6 +65,8 @@ EXCEPTION_CODES = {
     "duplicate": "NetSuite holds the same document more than once",
     "period_closed": "The accounting period does not take postings",
     "not_linked": "NetSuite seems to hold it already, without billing's external id",
+    "ambiguous": "Several records of NetSuite may be it, or one is not surely it",
+    "grouped": "Several documents on one side add up to those on the other",
     "not_approved": "A correction waits for approval",
     "rejected": "NetSuite refused a correction",
     "not_sent": "A correction could not be sent",

@@ -95,6 +95,9 @@ _DIFFER = {
     "line_changed": "· fields of lines that differ",
     "total": "with another total",
     "not_comparable": "that cannot be compared",
+    "not_linked": "without billing's external id",
+    "ambiguous": "that may be one of several",
+    "grouped": "split or put together",
 }
 
 

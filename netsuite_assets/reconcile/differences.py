@@ -3,15 +3,18 @@
 Here: the order of the steps. Not here: what a difference says (`whole_records.py`, `field_differences.py`), the
 comparing itself (`keyed.py`, `lines.py`), what to do about it (the write-back stage), or where either side came from.
 
-Headers meet by external id. Money is compared as DECIMAL, a tolerance includes its bound. Every difference carries
-`delta`, so that their sum is exactly the difference of the totals; what a tolerance forgives is counted and added up
-beside them.
+Headers meet by external id; what that leaves is matched in passes, and the pairs of these are compared in the same way.
+Money is compared as DECIMAL, a tolerance includes its bound. Every difference carries `delta`, so that their sum is
+exactly the difference of the totals; what a tolerance forgives is counted and added up beside them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import field_differences as fields
+from netsuite_assets.reconcile import matched
 from netsuite_assets.reconcile import whole_records as whole
 from netsuite_assets.reconcile.comparison import Comparison
 from netsuite_assets.reconcile.hashes import Hashed, hash_slice
@@ -58,23 +61,46 @@ def diff_record(
 
     Raises `keyed.NotConserved` when rows are lost on the way.
     """
-    tables = TABLES[mapping.record]
-    own = settings.compare.get(mapping.record, RecordComparison())
-    of = ComparedRecord(mapping, tables, period, settings, fields_of(mapping.fields, own.fields, settings))
+    of, lines = _of_record(warehouse, mapping, period, settings)
     run = warehouse.connection.execute
-    lines = None
-    if tables.totalled:
-        line_fields = fields_of(mapping.line_fields, own.lines, settings)
-        lines = Lines(tables, period, line_fields, shared_key(mapping))
-        differing_documents(warehouse, lines)
-    found = _compare(warehouse, of)
-    if found.only_left or found.repeated:
-        run(whole.missing(of))
+    found = _compare(warehouse, of, lines)
     run(whole.not_comparable(of))
     if found.repeated:
         run(whole.repeated(of))
+    if of.is_document:
+        whole.find_strangers(warehouse, of, issued)
+    paired = matched.match_unmatched(warehouse, of)
+    if found.only_left or found.repeated:
+        run(whole.missing(of))
     if of.is_document and (found.only_right or found.repeated or found.right_unkeyed):
-        whole.only_in_netsuite(warehouse, of, issued)
+        whole.only_in_netsuite(warehouse, of)
+    _diff_pairs(warehouse, of, lines)
+    if paired:
+        with matched.pairs_as_tables(warehouse, of) as again:
+            lines = None if lines is None else replace(lines, tables=again.tables)
+            _compare(warehouse, again, lines)
+            _diff_pairs(warehouse, again, lines)
+        matched.say_by_what(warehouse, of)
+
+
+def _of_record(
+    warehouse: TenantWarehouse, mapping: RecordMapping, period: str, settings: ReconcileSettings
+) -> tuple[ComparedRecord, Lines | None]:
+    """What is compared of a record type and, where they make up its total, of its lines."""
+    tables = TABLES[mapping.record]
+    own = settings.compare.get(mapping.record, RecordComparison())
+    aliased = tables.lines is not None and matched.customer_aliases(warehouse)
+    header = fields_of(mapping.fields, own.fields, settings, aliased=aliased)
+    of = ComparedRecord(mapping, tables, period, settings, header)
+    if not tables.totalled:
+        return of, None
+    line_fields = fields_of(mapping.line_fields, own.lines, settings, aliased=aliased)
+    return of, Lines(tables, period, line_fields, shared_key(mapping))
+
+
+def _diff_pairs(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
+    """Add what differs in the pairs that were compared last."""
+    run = warehouse.connection.execute
     run(fields.tolerated(of, "header", "header_uses"))
     if not warehouse.value("SELECT count(*) FROM header_pairs WHERE problem IS NULL"):
         return
@@ -84,18 +110,20 @@ def diff_record(
     if lines is not None:
         fields.diff_lines(warehouse, of, lines)
     run(fields.wrong_period(of))
-    for field in mapping.fields:
+    for field in of.mapping.fields:
         if field.name == "currency":
             run(fields.other_currency(of, field))
     fields.total_residue(warehouse, of)
 
 
-def _compare(warehouse: TenantWarehouse, of: ComparedRecord) -> Compared:
+def _compare(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> Compared:
     """Compare the headers: the tables of `keyed.compare`, named `header`.
 
     What the other differences rest on takes part in the hashes: a document that is in none of the tables agrees in its
     total, its currency and its month too.
     """
+    if lines is not None:
+        differing_documents(warehouse, lines)
     both = [Hashed(one.name, quote(one.name), one.comparison) for one in of.fields]
     left, right = [*both], [*both]
     besides = {"problem": ("problem IS NOT NULL", "false")}
@@ -129,5 +157,5 @@ def _compare(warehouse: TenantWarehouse, of: ComparedRecord) -> Compared:
             "counted": f"CASE WHEN r.dated_in = {literal(of.period)} THEN coalesce(r.total, 0) ELSE 0 END",
         },
         where="problem IS NULL",
-        besides="SELECT external_id FROM line_documents" if of.tables.totalled else None,
+        besides="SELECT external_id FROM line_documents" if lines is not None else None,
     )

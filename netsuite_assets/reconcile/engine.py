@@ -18,7 +18,7 @@ from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import differences, remembered, settlements
+from netsuite_assets.reconcile import differences, matched, remembered, settlements
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, TABLES, WRITTEN
 from resources.tenants import Tenant
@@ -209,13 +209,14 @@ def _totals(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> 
 def _exceptions(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
 ) -> pd.DataFrame:
-    """Records that cannot be mapped, and documents that policy leaves to a person."""
+    """Records that cannot be mapped, and documents that policy or the matching leaves to a person."""
     parts = [_unmapped(rules, period) for rules in mapping.records.values()]
     for kind, policy in (
         ("only_in_netsuite", tenant.writeback.only_in_netsuite),
         ("duplicate", tenant.writeback.duplicate),
     ):
         parts.append(_left_to_a_person(kind, period, every_record=policy == "hold"))
+    parts += matched.exceptions(period)
     query = (
         " UNION ALL BY NAME ".join(parts) + " ORDER BY stage, code, record, number, external_id, internal_id"
     )

@@ -12,7 +12,7 @@ from netsuite_assets.mapping.compiler import MappedField
 from netsuite_assets.reconcile.comparison import comparison_of
 from netsuite_assets.reconcile.keyed import Field, judge, judged
 from netsuite_assets.reconcile.lines import Lines, compare_lines
-from netsuite_assets.reconcile.record import ComparedRecord, insert, money
+from netsuite_assets.reconcile.record import BY_EXTERNAL_ID, ComparedRecord, insert, money
 from resources.tenants.comparison import RecordComparison
 from resources.warehouse import TenantWarehouse, literal, quote
 
@@ -35,7 +35,7 @@ def header_fields(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
             "FROM header_judged v JOIN header_pairs p USING (key) JOIN named_fields f USING (field) WHERE v.rule IS NULL",
             of.record,
             "f.rule",
-            matched=True,
+            matched_by=BY_EXTERNAL_ID,
         )
     )
 
@@ -84,7 +84,7 @@ def other_currency(of: ComparedRecord, field: MappedField) -> str:
         "FROM header_pairs WHERE problem IS NULL AND counted <> 0 AND currency <> actual_currency",
         of.record,
         literal(field.where),
-        matched=True,
+        matched_by=BY_EXTERNAL_ID,
     )
 
 
@@ -96,7 +96,7 @@ def wrong_period(of: ComparedRecord) -> str:
         'NetSuite dates it in ' || dated_in || '; billing issued it in {of.period}.'""",
         f"FROM header_pairs WHERE problem IS NULL AND dated_in IS DISTINCT FROM {literal(of.period)}",
         of.record,
-        matched=True,
+        matched_by=BY_EXTERNAL_ID,
     )
 
 
@@ -125,7 +125,7 @@ def total_residue(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
             'The total should be ' || {billed} || '; NetSuite has ' || {held} || ', and the lines do not explain it.'""",
             "FROM residues p JOIN total_judged v USING (key) WHERE v.rule IS NULL",
             of.record,
-            matched=True,
+            matched_by=BY_EXTERNAL_ID,
         )
     )
     run(tolerated(of, "header", "total_uses"))
@@ -149,7 +149,7 @@ def diff_lines(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines) -> 
             " WHERE v.rule IS NULL",
             of.record,
             "f.rule",
-            matched=True,
+            matched_by=BY_EXTERNAL_ID,
         )
     )
     for side, kind, sign in (("expected", "line_missing", "+"), ("netsuite", "line_extra", "-")):
@@ -169,5 +169,5 @@ def _lines_alone(of: ComparedRecord, lines: Lines, side: str, kind: str, sign: s
         abs({amount}), {sign}{amount}, p.currency, 'billing', {literal(sentence)} || {what} || '.'""",
         f"FROM {side}_alone l JOIN header_pairs p ON p.key = l.external_id",
         of.record,
-        matched=True,
+        matched_by=BY_EXTERNAL_ID,
     )

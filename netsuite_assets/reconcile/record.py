@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
@@ -19,6 +20,9 @@ from resources.netsuite.records import DECIMAL_KINDS
 from resources.tenants import ReconcileSettings
 from resources.tenants.comparison import FieldComparison
 from resources.warehouse import literal, quote
+
+#: SQL for `matched_by` of pairs that their external id joins.
+BY_EXTERNAL_ID: Final = "'external_id'"
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,16 @@ class ComparedRecord:
 
 
 def fields_of(
-    mapped: Sequence[MappedField], own: Mapping[str, FieldComparison], settings: ReconcileSettings
+    mapped: Sequence[MappedField],
+    own: Mapping[str, FieldComparison],
+    settings: ReconcileSettings,
+    *,
+    aliased: bool = False,
 ) -> list[Field]:
     """The fields of a record, or of its lines, that NetSuite's queries show.
 
-    The currency is compared by its ISO code, which is a column of every record.
+    The currency is compared by its ISO code, which is a column of every record. With `aliased`, customers are compared
+    by what `customer_aliases` says that NetSuite's documents call them.
     """
     by_name = {name.lower(): comparison for name, comparison in own.items()}
     found = []
@@ -66,6 +75,10 @@ def fields_of(
         if not field.suiteql:
             continue
         comparison = comparison_of(field.kind, settings.tolerance, by_name.get(field.name.lower()))
+        billed = f"l.{quote(field.name)}"
+        if aliased and field.target == "customer":
+            known = f"SELECT any_value(x.held) FROM customer_aliases x WHERE x.external_id = {billed}"
+            billed = f"coalesce(({known}), {billed})"
         left, right = quote(f"l.{field.name}"), quote(f"r.{field.name}")
         # Days of tolerance do not carry a document into another accounting month.
         month = f"date_trunc('month', {left}) IS DISTINCT FROM date_trunc('month', {right})"
@@ -73,7 +86,7 @@ def fields_of(
             Field(
                 field.name,
                 comparison,
-                f"l.{quote(field.name)}",
+                billed,
                 f"r.{quote(field.name)}",
                 shown=partial(shown, field),
                 always=month if field.name == "tranDate" else None,
@@ -83,9 +96,8 @@ def fields_of(
     return found
 
 
-def insert(columns: str, source: str, record: str, rule: str = "NULL", matched: bool = False) -> str:
+def insert(columns: str, source: str, record: str, rule: str = "NULL", matched_by: str = "NULL") -> str:
     """SQL that adds differences: of these columns from this source, in the order below from external_id to owner and reason."""
-    matched_by = "'external_id'" if matched else "NULL"
     return (
         "INSERT INTO differences_found (record, external_id, internal_id, number, name, kind, line, field, expected,"
         f" actual, amount, delta, currency, owner, reason, matched_by, rule)"

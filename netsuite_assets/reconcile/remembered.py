@@ -91,7 +91,7 @@ def fingerprint(
 def _code() -> str:
     """A hash of this package's sources: another release may find or say something else."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("*.sql")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

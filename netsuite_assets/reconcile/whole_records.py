@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-from netsuite_assets.reconcile.record import ComparedRecord, insert, money
+from netsuite_assets.reconcile.record import BY_EXTERNAL_ID, ComparedRecord, insert, money
 from resources.warehouse import TenantWarehouse, literal, quote
 
 #: How a second copy's `expected` begins; the external id of the document that it repeats follows.
@@ -32,7 +32,8 @@ def missing(of: ComparedRecord) -> str:
         abs({total}), {total}, e.currency, 'billing',
         'NetSuite has no {of.tables.label} ' || e.external_id || '.'""",
         f"""FROM {of.expected} e WHERE e.problem IS NULL AND e.rowid IN (
-            SELECT left_row FROM header_apart WHERE right_row IS NULL UNION ALL {repeated})""",
+            SELECT left_row FROM header_apart WHERE right_row IS NULL UNION ALL {repeated})
+            AND NOT EXISTS (SELECT 1 FROM settled_billed s WHERE s.external_id = e.external_id)""",
         of.record,
         literal(of.mapping.external_id.where),
     )
@@ -51,7 +52,7 @@ def not_comparable(of: ComparedRecord) -> str:
         f"""FROM (SELECT * FROM {of.expected} WHERE {of.where} AND problem IS NOT NULL) e
         JOIN (SELECT * FROM {of.actual} WHERE {of.where}) a ON a.external_id = e.external_id""",
         of.record,
-        matched=True,
+        matched_by=BY_EXTERNAL_ID,
     )
 
 
@@ -74,12 +75,14 @@ def repeated(of: ComparedRecord) -> str:
         JOIN header_repeated x ON x.key = e.external_id
         JOIN (SELECT * FROM {of.actual} WHERE {of.where}) a ON a.external_id = e.external_id""",
         of.record,
-        matched=True,
+        matched_by=BY_EXTERNAL_ID,
     )
 
 
-def only_in_netsuite(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issued) -> None:
-    """Documents of the month without a counterpart: another month's, a second copy, or unknown to billing."""
+def find_strangers(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issued) -> None:
+    """Make `strangers`, the documents of the month that no external id joins to one of billing's, and `elsewhere`
+    (external_id, issued_on): those of other months.
+    """
     run = warehouse.connection.execute
     run(f"""
         CREATE OR REPLACE TEMP TABLE strangers AS
@@ -100,8 +103,12 @@ def only_in_netsuite(warehouse: TenantWarehouse, of: ComparedRecord, issued: Iss
             "INSERT INTO elsewhere SELECT unnest(?::VARCHAR[]), unnest(?::DATE[])",
             [list(found), list(found.values())],
         )
-    run(_copies(of))
-    run(_strangers(of))
+
+
+def only_in_netsuite(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
+    """Strangers without a counterpart: another month's, a second copy, or unknown to billing."""
+    warehouse.connection.execute(_copies(of))
+    warehouse.connection.execute(_strangers(of))
 
 
 def _copies(of: ComparedRecord) -> str:
@@ -135,9 +142,6 @@ def _copies(of: ComparedRecord) -> str:
 
 
 def _strangers(of: ComparedRecord) -> str:
-    in_netsuite = (
-        f"EXISTS (SELECT 1 FROM {of.actual} n WHERE {of.where} AND n.external_id = twin.external_id)"
-    )
     return insert(
         f"""a.external_id, a.internal_id, a.number, a.name,
         CASE WHEN w.issued_on IS NOT NULL THEN 'wrong_period'
@@ -150,13 +154,12 @@ def _strangers(of: ComparedRecord) -> str:
              THEN 'NetSuite dates it in this month; billing issued it on ' || w.issued_on::VARCHAR
                   || '. The reconciliation of that month corrects it.'
              WHEN twin.external_id IS NOT NULL
-             THEN CASE WHEN {in_netsuite} THEN 'NetSuite holds this document a second time: it repeats '
-                  ELSE 'NetSuite holds this document without billing''s external id: it looks like ' END
-                  || twin.external_id || coalesce(' (' || twin.number || ')', '') || '.'
+             THEN 'NetSuite holds this document a second time: it repeats ' || twin.external_id || coalesce(' (' || twin.number || ')', '') || '.'
              ELSE 'NetSuite holds this {of.tables.label}; billing has no such document.' END""",
         f"""FROM strangers a
         LEFT JOIN elsewhere w ON w.external_id = a.external_id
         LEFT JOIN copies twin ON twin.row_no = a.row_no
-        WHERE a.dated_in = {literal(of.period)}""",
+        WHERE a.dated_in = {literal(of.period)}
+            AND NOT EXISTS (SELECT 1 FROM settled_held s WHERE s.internal_id = a.internal_id)""",
         of.record,
     )

@@ -119,7 +119,8 @@ def _targets(differences: pd.DataFrame) -> list[_Target]:
     """The differing records in a stable order, each with all its differences that billing owns."""
     found: dict[tuple[str, str | None, str | None], _Target] = {}
     for row in frames.records(differences):
-        if row["owner"] != "billing":
+        # What another pass than the external id matched is a person's to link first.
+        if row["owner"] != "billing" or (row["matched_by"] or "external_id") != "external_id":
             continue
         key = (row["record"], row["external_id"], row["internal_id"])
         target = found.setdefault(

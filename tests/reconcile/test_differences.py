@@ -111,11 +111,15 @@ def test_a_copy_of_documents_that_are_alike_names_one_of_them_whole(october: Mon
 
 
 def test_a_document_without_its_external_id_is_not_called_a_second_one(october: Month) -> None:
+    there = october.internal_id("inv-plain")
     october.change("inv-plain", external_id=None)
     found = october.reconcile()
-    assert found.kinds == [("inv-plain", "missing_in_netsuite"), (None, "duplicate")]
-    assert found.told[1] == (
-        "NetSuite holds this document without billing's external id: it looks like inv-plain (N-plain)."
+    row = found.only("not_linked")
+    assert (row["external_id"], row["internal_id"], row["matched_by"]) == ("inv-plain", there, "number")
+    assert (row["field"], row["expected"], row["actual"]) == ("externalId", "inv-plain", None)
+    assert row["reason"] == (
+        f"NetSuite holds this invoice as T-N-plain of 2026-10-15 over USD 150.87 (internal id {there}), without an"
+        " external id: it bears the number N-plain, the same customer, the same amount."
     )
     found.assert_adds_up()
 
@@ -442,6 +446,14 @@ def test_currencies_are_never_added_together(october: Month) -> None:
 
 
 def test_every_kind_of_difference_at_once_adds_up(october: Month) -> None:
+    for key, amount in (("split", "20.03"), ("twice", "7.77"), ("unlinked", "1.11")):
+        october.invoice(key, line(amount))
+    october.land()
+    october.change("inv-unlinked", external_id=None)
+    october.change("inv-twice", external_id=None, otherRefNum=None)
+    october.copy("inv-plain", "51", otherRefNum=None, total=Decimal("7.77"))
+    october.change("inv-split", external_id=None, otherRefNum=None, total=Decimal("12.00"))
+    october.copy("inv-plain", "52", otherRefNum=None, total=Decimal("8.03"))
     october.remove("inv-euro2")
     october.copy("inv-same", "41", otherRefNum="unknown", total=Decimal("0.55"))
     october.copy("inv-same", "42")

@@ -396,30 +396,22 @@ def test_documents_of_a_customer_that_cannot_be_made_are_held(october: Month, le
 # Documents that look alike
 
 
-def test_a_document_that_is_there_without_its_external_id_is_not_made_a_second_time(
-    october: Month, ledger: Ledger
+@pytest.mark.parametrize("policy", ["hold", "delete"])
+@pytest.mark.parametrize("others", [0, 1], ids=["linked", "ambiguous"])
+def test_a_document_that_is_there_without_its_external_id_is_neither_made_again_nor_written_nor_removed(
+    october: Month, ledger: Ledger, policy: str, others: int
 ) -> None:
-    october.rules = october.rules.with_policy(duplicate="hold")
-    there = october.internal_id("inv-plain")
-    october.change("inv-plain", external_id=None)
-    [row] = rows(plan(october, ledger))
-    assert (row["action"], row["external_id"]) == ("create", "inv-plain")
-    held = f"NetSuite may hold it already, as invoice T-N-plain of Nordwind Ltd (internal id {there})"
-    assert row["held"] == held
-    [exception] = exceptions(october)
-    assert exception["code"] == "not_linked"
-    assert there in exception["reason"]
-    assert "give it the external id inv-plain" in exception["next_step"]
-
-
-def test_or_it_is_removed_first_where_policy_says_so(october: Month, ledger: Ledger) -> None:
-    october.rules = october.rules.with_policy(duplicate="delete")
-    there = october.internal_id("inv-plain")
-    october.change("inv-plain", external_id=None)
-    removal, creation = rows(plan(october, ledger))
-    assert (removal["action"], removal["held"]) == ("delete", None)
-    assert removal["path"] == f"/services/rest/record/v1/invoice/{there}"
-    assert (creation["action"], creation["held"]) == ("create", None)
+    """Whatever else is amiss with it: a person links it first."""
+    october.rules = october.rules.with_policy(duplicate=policy, only_in_netsuite=policy)
+    for number in range(others):
+        october.copy("inv-plain", f"4{number}")
+    october.change("inv-plain", external_id=None, memo="by hand")
+    october.change_line("inv-euro", 1, description="by hand")
+    assert [row["external_id"] for row in rows(plan(october, ledger))] == ["inv-euro"]
+    found = frames.records(frames.read(october.held, frames.EXCEPTIONS, PERIOD))
+    [exception] = [row for row in found if row["external_id"] == "inv-plain"]
+    assert exception["code"] == ("ambiguous" if others else "not_linked")
+    assert "the external id inv-plain in NetSuite" in exception["next_step"]
 
 
 @pytest.mark.parametrize(
