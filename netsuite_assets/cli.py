@@ -100,14 +100,27 @@ def write_back(tenant: Tenant, period: Period) -> None:
 
 
 @app.command()
-def plan(tenant: Tenant, period: Period) -> None:
+def plan(
+    tenant: Tenant,
+    period: Period,
+    document: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the plan to this file instead, as Markdown, every operation with its exact body."
+        ),
+    ] = None,
+) -> None:
     """Show the latest plan of a month: every write with what it changes, and why it waits, if it does."""
     with messages():
-        from netsuite_assets.publish.plan_page import print_plan
+        from netsuite_assets.publish.plan_page import print_plan, write_document
         from resources.as_dagster import LedgerResource, WarehouseResource
 
         with WarehouseResource().get().open(tenant) as held, LedgerResource().open() as ledger:
-            print_plan(out, held, ledger, period)
+            if document is None:
+                print_plan(out, held, ledger, period)
+            else:
+                number = write_document(document, held, ledger, period)
+                out.print(f"{number:,} operations written to {document}.", markup=False)
 
 
 @app.command()
@@ -122,26 +135,27 @@ def approve(
             "--plan", help="The plan that was read (its first letters); refused if another is the latest."
         ),
     ] = None,
+    record: Annotated[
+        list[str] | None, typer.Option(help="Only operations on this record type; may be repeated.")
+    ] = None,
+    external_id: Annotated[
+        list[str] | None, typer.Option(help="Only operations on this external id; may be repeated.")
+    ] = None,
+    number: Annotated[
+        list[int] | None,
+        typer.Option(help="Only the operation with this number in the plan; may be repeated."),
+    ] = None,
 ) -> None:
-    """Approve the latest plan of a month, exactly as it was made, in your name."""
+    """Approve the latest plan of a month, or some of its operations, exactly as it was made, in your name."""
     with messages():
-        from resources.as_dagster import LedgerResource
-        from resources.ledger import Approval, LedgerError
+        from netsuite_assets.writeback.approval import Selection, approve
+        from resources.as_dagster import LedgerResource, WarehouseResource
         from resources.warehouse import utc_now
 
-        with LedgerResource().open() as ledger:
-            made = ledger.plan_ids(tenant, period)
-            if not made:
-                raise LedgerError(
-                    f"{tenant} has no plan for {period}. Run: recon reconcile {tenant} {period}"
-                )
-            if plan_id is not None and not made[0].startswith(plan_id):
-                raise LedgerError(
-                    f"the latest plan of {tenant} for {period} is {made[0][:12]}, not {plan_id}:"
-                    f" read it (recon plan {tenant} {period}) and approve that."
-                )
-            ledger.approve(Approval(made[0], by, False, note, utc_now()))
-        out.print(f"Plan {made[0][:12]} of {tenant} for {period} is approved by {by}.", markup=False)
+        selection = Selection(record or (), external_id or (), number or ())
+        with WarehouseResource().get().open(tenant) as held, LedgerResource().open() as ledger:
+            done = approve(held, ledger, period, by, note, selection, utc_now(), plan_id)
+        out.print(done, markup=False)
         out.print(f"Send it with: recon write-back {tenant} {period}", markup=False)
 
 

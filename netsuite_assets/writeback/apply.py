@@ -23,7 +23,8 @@ from netsuite_assets.extract.lookup import Found, closed_months, find_by_externa
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.book import Book
-from netsuite_assets.writeback.operations import label_of
+from netsuite_assets.writeback.holds import PAUSED, WHEN_PAUSED
+from netsuite_assets.writeback.operations import BY_INTERNAL_ID, label_of, named_as, needs_of
 from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan
 from netsuite_assets.writeback.sending import PLAN_AGAIN, Sending, Sent, target_of, unfinished
 from resources.ledger import Event, Intent, Job, Ledger
@@ -142,19 +143,31 @@ async def apply_plan(
             f"{tenant.name}: nothing was sent, because the tenant's file says writeback.mode:"
             f" {tenant.writeback.mode}. Set it to apply when the plan reads well."
         )
+    if tenant.writeback.paused is True:
+        raise PlanRefused(
+            f"{tenant.name}: nothing was sent, because {PAUSED} (writeback.paused: true). Take that out when writing may"
+            " go on."
+        )
     settled = await settle(netsuite, tenant.name, ledger, clock, polling)
     planned = load_plan(warehouse, tenant, mapping, period, ledger)
     rows = frames.records(planned.operations)
-    if any(row["held"] is None for row in rows):
+    if any(row["held"] is None and not tenant.writeback.pauses(row["record"]) for row in rows):
         _require_approval(tenant, period, planned)
     async with Book(ledger, clock) as book:
-        run = _Run(netsuite, tenant, period, planned.plan.plan_id, ledger, book, progress, polling)
+        run = _Run(netsuite, tenant, planned, ledger, book, progress, polling)
         outcomes = await run.all(rows)
     table = frames.rows_frame(frames.OUTCOMES, outcomes)
     with warehouse.transaction():
         frames.replace(warehouse, frames.OUTCOMES, period, table)
         frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
     return Applied(planned.plan.plan_id, table, settled, run.sent)
+
+
+def _not_done(record: str, target: str) -> str:
+    label = TABLES[record].label
+    if target.startswith(BY_INTERNAL_ID):
+        return f"the {label} with the internal id {target.removeprefix(BY_INTERNAL_ID)} was not removed"
+    return f"its {label} {target} was not written"
 
 
 def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
@@ -191,8 +204,7 @@ class _Run:
         self,
         netsuite: NetSuite,
         tenant: Tenant,
-        period: str,
-        plan_id: str,
+        planned: Planned,
         ledger: Ledger,
         book: Book,
         progress: Progress,
@@ -200,12 +212,20 @@ class _Run:
     ) -> None:
         self._netsuite = netsuite
         self._tenant = tenant
-        self._period = period
+        self._planned = planned
+        self._period = planned.plan.period
         self._ledger = ledger
         self._book = book
         self._progress = progress
         self._sending = Sending(
-            netsuite, book, tenant.name, period, plan_id, tenant.writeback.send, self._end, polling=polling
+            netsuite,
+            book,
+            tenant.name,
+            self._period,
+            planned.plan.plan_id,
+            tenant.writeback.send,
+            self._end,
+            polling=polling,
         )
         self._outcomes: dict[str, dict[str, Any]] = {}
         self._total = 0
@@ -219,39 +239,44 @@ class _Run:
         """The outcome of every operation, in the plan's order; later waves wait for earlier ones."""
         self._total = len(rows)
         ready = await self._still_as_planned(rows)
-        missing_customers: set[str] = set()
-        for wave in sorted({row["wave"] for row in ready}):
+        ready_keys = {row["operation_key"] for row in ready}
+        not_done: set[tuple[str, str]] = set()
+        for wave in sorted({row["wave"] for row in rows}):
+            of_wave = [row for row in rows if row["wave"] == wave]
             sendable = []
-            for row in (row for row in ready if row["wave"] == wave):
-                if row["waits_for"] in missing_customers:
-                    self._end(
-                        row, "waiting", f"its customer {row['waits_for']} was not written", _CUSTOMER_FIRST
-                    )
+            for row in (row for row in of_wave if row["operation_key"] in ready_keys):
+                needed = next((need for need in needs_of(row) if need in not_done), None)
+                if needed is not None:
+                    self._end(row, "waiting", _not_done(*needed), _FIRST)
                 else:
                     sendable.append(row)
             if sendable:
                 await self._look_again(sendable, await self._sending.wave(sendable))
-            missing_customers |= {
-                row["external_id"]
-                for row in sendable
-                if row["record"] == "customer"
-                and row["action"] == "create"
-                and self._outcomes[row["operation_key"]]["state"] not in ("written", "adopted")
-            }
+            not_done |= {(row["record"], named_as(row)) for row in of_wave if self._is_missing(row)}
         return [self._outcomes[row["operation_key"]] for row in rows]
 
+    def _is_missing(self, row: Mapping[str, Any]) -> bool:
+        """Whether what others wait for has not happened: a creation, or a removal."""
+        state = self._outcomes[row["operation_key"]]["state"]
+        if row["action"] == "update" or state in ("written", "adopted"):
+            return False
+        return not (row["action"] == "create" and state == "stale")  # then NetSuite has it
+
     async def _still_as_planned(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The operations that may be sent: not held, their period open and their target unchanged since the plan."""
+        """The operations that may be sent: those that the plan says, their period open and their target unchanged."""
         candidates = []
         for row in rows:
-            if row["held"] is None:
+            kept = self._planned.kept(row)
+            if kept is None:
                 candidates.append(row)
             else:
-                self._end(row, "held", row["held"], None)
+                # What was held or not approved has its exception since the plan was made.
+                self._end(row, "held", kept, WHEN_PAUSED if kept == PAUSED and not row["held"] else None)
         candidates = self._not_at_work(candidates)
         if not candidates:
             return []
-        closed = await closed_months(self._netsuite, self._period, self._period)
+        months = {self._period, *(row["posts_in"] for row in candidates if row["posts_in"] is not None)}
+        closed = await closed_months(self._netsuite, min(months), max(months))
         found = await _look_up(
             self._netsuite, [(row["record"], row["action"], target_of(row)) for row in candidates]
         )
@@ -259,10 +284,9 @@ class _Run:
         for row in candidates:
             now = found[row["record"]].get(target_of(row))
             is_document = TABLES[row["record"]].lines is not None
-            if is_document and self._period in closed:
-                self._end(
-                    row, "held", f"the accounting period {self._period} is {closed[self._period]} now", _HELD
-                )
+            month = row["posts_in"] or self._period
+            if is_document and month in closed:
+                self._end(row, "held", f"the accounting period {month} is {closed[month]} now", _HELD)
             elif row["action"] == "create" and now is not None:
                 self._end(row, "stale", f"NetSuite has it now, as internal id {now.internal_id}", PLAN_AGAIN)
             elif row["action"] != "create" and now is None:
@@ -339,7 +363,7 @@ class _Run:
 
 
 _HELD = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods), or leave it and book by hand."
-_CUSTOMER_FIRST = "Mend the customer's exception first; this follows in the next run."
+_FIRST = "Mend that one's exception first; this follows in the next run."
 LOOKED_UP_NEXT = "Nothing to do now: the next run looks it up in NetSuite before anything else is sent."
 
 
@@ -363,7 +387,7 @@ def exceptions_of(period: str, outcomes: pd.DataFrame) -> pd.DataFrame:
                 continue
             code, next_step = "not_verified", row["next_step"] or PLAN_AGAIN
         else:
-            code = _CODES[row["state"]]
+            code = "paused" if row["detail"] == PAUSED else _CODES[row["state"]]
             next_step = LOOKED_UP_NEXT if code == "in_doubt" else row["next_step"] or PLAN_AGAIN
         rows.append(
             {

@@ -1,234 +1,227 @@
 """The operations of a plan: for each differing record, the one request that would repair it, down to its bytes.
 
-Here: what is done to which record, in which order, with which body. Not here: whether it may be sent (`holds.py`,
-`plan.py`). Imports no Dagster.
+Here: what is done to which record, in which order, after which others, with which body. Not here: whether it may be
+sent (`holds.py`, `policy.py`), or the plan as a whole (`plan.py`). Imports no Dagster.
 
 A record that NetSuite lacks is created by an upsert to its external id, so that sending it twice makes one record.
-One that differs gets only the fields that differ; where lines differ, all lines are replaced.
+One that differs gets only the fields that differ; where lines differ, all lines are replaced. All of it is made inside
+DuckDB, a part of the records at a time, so that a million of them take neither long nor much memory.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
-from netsuite_assets import frames
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.reconcile.differences import ONCE_AS
 from netsuite_assets.tables import TABLES
-from resources.netsuite.writes import WriteRequest, delete_request, eid, update_request, upsert_request
+from netsuite_assets.writeback import bodies
+from resources.netsuite.writes import WriteRequest, record_path
 from resources.tenants import Tenant
-from resources.warehouse import TenantWarehouse, quote
+from resources.warehouse import TenantWarehouse, literal
 
-#: Customers before the documents that name them; removals before the documents that take their place.
-CUSTOMERS, REMOVALS, INVOICES, CREDIT_MEMOS = range(4)
-_WAVES = {"customer": CUSTOMERS, "invoice": INVOICES, "creditMemo": CREDIT_MEMOS}
+#: The order of sending: what others name comes first, and removals before the documents that take their place.
+REMOVALS: Final = 1
+WAVES: Final[Mapping[str, int]] = {
+    "customer": 0,
+    "invoice": 2,
+    "creditMemo": 3,
+    "customerPayment": 4,
+    "journalEntry": 5,
+}
 
 #: Kinds of difference that an update of the record repairs.
-_REPAIRED_BY_UPDATE = frozenset(
-    {
-        "changed",
-        "wrong_customer",
-        "wrong_subsidiary",
-        "wrong_currency",
-        "line_missing",
-        "line_extra",
-        "line_changed",
-        "total",
-    }
+_REPAIRED_BY_UPDATE: Final = (
+    "changed",
+    "wrong_customer",
+    "wrong_subsidiary",
+    "wrong_currency",
+    "line_missing",
+    "line_extra",
+    "line_changed",
+    "total",
 )
-_LINE_KINDS = frozenset({"line_missing", "line_extra", "line_changed", "total"})
+#: Kinds after which nothing is written to a record until a person has said which one it is.
+_A_PERSONS: Final = ("not_linked", "ambiguous", "grouped")
+_LINE_KINDS: Final = ("line_missing", "line_extra", "line_changed")
+
+#: Sublists without a key of their own, which are replaced whole; `apply` is keyed by the document that it pays.
+_REPLACED: Final = frozenset({"item", "line"})
+
+#: Records are made in parts of about this many differences, which bounds the memory that it takes.
+_AT_ONCE: Final = 100_000
+
+#: What a record that is addressed by its internal id is called where operations name each other.
+BY_INTERNAL_ID: Final = "internal:"
 
 
-@dataclass
-class _Target:
-    """One record and all that differs in it."""
+def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str) -> None:
+    """Fill the temporary tables `operations_made` and `operation_needs` from what the last reconciliation found.
 
-    record: str
-    external_id: str | None
-    internal_id: str | None
-    number: str | None
-    name: str | None
-    currency: str | None
-    kinds: set[str] = field(default_factory=set)
-    fields: set[str] = field(default_factory=set)
-    amount: Decimal = Decimal(0)
-    changes: list[str] = field(default_factory=list)
-
-
-def build_operations(
-    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
-) -> list[dict[str, Any]]:
-    """The operations that repair the differences which the last reconciliation found, in the order of sending.
-
-    Rows of the frame `PLAN` but for `plan_id`; the same differences give the same rows.
+    `operations_made` has an operation a row, `op` being its number there; the same differences give the same rows.
+    `operation_needs` says which records of the tenant's own an operation needs that NetSuite does not hold: `target`
+    is an external id, or `internal:` and the id of one that must be removed first. `problem` is why the mapping cannot
+    make it, and NULL where the plan itself does.
     """
-    targets = _targets(frames.read(warehouse, frames.DIFFERENCES, period))
-    operations: list[dict[str, Any]] = []
+    run = warehouse.connection.execute
+    run("CREATE OR REPLACE TEMP SEQUENCE operation_numbers")
+    run(
+        """CREATE OR REPLACE TEMP TABLE operations_made (
+            op BIGINT, wave INTEGER, record VARCHAR, action VARCHAR, external_id VARCHAR, internal_id VARCHAR,
+            base_modified VARCHAR, number VARCHAR, name VARCHAR, amount DECIMAL(18,4), currency VARCHAR,
+            changes VARCHAR, fields VARCHAR, method VARCHAR, path VARCHAR, query VARCHAR, body VARCHAR, refs VARCHAR[])"""
+    )
+    if not warehouse.columns("reconciliation.differences"):
+        _needs(warehouse, mapping, period)
+        return
     for record, rules in mapping.written.items():
-        of_record = [target for target in targets if target.record == record]
-        expected = _rows_by_external_id(warehouse, record, period, of_record)
-        lines = _lines_by_external_id(warehouse, record, period, of_record)
-        base = _bases(warehouse, record, period)
-        for target in of_record:
-            action = _action(target, tenant)
-            if action is None:
-                continue
-            header = expected.get(target.external_id or "")
-            request = _build(target, action, rules, header, lines.get(target.external_id or "", []))
-            modified = base.get(target.internal_id or "")
-            row: dict[str, Any] = {
-                "period": period,
-                "wave": REMOVALS if action == "delete" else _WAVES[record],
-                "record": record,
-                "action": action,
-                "external_id": target.external_id,
-                "internal_id": target.internal_id,
-                "base_modified": modified,
-                "waits_for": _customer_of(rules, header) if action != "delete" else None,
-                "number": target.number,
-                "name": target.name,
-                "amount": target.amount,
-                "currency": target.currency,
-                "changes": _shown_changes(target, action),
-                "method": request.method,
-                "path": request.path,
-                "query": request.query,
-                "body": request.body.decode(),
-                "body_hash": request_hash(request),
-                "held": None,
-            }
-            row["operation_key"] = sha256(
-                [tenant.name, record, action, row["external_id"] or "", row["internal_id"] or "",
-                 row["body_hash"], modified or ""]
-            )  # fmt: skip
-            operations.append(row)
-    operations.sort(key=lambda row: (row["wave"], row["external_id"] or "", row["internal_id"] or ""))
-    for sequence, row in enumerate(operations, start=1):
-        row["sequence"] = sequence
-    return operations
-
-
-def _targets(differences: pd.DataFrame) -> list[_Target]:
-    """The differing records in a stable order, each with all its differences that billing owns."""
-    found: dict[tuple[str, str | None, str | None], _Target] = {}
-    for row in frames.records(differences):
-        # What another pass than the external id matched is a person's to link first.
-        if row["owner"] != "billing" or (row["matched_by"] or "external_id") != "external_id":
-            continue
-        key = (row["record"], row["external_id"], row["internal_id"])
-        target = found.setdefault(
-            key, _Target(*key, number=row["number"], name=row["name"], currency=row["currency"])
+        count = warehouse.value(
+            "SELECT count(*) FROM reconciliation.differences WHERE period = ? AND record = ? AND owner = 'billing'",
+            [period, record],
         )
-        target.kinds.add(row["kind"])
-        target.changes.append(row["reason"])
-        if row["kind"] in ("line_missing", "line_extra", "line_changed"):
-            target.amount += row["amount"]
-        else:
-            target.amount = max(target.amount, row["amount"])
-        if row["field"] is not None and row["line"] is None and row["kind"] != "total":
-            target.fields.add(row["field"])
-    return list(found.values())
+        parts = 1 + count // _AT_ONCE
+        for part in range(parts if count else 0):
+            of_part = (
+                f"period = {literal(period)} AND record = {literal(record)} AND owner = 'billing'"
+                # What another pass than the external id matched is a person's to link first.
+                " AND coalesce(matched_by, 'external_id') = 'external_id'"
+                f" AND hash(external_id, internal_id) % {parts} = {part}"
+            )
+            run(f"INSERT INTO operations_made BY NAME {_operations(rules, tenant, period, of_part)}")
+    run(
+        "UPDATE operations_made SET refs = list_append(refs, made.record || ' ' || made.target) FROM"
+        " (SELECT record, substr(expected, ?) AS external_id, ? || min(internal_id) AS target"
+        " FROM reconciliation.differences WHERE period = ? AND kind = 'duplicate' GROUP BY ALL) AS made"
+        " WHERE operations_made.action = 'create' AND operations_made.record = made.record"
+        " AND operations_made.external_id = made.external_id",
+        [len(ONCE_AS) + 1, BY_INTERNAL_ID, period],
+    )
+    _needs(warehouse, mapping, period)
 
 
-def _action(target: _Target, tenant: Tenant) -> str | None:
-    if "missing_in_netsuite" in target.kinds:
-        return "create"
-    if "duplicate" in target.kinds:
-        return "delete" if tenant.writeback.duplicate == "delete" else None
-    if "only_in_netsuite" in target.kinds:
-        return "delete" if tenant.writeback.only_in_netsuite == "delete" else None
-    return "update" if target.kinds & _REPAIRED_BY_UPDATE else None
+def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str) -> str:
+    """The operations on one record type whose differences `of_part` selects."""
+    record, tables = rules.record, rules.tables
+    of_period = "" if tables.lines is None else f" AND period = {literal(period)}"
+    lines, line_member, line_refs, replaced = "", "NULL", "[]::VARCHAR[]", "''"
+    if tables.lines is not None and rules.line_fields:
+        made = f"'{{' || {bodies.whole(rules.line_fields, 'l')} || '}}'"
+        lines = f""", line_bodies AS (
+            SELECT external_id, string_agg({made}, ',' ORDER BY line_no, source_id) AS items,
+                flatten(list({bodies.references(rules.line_fields, "l")})) AS refs
+            FROM expected.{tables.lines} l
+            WHERE period = {literal(period)}
+                AND external_id IN (SELECT external_id FROM targets WHERE action = 'create' OR with_lines)
+            GROUP BY external_id)"""
+        line_member = f"'\"{tables.sublist}\":{{\"items\":[' || coalesce(l.items, '') || ']}}'"
+        line_refs = "coalesce(l.refs, [])"
+        if tables.sublist in _REPLACED:
+            replaced = (
+                f"CASE WHEN action = 'create' OR with_lines THEN 'replace={tables.sublist}' ELSE '' END"
+            )
+    path = literal(record_path(record) + "/")
+    listed = ", ".join(map(literal, _LINE_KINDS))
+    return f"""
+        WITH targets AS (
+            SELECT external_id, internal_id, min(number) AS number, min(name) AS name, min(currency) AS currency,
+                CASE WHEN bool_or(kind IN ({", ".join(map(literal, _A_PERSONS))})) THEN NULL
+                    WHEN bool_or(kind = 'missing_in_netsuite') THEN 'create'
+                    WHEN bool_or(kind = 'duplicate') THEN {_removed(tenant.writeback.duplicate)}
+                    WHEN bool_or(kind = 'only_in_netsuite') THEN {_removed(tenant.writeback.only_in_netsuite)}
+                    WHEN bool_or(kind IN ({", ".join(map(literal, _REPAIRED_BY_UPDATE))})) THEN 'update' END AS action,
+                coalesce(list_sort(list(DISTINCT field) FILTER (field IS NOT NULL AND line IS NULL AND kind <> 'total')),
+                    []) AS chosen,
+                bool_or(kind IN ({listed}, 'total')) AS with_lines,
+                greatest(coalesce(sum(amount) FILTER (kind IN ({listed})), 0),
+                    coalesce(max(amount) FILTER (kind NOT IN ({listed})), 0))::DECIMAL(18, 4) AS amount,
+                list(reason ORDER BY kind, TRY_CAST(line AS BIGINT), line, field, reason) AS reasons
+            FROM reconciliation.differences WHERE {of_part} GROUP BY external_id, internal_id
+        ){lines}
+        SELECT nextval('operation_numbers') AS op,
+            CASE action WHEN 'delete' THEN {REMOVALS} ELSE {WAVES[record]} END AS wave,
+            {literal(record)} AS record, action, t.external_id, t.internal_id, n.last_modified AS base_modified,
+            t.number, t.name, t.amount, t.currency,
+            CASE action WHEN 'create' THEN 'Create ' || t.external_id || ' in NetSuite.'
+                ELSE array_to_string(list_filter(reasons, lambda x, i: list_position(reasons, x) = i), ' ') END AS changes,
+            CASE action WHEN 'update' THEN array_to_string(
+                list_concat(chosen, CASE WHEN with_lines THEN [{literal(tables.sublist or "")}] ELSE [] END), ', ') END
+                AS fields,
+            CASE action WHEN 'create' THEN 'PUT' WHEN 'update' THEN 'PATCH' ELSE 'DELETE' END AS method,
+            {path} || CASE action WHEN 'delete' THEN t.internal_id ELSE 'eid:' || t.external_id END AS path,
+            CASE action WHEN 'delete' THEN '' ELSE {replaced} END AS query,
+            CASE action WHEN 'delete' THEN ''
+                WHEN 'create' THEN '{{' || concat_ws(',', nullif({bodies.whole(rules.fields, "e")}, ''), {line_member}) || '}}'
+                ELSE '{{' || concat_ws(',', nullif({bodies.part(rules.fields, "e", "chosen")}, ''),
+                    CASE WHEN with_lines THEN {line_member} END) || '}}' END AS body,
+            CASE action WHEN 'delete' THEN []
+                WHEN 'create' THEN list_distinct(list_concat({bodies.references(rules.fields, "e")}, {line_refs}))
+                ELSE list_distinct(list_concat({bodies.references(rules.fields, "e", "chosen")}, {line_refs})) END AS refs
+        FROM targets t
+        LEFT JOIN (SELECT * FROM expected.{tables.name} WHERE problem IS NULL{of_period}) e
+            ON e.external_id = t.external_id
+        {"LEFT JOIN line_bodies l ON l.external_id = t.external_id" if lines else ""}
+        LEFT JOIN (SELECT internal_id, last_modified FROM netsuite.{tables.name} WHERE true{of_period}) n
+            ON n.internal_id = t.internal_id
+        WHERE action IS NOT NULL"""
 
 
-def _build(
-    target: _Target,
-    action: str,
-    rules: RecordMapping,
-    header: Mapping[str, Any] | None,
-    lines: Sequence[Mapping[str, Any]],
-) -> WriteRequest:
-    if action == "delete":
-        assert target.internal_id is not None
-        return delete_request(target.record, target.internal_id)
-    assert header is not None
-    assert target.external_id is not None
-    if action == "create":
-        body = rules.body(header, lines)
-        return upsert_request(target.record, target.external_id, body)
-    with_lines = bool(target.kinds & _LINE_KINDS)
-    body = rules.body(header, lines, only=target.fields, with_lines=with_lines)
-    return update_request(
-        target.record, eid(target.external_id), body, replace=("item",) if with_lines else ()
+def _removed(policy: str) -> str:
+    return "'delete'" if policy == "delete" else "NULL"
+
+
+def _needs(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:
+    """Which of the records that an operation names NetSuite does not hold: those that the plan makes or removes, and
+    those that the mapping cannot make.
+    """
+    absent = [
+        "SELECT record, external_id AS target, NULL AS problem FROM operations_made WHERE action = 'create'",
+        f"SELECT record, '{BY_INTERNAL_ID}' || internal_id, NULL FROM operations_made WHERE action = 'delete'",
+    ]
+    for record, rules in mapping.written.items():
+        tables = rules.tables
+        of_period = "" if tables.lines is None else f" AND e.period = {literal(period)}"
+        absent.append(
+            f"SELECT {literal(record)}, e.external_id, e.problem FROM expected.{tables.name} e"
+            f" WHERE e.problem IS NOT NULL{of_period}"
+            f" AND NOT EXISTS (SELECT 1 FROM netsuite.{tables.name} n WHERE n.external_id = e.external_id)"
+        )
+    if warehouse.columns("reconciliation.differences"):
+        # What NetSuite holds, surely or perhaps, under another external id or none: a person links it first.
+        absent.append(
+            "SELECT record, external_id, reason FROM reconciliation.differences"
+            f" WHERE period = {literal(period)} AND kind IN ('not_linked', 'ambiguous') AND expected IS NOT NULL"
+        )
+    warehouse.connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE operation_needs AS
+        SELECT named.op, absent.record, absent.target, absent.problem
+        FROM (SELECT op, unnest(refs) AS ref FROM operations_made WHERE len(refs) > 0) AS named
+        JOIN (SELECT record, target, min(problem) AS problem FROM ({" UNION ALL ".join(absent)}) GROUP BY ALL) AS absent
+            ON named.ref = absent.record || ' ' || absent.target"""
     )
 
 
-def _customer_of(rules: RecordMapping, header: Mapping[str, Any] | None) -> str | None:
-    for mapped in rules.fields:
-        if mapped.target == "customer" and header is not None:
-            value = header.get(mapped.name)
-            return None if value is None else str(value)
-    return None
+def needs_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What an operation waits for: record type and target, as `named_as` has it, of operations of the same plan or
+    of records that a person must mend.
+    """
+    waits_for = text(row["waits_for"])
+    named = waits_for.split(", ") if waits_for else []
+    return [(record, target) for record, _, target in (one.partition(" ") for one in named)]
 
 
-def _shown_changes(target: _Target, action: str) -> str:
-    if action == "create":
-        return f"Create {target.external_id} in NetSuite."
-    return " ".join(dict.fromkeys(target.changes))
+def named_as(row: Mapping[str, Any]) -> str:
+    """What the operation's record is called where others wait for it: its external id, or `internal:` and its id."""
+    if row["action"] == "delete":
+        return f"{BY_INTERNAL_ID}{row['internal_id']}"
+    return str(row["external_id"])
 
 
-# Reading the warehouse
-
-
-def _rows_by_external_id(
-    warehouse: TenantWarehouse, record: str, period: str, targets: Sequence[_Target]
-) -> dict[str, dict[str, Any]]:
-    rows = _expected_rows(warehouse, TABLES[record].name, record, period, targets)
-    return {row["external_id"]: row for row in rows}
-
-
-def _lines_by_external_id(
-    warehouse: TenantWarehouse, record: str, period: str, targets: Sequence[_Target]
-) -> dict[str, list[dict[str, Any]]]:
-    table = TABLES[record].lines
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    if table is not None:
-        for row in _expected_rows(warehouse, table, record, period, targets):
-            found[row["external_id"]].append(row)
-    return found
-
-
-def _expected_rows(
-    warehouse: TenantWarehouse, table: str, record: str, period: str, targets: Sequence[_Target]
-) -> list[dict[str, Any]]:
-    wanted = sorted({target.external_id for target in targets if target.external_id is not None})
-    if not wanted:
-        return []
-    names = list(warehouse.columns(f"expected.{table}"))
-    where = "" if TABLES[record].lines is None else "period = $period AND "
-    order = "external_id, line_no" if "line_no" in names else "external_id"
-    rows = warehouse.connection.execute(
-        f"SELECT {', '.join(map(quote, names))} FROM expected.{table}"
-        f" WHERE {where}external_id IN (SELECT unnest($wanted)) ORDER BY {order}",
-        {"wanted": wanted} | ({"period": period} if where else {}),
-    ).fetchall()
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _bases(warehouse: TenantWarehouse, record: str, period: str) -> dict[str, str | None]:
-    """When each record was last changed as it was compared, by internal id."""
-    tables = TABLES[record]
-    where = "" if tables.lines is None else " WHERE period = ?"
-    rows = warehouse.sql(
-        f"SELECT internal_id, last_modified FROM netsuite.{tables.name}{where}", [period] if where else []
-    )
-    return dict(rows)
+# Requests
 
 
 def request_hash(request: WriteRequest) -> str:
@@ -269,3 +262,8 @@ def sha256(parts: Iterable[str]) -> str:
         digest.update(f"{len(encoded)}:".encode())
         digest.update(encoded)
     return digest.hexdigest()
+
+
+def sha256_sql(parts: Sequence[str]) -> str:
+    """`sha256` as SQL over expressions of text, none of which may be NULL."""
+    return "sha256(concat(" + ", ".join(f"strlen({part}), ':', {part}" for part in parts) + "))"

@@ -1,39 +1,49 @@
 """The plan: the operations that would repair the differences, their identity, and whether a person must approve.
 
 Here: making a plan, loading it again, and refusing one that was altered or rests on what has changed. Not here: the
-operations and their bytes (`operations.py`), nor what is held back (`holds.py`). Nothing is sent here: `apply.py`
-sends the bytes of this plan and no others. Imports no Dagster.
+operations and their bytes (`operations.py`), what is held back (`holds.py`), or who must approve (`policy.py`). Nothing
+is sent here: `apply.py` sends the bytes of this plan and no others. Imports no Dagster.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
 
 from netsuite_assets import frames
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.engine import required_slices
-from netsuite_assets.tables import TABLES
-from netsuite_assets.tell import money, moneys
-from netsuite_assets.writeback.holds import Hold, find_holds
-from netsuite_assets.writeback.operations import build_operations, request_hash, request_in, sha256, text
+from netsuite_assets.writeback.holds import PAUSED, closed_reasons, find_holds
+from netsuite_assets.writeback.operations import (
+    build_operations,
+    request_hash,
+    request_in,
+    sha256,
+    sha256_sql,
+    text,
+)
+from netsuite_assets.writeback.policy import Approved, Verdict, approved_by, judge, within_limits
 from resources.ledger import Approval, Ledger, Plan
 from resources.netsuite.writes import WriteRequest
 from resources.tenants import Tenant
-from resources.warehouse import TenantWarehouse
+from resources.warehouse import TenantWarehouse, literal
 
 AUTOMATIC = "policy"
 
 #: What of an operation decides, beside its bytes and its wave, whether and to what it is sent.
-_DECIDING = (
-    "operation_key", "record", "action", "external_id", "internal_id", "base_modified", "waits_for", "held"
+_DECIDING: Final = (
+    "operation_key", "record", "action", "external_id", "internal_id", "base_modified", "waits_for", "posts_in", "held"
 )  # fmt: skip
+_REQUEST: Final = sha256_sql(("method", "path", "query", "body"))
+
+#: Rows that are looked at together where a whole plan would be too much.
+_AT_ONCE: Final = 50_000
 
 
 class PlanRefused(Exception):
@@ -42,11 +52,44 @@ class PlanRefused(Exception):
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan as made: its operations (frame `PLAN`), why it waits for a person, and its approval if it has one."""
+    """A plan as made, why it waits for a person (`plan.held_because`), and what of it is approved.
+
+    What sends a plan sends those of its operations that are `sendable`, and no others; of each of the others `kept`
+    says why it is not sent.
+    """
 
     plan: Plan
-    operations: pd.DataFrame
-    approval: Approval | None
+    approved: Approved
+    tenant: Tenant
+    warehouse: TenantWarehouse
+
+    @cached_property
+    def operations(self) -> pd.DataFrame:
+        """The operations in the order of sending (frame `PLAN`)."""
+        held = frames.read(self.warehouse, frames.PLAN, self.plan.period)
+        return held.sort_values("sequence", ignore_index=True)
+
+    @property
+    def approval(self) -> Approval | None:
+        """The latest approval that counts; it may be of a part of the operations."""
+        return self.approved.standing[-1] if self.approved.standing else None
+
+    def sendable(self, row: Mapping[str, Any]) -> bool:
+        """Whether an operation may be sent: held by nothing, approved, and of a record type that is not paused."""
+        return self.kept(row) is None
+
+    def kept(self, row: Mapping[str, Any]) -> str | None:
+        """Why an operation is not sent; None for one that is sendable."""
+        held = text(row["held"])
+        if held is not None:
+            return held
+        if self.tenant.writeback.pauses(row["record"]):
+            return PAUSED
+        if not self.approved.covers(row["operation_key"]):
+            return (
+                f"it waits for approval: {self.plan.held_because or 'it is none of the operations approved'}"
+            )
+        return None
 
 
 def make_plan(
@@ -63,78 +106,79 @@ def make_plan(
     give the same plan, byte for byte.
     """
     inputs = inputs_hash(warehouse, mapping, period)
-    operations = build_operations(warehouse, tenant, mapping, period)
-    holds = find_holds(warehouse, tenant, mapping, period, operations)
-    _refuse_closed(tenant, period, holds)
-    for operation in operations:
-        hold = holds.get(operation["operation_key"])
-        operation["held"] = hold.reason if hold is not None else None
-    plan_id = plan_hash(tenant.name, period, mapping.hash, inputs, operations)
-    for operation in operations:
-        operation["plan_id"] = plan_id
-    table = frames.rows_frame(frames.PLAN, operations)
-    sent = [operation for operation in operations if operation["held"] is None]
-    amounts = _by_currency(sent)
-    held_because = _needs_a_person(warehouse, tenant, mapping, period, sent, amounts)
-    plan = Plan(
-        plan_id,
-        tenant.name,
-        period,
-        now,
-        mapping.hash,
-        inputs,
-        len(sent),
-        _shown(amounts),
-        held_because,
-    )
-    ledger.record_mapping(tenant.name, mapping.hash, tenant.effective, now)
-    ledger.record_plan(plan)
-    approval = standing(ledger.approval(plan_id), held_because)
-    if approval is None and held_because is None and sent and tenant.writeback.mode == "apply":
-        approval = Approval(plan_id, AUTOMATIC, True, "within the tenant's automatic limits", now)
-        ledger.approve(approval)
+    build_operations(warehouse, tenant, mapping, period)
+    find_holds(warehouse, tenant, mapping, period)
+    _refuse_closed(warehouse, tenant, period)
+    _refuse_unwritable(warehouse, tenant, period)
+    _plan_rows(warehouse, tenant, period)
+    frames.ensure(warehouse, frames.PLAN)
+    frames.ensure(warehouse, frames.EXCEPTIONS)
     with warehouse.transaction():
-        frames.replace(warehouse, frames.PLAN, period, table)
-        frames.replace_exceptions(
-            warehouse, period, ("plan",), _exceptions(tenant, period, operations, holds, plan, approval)
+        run = warehouse.connection.execute
+        plan_id = plan_hash(warehouse, tenant.name, period, mapping.hash, inputs, "plan_rows")
+        run(f"DELETE FROM {frames.PLAN.name} WHERE period = ?", [period])
+        run(
+            f"INSERT INTO {frames.PLAN.name} BY NAME"
+            f" SELECT {literal(plan_id)} AS plan_id, NULL AS waits_because, * FROM plan_rows"
         )
-    return Planned(plan, table, approval)
+        verdict = judge(warehouse, tenant, mapping, period)
+        if verdict.because is not None:
+            run(f"UPDATE {frames.PLAN.name} SET waits_because = {verdict.alone} WHERE period = ?", [period])
+        _validate(warehouse, period)
+        plan = Plan(
+            plan_id,
+            tenant.name,
+            period,
+            now,
+            mapping.hash,
+            inputs,
+            verdict.sent,
+            verdict.amounts,
+            verdict.because,
+        )
+        ledger.record_mapping(tenant.name, mapping.hash, tenant.effective, now)
+        ledger.record_plan(plan)
+        if tenant.writeback.mode == "apply":
+            _approve_by_policy(warehouse, period, ledger, plan, verdict, now)
+        approved = approved_by(warehouse, period, verdict, ledger.approvals(plan_id))
+        _write_exceptions(warehouse, tenant, period, plan, approved)
+    return Planned(plan, approved, tenant, warehouse)
 
 
 def load_plan(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, ledger: Ledger
 ) -> Planned:
     """The plan of a period as it was made, refused if it or anything it rests on has changed since."""
-    operations = frames.read(warehouse, frames.PLAN, period).sort_values("sequence", ignore_index=True)
-    made = ledger.plan_ids(tenant.name, period)
-    if not made:
-        raise PlanRefused(
-            f"{tenant.name}, {period}: there is no plan to apply. Materialize correction_plan first."
-        )
-    plan = ledger.plan(made[0])
-    assert plan is not None
-    rows = frames.records(operations)
-    if plan_hash(tenant.name, period, plan.mapping_hash, plan.inputs_hash, rows) != plan.plan_id:
-        raise PlanRefused(
-            f"{tenant.name}, {period}: the plan in the warehouse is not the plan {plan.plan_id[:12]} that was made:"
-            " it has been altered since, or belongs to an earlier one. Nothing was sent."
-            " Materialize correction_plan again and have that approved."
-        )
+    plan = made_plan(warehouse, tenant.name, period, ledger)
     if plan.mapping_hash != mapping.hash or plan.inputs_hash != inputs_hash(warehouse, mapping, period):
         raise PlanRefused(
             f"{tenant.name}, {period}: what the plan {plan.plan_id[:12]} rests on has changed since it was made"
             " (billing, NetSuite or the mapping was read again). Nothing was sent."
             " Run the reconciliation again and apply its plan."
         )
-    sent = [row for row in rows if row["held"] is None]
-    held_because = _needs_a_person(warehouse, tenant, mapping, period, sent, _by_currency(sent))
-    approval = standing(ledger.approval(plan.plan_id), held_because)
-    return Planned(replace(plan, held_because=held_because), operations, approval)
+    verdict = judge(warehouse, tenant, mapping, period)
+    approved = approved_by(warehouse, period, verdict, ledger.approvals(plan.plan_id))
+    return Planned(replace(plan, held_because=verdict.because), approved, tenant, warehouse)
 
 
-def standing(approval: Approval | None, held_because: str | None) -> Approval | None:
-    """The approval as far as it counts today: one that the policy gave lapses with limits that no longer give it."""
-    return None if approval is not None and approval.automatic and held_because is not None else approval
+def made_plan(warehouse: TenantWarehouse, tenant: str, period: str, ledger: Ledger) -> Plan:
+    """The latest plan of a period, refused unless the operations in the warehouse are exactly those that it had."""
+    frames.ensure(warehouse, frames.PLAN)
+    made = ledger.plan_ids(tenant, period)
+    if not made:
+        raise PlanRefused(
+            f"{tenant}, {period}: there is no plan to apply. Materialize correction_plan first."
+        )
+    plan = ledger.plan(made[0])
+    assert plan is not None
+    rows = f"(SELECT * FROM {frames.PLAN.name} WHERE period = {literal(period)})"
+    if plan_hash(warehouse, tenant, period, plan.mapping_hash, plan.inputs_hash, rows) != plan.plan_id:
+        raise PlanRefused(
+            f"{tenant}, {period}: the plan in the warehouse is not the plan {plan.plan_id[:12]} that was made:"
+            " it has been altered since, or belongs to an earlier one. Nothing was sent."
+            " Materialize correction_plan again and have that approved."
+        )
+    return plan
 
 
 def inputs_hash(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> str:
@@ -146,17 +190,23 @@ def inputs_hash(warehouse: TenantWarehouse, mapping: TenantMapping, period: str)
 
 
 def plan_hash(
-    tenant: str, period: str, mapping_hash: str, inputs: str, operations: Sequence[Mapping[str, Any]]
+    warehouse: TenantWarehouse, tenant: str, period: str, mapping_hash: str, inputs: str, rows: str
 ) -> str:
-    """The plan's identity: its inputs and each operation with its bytes and whether it is held, in order."""
+    """The plan's identity: its inputs and each operation with its bytes and whether it is held, in order.
+
+    `rows` is the relation that holds the operations. The bytes count, not the hash that stands beside them.
+    """
+    deciding = [f"coalesce({name}, '')" for name in _DECIDING]
+    operation = sha256_sql(["wave::VARCHAR", _REQUEST, *deciding])
+    found = warehouse.connection.execute(f"SELECT {operation} FROM {rows} AS operations ORDER BY sequence")
     parts = [tenant, period, mapping_hash, inputs]
-    for row in operations:
-        parts += [
-            str(row["wave"]),
-            request_hash(request_in(row)),
-            *(text(row[name]) or "" for name in _DECIDING),
-        ]
-    return sha256(parts)
+
+    def each() -> Any:
+        yield from parts
+        while batch := found.fetchmany(_AT_ONCE):
+            yield from (row[0] for row in batch)
+
+    return sha256(each())
 
 
 def request_of(row: Mapping[str, Any]) -> WriteRequest:
@@ -170,112 +220,136 @@ def request_of(row: Mapping[str, Any]) -> WriteRequest:
     return request
 
 
-def _shown(amounts: Mapping[str, Decimal]) -> str:
-    return moneys(amounts) if amounts else ""
+# Making
 
 
-# Policy
+def _plan_rows(warehouse: TenantWarehouse, tenant: Tenant, period: str) -> None:
+    """The view `plan_rows`: the operations in order, with what they wait for, what holds them, and their hashes."""
+    key = sha256_sql(
+        [
+            literal(tenant.name),
+            "record",
+            "action",
+            "coalesce(external_id, '')",
+            "coalesce(internal_id, '')",
+            "body_hash",
+            "coalesce(base_modified, '')",
+        ]
+    )
+    run = warehouse.connection.execute
+    run(
+        "CREATE OR REPLACE TEMP TABLE operation_order AS SELECT op, row_number() OVER"
+        " (ORDER BY wave, coalesce(external_id, ''), coalesce(internal_id, ''), record) AS sequence FROM operations_made"
+    )
+    run(
+        "CREATE OR REPLACE TEMP TABLE operation_waits AS SELECT op,"
+        " string_agg(DISTINCT record || ' ' || target, ', ' ORDER BY record || ' ' || target) AS waits_for"
+        " FROM operation_needs GROUP BY op"
+    )
+    run(
+        f"""CREATE OR REPLACE TEMP VIEW plan_rows AS
+        WITH requests AS (
+            SELECT made.* EXCLUDE (refs) REPLACE (
+                    CASE WHEN posts_in IS NULL THEN body ELSE '{{"postingPeriod":{{"id":"' || posting_period || '"}},'
+                        || substr(body, 2) END AS body,
+                    CASE WHEN posts_in IS NULL THEN changes ELSE changes || ' Posted in ' || posts_in || ', because '
+                        || {literal(period)} || ' takes no postings.' END AS changes),
+                posts_in, sequence, waits_for, reason AS held
+            FROM operations_made made JOIN operation_order USING (op)
+            LEFT JOIN operation_waits USING (op) LEFT JOIN operation_holds USING (op)
+            LEFT JOIN operation_moves USING (op)),
+        hashed AS (SELECT *, {_REQUEST} AS body_hash FROM requests)
+        SELECT * EXCLUDE (op), {literal(period)} AS period, {key} AS operation_key FROM hashed"""
+    )
 
 
-def _needs_a_person(
-    warehouse: TenantWarehouse,
-    tenant: Tenant,
-    mapping: TenantMapping,
-    period: str,
-    sent: Sequence[Mapping[str, Any]],
-    amounts: Mapping[str, Decimal],
-) -> str | None:
-    """Why the plan must be approved by a named person, or None when the tenant's limits allow it by themselves."""
-    policy = tenant.writeback
-    reasons = []
-    limits = policy.approve_automatically
-    if len(sent) > limits.operations:
-        reasons.append(
-            f"{len(sent):,} operations are more than the {limits.operations:,} approved automatically"
-        )
-    over = {currency: amount for currency, amount in amounts.items() if amount > limits.amount}
-    if over:
-        reasons.append(
-            f"it moves {_shown(over)}, more than the {money(limits.amount, None)} approved automatically"
-        )
-    records = sum(
-        int(warehouse.value(f"SELECT count(*) FROM expected.{TABLES[record].name}"
-                            + ("" if TABLES[record].lines is None else " WHERE period = ?"),
-                            [] if TABLES[record].lines is None else [period]))
-        for record in mapping.written
-    )  # fmt: skip
-    breaker = policy.circuit_breaker
-    if sent and not records:
-        reasons.append(f"it touches {len(sent):,} records where billing has none")
-    elif records and Decimal(len(sent)) / records > breaker.share:
-        reasons.append(
-            f"it touches {len(sent):,} of {records:,} records, more than the circuit breaker's share of {breaker.share:%}"
-        )
-    if breaker.amount is not None:
-        over = {currency: amount for currency, amount in amounts.items() if amount > breaker.amount}
-        if over:
-            reasons.append(
-                f"it moves {_shown(over)}, more than the circuit breaker's {money(breaker.amount, None)}"
-            )
-    return "; ".join(reasons) or None
-
-
-def _by_currency(operations: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
-    amounts: dict[str, Decimal] = defaultdict(Decimal)
-    for operation in operations:
-        if operation["record"] != "customer" and operation["currency"] is not None:
-            amounts[operation["currency"]] += operation["amount"]
-    return dict(amounts)
-
-
-def _refuse_closed(tenant: Tenant, period: str, holds: Mapping[str, Hold]) -> None:
+def _refuse_closed(warehouse: TenantWarehouse, tenant: Tenant, period: str) -> None:
     """Make no plan at all where the tenant would rather have none than one with held operations."""
-    closed = [hold.reason for hold in holds.values() if hold.code == "period_closed"]
-    if closed and tenant.writeback.closed_period == "fail":
+    closed = closed_reasons(warehouse) if tenant.writeback.closed_period == "fail" else []
+    if closed:
         raise PlanRefused(
             f"{tenant.name}, {period}: no plan was made, because {closed[0]} and the tenant's file says"
             " writeback.closed_period: fail. Open the period, or set it to hold."
         )
 
 
-def _exceptions(
-    tenant: Tenant,
-    period: str,
-    operations: Sequence[Mapping[str, Any]],
-    holds: Mapping[str, Hold],
-    plan: Plan,
-    approval: Approval | None,
-) -> pd.DataFrame:
-    rows = []
-    waiting = tenant.writeback.mode == "apply" and approval is None and plan.operations > 0
-    for operation in operations:
-        hold = holds.get(operation["operation_key"])
-        if hold is not None:
-            code, reason, next_step = hold.code, f"Its correction is held: {hold.reason}.", hold.next_step
-        elif waiting:
-            code, reason = "not_approved", f"Its correction waits for approval: {plan.held_because}."
-            next_step = f"Read the plan and run: recon approve {tenant.name} {period} --by NAME --note WHY"
-        else:
-            continue
-        rows.append(
-            {
-                "period": period,
-                "stage": "plan",
-                "code": code,
-                **{
-                    name: operation[name]
-                    for name in (
-                        "record",
-                        "external_id",
-                        "internal_id",
-                        "number",
-                        "name",
-                        "amount",
-                        "currency",
-                    )
-                },
-                "reason": reason,
-                "next_step": next_step,
-            }
+def _refuse_unwritable(warehouse: TenantWarehouse, tenant: Tenant, period: str) -> None:
+    """Make no plan of operations without a body, or to an external id that no address can hold."""
+    rows = warehouse.sql(
+        "SELECT record, external_id, body IS NULL FROM operations_made WHERE action <> 'delete' AND (body IS NULL"
+        " OR NOT coalesce(regexp_full_match(external_id, '[A-Za-z0-9_-]+'), false)) ORDER BY ALL LIMIT 1"
+    )
+    for record, external_id, is_gone in rows:
+        if is_gone:
+            raise PlanRefused(
+                f"{tenant.name}, {period}: no plan was made, because the {record} {external_id} differs and is not"
+                " among the expected records any more. Run the reconciliation again."
+            )
+        raise PlanRefused(
+            f"{tenant.name}, {period}: no plan was made, because the external id '{external_id}' of a {record} cannot"
+            " stand in a NetSuite address: only letters, digits, '_' and '-' can. Change the external_id rule of the"
+            " mapping."
         )
-    return frames.rows_frame(frames.EXCEPTIONS, rows)
+
+
+def _validate(warehouse: TenantWarehouse, period: str) -> None:
+    """Hold the plan that was just written against its contract, some rows at a time."""
+    names = ", ".join(frames.columns(frames.PLAN))
+    schema = frames.arrow_schema(frames.PLAN)
+    rows, keys, last = warehouse.sql(
+        f"SELECT count(*), count(DISTINCT operation_key), coalesce(max(sequence), 0) FROM {frames.PLAN.name}"
+        " WHERE period = ?",
+        [period],
+    )[0]
+    for start in range(0, last, _AT_ONCE):
+        table = warehouse.arrow(
+            f"SELECT {names} FROM {frames.PLAN.name} WHERE period = ? AND sequence > ? AND sequence <= ?",
+            [period, start, start + _AT_ONCE],
+        )
+        frames.validated(frames.PLAN, frames.frame(table.cast(schema)))
+    if not rows == keys == last:
+        raise frames.FrameError(
+            f"write_back.plan of {period}: {rows:,} operations with {keys:,} keys, numbered to {last:,}"
+        )
+
+
+def _approve_by_policy(
+    warehouse: TenantWarehouse, period: str, ledger: Ledger, plan: Plan, verdict: Verdict, now: datetime
+) -> None:
+    """Approve in the policy's name what the limits allow, unless it is approved already."""
+    if not verdict.sent:
+        return
+    allowed = within_limits(warehouse, period, verdict) if verdict.because is not None else None
+    approved = approved_by(warehouse, period, verdict, ledger.approvals(plan.plan_id))
+    if approved.everything or (allowed is not None and allowed <= approved.keys):
+        return
+    note = "within the tenant's automatic limits"
+    ledger.approve(Approval(plan.plan_id, AUTOMATIC, True, note, now, allowed))
+
+
+def _write_exceptions(
+    warehouse: TenantWarehouse, tenant: Tenant, period: str, plan: Plan, approved: Approved
+) -> None:
+    """Replace the exceptions of stage `plan`: what is held, and what waits for approval."""
+    run = warehouse.connection.execute
+    run(f"DELETE FROM {frames.EXCEPTIONS.name} WHERE period = ? AND stage = 'plan'", [period])
+    core = "period, 'plan' AS stage, record, external_id, internal_id, number, name, amount, currency"
+    run(
+        f"""INSERT INTO {frames.EXCEPTIONS.name} BY NAME
+        SELECT {core}, h.code, 'Its correction is held: ' || h.reason || '.' AS reason, h.next_step
+        FROM (SELECT * FROM {frames.PLAN.name} WHERE period = {literal(period)}) JOIN operation_order USING (sequence)
+        JOIN operation_holds h USING (op)"""
+    )
+    if tenant.writeback.mode != "apply" or approved.everything:
+        return
+    keys = pa.table({"operation_key": pa.array(sorted(approved.keys), pa.string())})
+    warehouse.connection.register("approved_keys", keys)
+    run(
+        f"""INSERT INTO {frames.EXCEPTIONS.name} BY NAME
+        SELECT {core}, 'not_approved' AS code, 'Its correction waits for approval: '
+                || coalesce(waits_because, {literal(plan.held_because or "nobody has approved it yet")}) || '.' AS reason,
+            {literal(f"Read the plan and run: recon approve {tenant.name} {period} --by NAME --note WHY")} AS next_step
+        FROM {frames.PLAN.name} WHERE period = {literal(period)} AND held IS NULL
+            AND operation_key NOT IN (SELECT operation_key FROM approved_keys)"""
+    )
+    warehouse.connection.unregister("approved_keys")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from resources.ledger.database import Database, LedgerError
-from resources.ledger.schema import approvals, plans
+from resources.ledger.schema import approvals, approved_operations, plans
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Approval:
-    """Who let a plan be applied, and when."""
+    """Who let a plan be applied, and when: all of it, or the `operations` with these keys."""
 
     plan_id: str
     approved_by: str
     automatic: bool
     note: str
     approved_at: datetime
+    operations: frozenset[str] | None = None
 
 
 class Approvals(Database):
@@ -79,22 +80,49 @@ class Approvals(Database):
             return list(connection.execute(query).scalars())
 
     def approve(self, approval: Approval) -> None:
-        """Record an approval; a plan that the ledger does not know cannot be approved."""
+        """Record an approval. Refused for a plan that the ledger does not know, without a name, or of no operation."""
+        if not approval.approved_by.strip():
+            raise LedgerError("an approval needs the name of who gives it; nothing was recorded.")
+        keys = approval.operations
+        if keys is not None and not keys:
+            raise LedgerError(
+                f"none of the operations of the plan {approval.plan_id[:12]} was named, so nothing was approved."
+            )
+        values = vars(approval) | {"operations": None if keys is None else len(keys)}
         with self._transaction() as connection:
             require_plan(connection, approval.plan_id)
-            connection.execute(approvals.insert().values(vars(approval)))
+            made = connection.execute(approvals.insert().values(values)).inserted_primary_key
+            assert made is not None
+            if keys is not None:
+                rows = [{"approval_id": made[0], "operation_key": key} for key in sorted(keys)]
+                connection.execute(approved_operations.insert(), rows)
+
+    def approvals(self, plan_id: str) -> list[Approval]:
+        """Every approval of a plan, the first one first. Raises `LedgerError` for one whose operations are damaged."""
+        query = sa.select(approvals).where(approvals.c.plan_id == plan_id).order_by(approvals.c.id)
+        found = []
+        with self._transaction() as connection:
+            for row in connection.execute(query).mappings().all():
+                keys = None
+                if row["operations"] is not None:
+                    listed = sa.select(approved_operations.c.operation_key).where(
+                        approved_operations.c.approval_id == row["id"]
+                    )
+                    keys = frozenset(connection.execute(listed).scalars())
+                    if len(keys) != row["operations"]:
+                        raise LedgerError(
+                            f"the approval of the plan {plan_id[:12]} by {row['approved_by']} is damaged: it is for"
+                            f" {row['operations']:,} operations and {len(keys):,} are there. Restore the ledger from its"
+                            " backup, or make the plan again and have it approved."
+                        )
+                values = {name: row[name] for name in Approval.__dataclass_fields__ if name != "operations"}
+                found.append(Approval(**values, operations=keys))
+        return found
 
     def approval(self, plan_id: str) -> Approval | None:
         """The latest approval of a plan, or None."""
-        query = (
-            sa.select(*[approvals.c[name] for name in Approval.__dataclass_fields__])
-            .where(approvals.c.plan_id == plan_id)
-            .order_by(approvals.c.id.desc())
-            .limit(1)
-        )
-        with self._transaction() as connection:
-            row = connection.execute(query).mappings().first()
-        return Approval(**row) if row else None
+        given = self.approvals(plan_id)
+        return given[-1] if given else None
 
 
 def require_plan(connection: Connection, plan_id: str) -> None:

@@ -68,7 +68,16 @@ approvals = sa.Table(
     sa.Column("automatic", sa.Boolean, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("approved_at", Instant, nullable=False),
+    sa.Column("operations", sa.Integer),  # how many of them it is for; NULL for the whole plan
     sa.Index("approvals_of_plan", "plan_id"),
+)
+
+#: The operations of an approval that is not for the whole plan.
+approved_operations = sa.Table(
+    "approved_operations",
+    metadata,
+    sa.Column("approval_id", sa.ForeignKey("approvals.id"), primary_key=True),
+    sa.Column("operation_key", sa.String(64), primary_key=True),
 )
 
 intents = sa.Table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -33,7 +34,6 @@ from pydantic import (
 
 from resources.billing.canonical import TABLES
 from resources.tenants.comparison import RecordComparison
-from resources.tenants.matching import MatchSettings
 from resources.tenants.source import nearest, shown
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -67,6 +67,15 @@ def _record_type(value: str) -> str:
         return value
     hint = nearest(value, RECORD_TYPES) or f"; use {', '.join(RECORD_TYPES)} or customrecord_…"
     raise ValueError(f"unknown record type '{shown(value)}'{hint}")
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"'{shown(str(value))}' is not a day; write it as 2026-01-31") from None
 
 
 def _currency(value: str) -> str:
@@ -330,18 +339,33 @@ class ToleranceSettings(Settings):
 
 
 class ReconcileSettings(Settings):
-    """What is no difference, in all fields and by record type in single ones, and how records are matched."""
+    """What is no difference: in all fields, and by record type in single ones."""
 
     tolerance: ToleranceSettings = ToleranceSettings()
     compare: dict[str, RecordComparison] = {}
-    match: MatchSettings = MatchSettings()
+
+
+class AutomaticRule(Settings):
+    """Operations that need no person: of this record type, this action, and touching no other fields than these.
+
+    What is left out allows any. A rule with `fields` is for updates alone; lines are the field `item` (`apply`, `line`).
+    """
+
+    record: Annotated[str, AfterValidator(_record_type)] | None = None
+    action: Literal["create", "update", "delete"] | None = None
+    fields: Annotated[list[StrictStr], Field(min_length=1)] | None = None
 
 
 class ApprovalSettings(Settings):
-    """A plan within both limits needs no person; the amount is what the plan moves."""
+    """What needs no person. What `record_amount` and `only` leave must be within the plan's `operations` and `amount`.
+
+    Amounts are what is moved, by currency. Without `only` every kind of operation may go.
+    """
 
     operations: StrictInt = Field(default=0, ge=0)
     amount: Amount = Decimal("0")
+    record_amount: Amount | None = None
+    only: Annotated[list[AutomaticRule], Field(min_length=1)] | None = None
 
 
 class CircuitBreakerSettings(Settings):
@@ -354,15 +378,38 @@ class CircuitBreakerSettings(Settings):
 
 
 class WritebackSettings(Settings):
-    """What may be written to NetSuite, and what waits for a person."""
+    """What may be written to NetSuite, and what waits for a person.
+
+    `paused` stops all writing, or that of some record types, at once. `cut_over` is the first day, by record type, whose
+    documents are written. `next_open_period` needs `closed_period_consent`: who agreed that documents of a closed
+    month are posted in the next open one.
+    """
 
     mode: Literal["plan_only", "apply"] = "plan_only"
+    paused: (
+        StrictBool | Annotated[list[Annotated[str, AfterValidator(_record_type)]], Field(min_length=1)]
+    ) = False
+    cut_over: dict[Annotated[str, AfterValidator(_record_type)], Annotated[date, BeforeValidator(_day)]] = {}
     approve_automatically: ApprovalSettings = ApprovalSettings()
-    closed_period: Literal["hold", "fail"] = "hold"
+    closed_period: Literal["hold", "fail", "next_open_period"] = "hold"
+    closed_period_consent: Annotated[StrictStr, Field(min_length=1)] | None = None
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     send: Literal["auto", "single", "batch"] = "auto"
+
+    @model_validator(mode="after")
+    def _is_agreed(self) -> WritebackSettings:
+        if self.closed_period == "next_open_period" and self.closed_period_consent is None:
+            raise ValueError(
+                "'closed_period: next_open_period' books a closed month's documents in another one: write under"
+                " 'closed_period_consent' who agreed to that, and when"
+            )
+        return self
+
+    def pauses(self, record: str) -> bool:
+        """Whether nothing of this record type is written now."""
+        return self.paused if isinstance(self.paused, bool) else record in self.paused
 
 
 MatchBy = Literal["internal_id", "external_id", "number", "name", "date"]

@@ -106,7 +106,7 @@ def test_a_missing_document_is_created_whole_under_its_external_id(october: Mont
     [row] = rows(plan(october, ledger))
     assert (row["action"], row["method"], row["query"]) == ("create", "PUT", "replace=item")
     assert row["path"] == "/services/rest/record/v1/invoice/eid:inv-euro"
-    assert row["waits_for"] == "cus-c2"
+    assert row["waits_for"] is None  # its customer is there
     assert (row["amount"], row["currency"]) == (Decimal("80.00"), "EUR")
     assert json.loads(row["body"]) == {
         "entity": {"externalId": "cus-c2"},
@@ -250,7 +250,8 @@ def test_without_a_plan_there_is_nothing_to_apply(october: Month, ledger: Ledger
         "external_id = 'inv-other'",
         "internal_id = '7'",
         "base_modified = 'now'",
-        "waits_for = NULL",
+        "waits_for = 'customer cus-c1'",
+        "posts_in = '2026-11'",
         "operation_key = 'x'",
     ],
 )
@@ -385,7 +386,7 @@ def test_documents_of_a_customer_that_cannot_be_made_are_held(october: Month, le
     october.remove("inv-plain")
     mars, plain = rows(plan(october, ledger))
     assert plain["held"] is None
-    assert mars["waits_for"] == "cus-c9"
+    assert mars["waits_for"] == "customer cus-c9"
     assert mars["held"].startswith("its customer cus-c9 is not in NetSuite and cannot be made: ")
     assert "mars" in mars["held"]
     [exception] = exceptions(october)
