@@ -44,8 +44,10 @@ PLAN_AGAIN: Final = "Run the reconciliation again: it compares afresh and plans 
 _LOG = logging.getLogger(__name__)
 #: Failures of the account, not of the record: NetSuite did nothing, and the same write goes out in the next run.
 _NOTHING_DONE = (DeadlinePassed, RateLimited, SignInFailed, Unreachable)
-#: Intents in one transaction of the ledger, and at least as many writes that stand ready for a free request.
+#: Single writes whose intents go into one transaction of the ledger.
 _AT_ONCE: Final = 50
+#: Single writes that are under way or wait for a free request, at least.
+_READY: Final = 8
 #: Jobs under way at once: in `batch` enough to keep NetSuite's processors busy, in `auto` beside the single writes.
 _LANES: Final[Mapping[Way, int]] = {"single": 0, "auto": 1, "batch": 4}
 #: Single writes that must be left in `auto` before a batch is tried whose speed is not known.
@@ -93,8 +95,9 @@ class _Operation:
 class Sending:
     """Sends the operations of one plan, wave after wave.
 
-    `way` is the tenant's `writeback.send`. `auto` sends single writes and, while they go, batches beside them: as long
-    as a batch, by the time that the last one took, ends before the single writes would have done everything.
+    `way` is the tenant's `writeback.send`. `auto` sends single writes and, where there are many, tries a batch beside
+    them. If that is faster, the rest goes in batches; if not, single writes go on, and batches beside them as long as
+    one, by the time that the last one took, ends before the single writes would have done everything.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Sending:
         self._together: dict[tuple[str, str, str], deque[_Operation]] = {}
         self._parts: list[list[_Operation]] = []
         self._batch_seconds = 0.0
+        self._batches_are_faster = False
         self._since, self._before = 0.0, 0
         self._refused = 0
 
@@ -145,7 +149,7 @@ class Sending:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send_alone())
             for _ in range(self._lanes):
-                group.create_task(self._send_batches())
+                group.create_task(self._send_batches(group))
         # What a batch left to be sent alone, and what no batch took.
         await self._send_alone(rest=True)
         await self._book.noted()
@@ -153,16 +157,18 @@ class Sending:
 
     @property
     def _lanes(self) -> int:
-        return 0 if self._refused >= _REFUSED_BATCHES else _LANES[self._way]
+        """Jobs under way at once."""
+        way: Way = "batch" if self._batches_are_faster else self._way
+        return 0 if self._refused >= _REFUSED_BATCHES else _LANES[way]
 
     # Alone
 
     async def _send_alone(self, *, rest: bool = False) -> None:
         self._since, self._before = self._clock(), self.sent.alone
-        room = max(_AT_ONCE, 2 * self._netsuite.governor.figures().allowed)
-        ready = asyncio.Semaphore(room)
+        # As many again wait for a free request as are under way, and no more: what a batch asks for waits behind them.
+        ready = asyncio.Semaphore(max(_READY, 2 * self._netsuite.governor.figures().allowed))
         async with asyncio.TaskGroup() as group:
-            while operations := self._next_alone(room, rest):
+            while operations := self._next_alone(rest):
                 await self._intend(operations)
                 for operation in operations:
                     await ready.acquire()
@@ -170,17 +176,21 @@ class Sending:
                     task.add_done_callback(lambda _: ready.release())
         if self.sent.alone > self._before:
             self.sent.seconds_alone += self._clock() - self._since
+            self._before = self.sent.alone
 
     def _rate(self) -> float:
-        """Single writes a second, in this wave."""
-        seconds = self._clock() - self._since
-        return (self.sent.alone - self._before) / seconds if seconds > 0 else 0.0
+        """Single writes a second."""
+        seconds = self.sent.seconds_alone
+        if self.sent.alone > self._before:
+            seconds += self._clock() - self._since
+        return self.sent.alone / seconds if seconds > 0 else 0.0
 
-    def _next_alone(self, most: int, rest: bool) -> list[_Operation]:
+    def _next_alone(self, rest: bool) -> list[_Operation]:
         source = self._alone
-        if not source and (rest or self._way == "auto" or not self._lanes):
+        beside = self._way == "auto" and not self._batches_are_faster
+        if not source and (rest or beside or not self._lanes):
             source = max(self._together.values(), key=len, default=source)
-        return [source.popleft() for _ in range(min(most, len(source)))]
+        return [source.popleft() for _ in range(min(_AT_ONCE, len(source)))]
 
     async def _intend(self, operations: Sequence[_Operation]) -> None:
         new = [operation for operation in operations if operation.intent is None]
@@ -234,9 +244,13 @@ class Sending:
 
     # In batches
 
-    async def _send_batches(self) -> None:
+    async def _send_batches(self, group: asyncio.TaskGroup) -> None:
+        lanes = self._lanes
         while operations := self._next_batch():
             await self._send_batch(operations)
+            for _ in range(lanes, self._lanes):
+                group.create_task(self._send_batches(group))
+            lanes = max(lanes, self._lanes)
 
     def _next_batch(self) -> list[_Operation]:
         if self._parts:
@@ -244,7 +258,7 @@ class Sending:
         source = max(self._together.values(), key=len, default=None)
         if source is None or len(source) < 2 or not self._lanes:
             return []
-        if self._way == "auto":
+        if self._way == "auto" and not self._batches_are_faster:
             left = len(source) - BATCH_LIMIT
             # Where nothing is measured yet, so many that a slow batch does not hold up the end.
             enough = self._rate() * self._batch_seconds if self._batch_seconds else _WORTH_A_TRY
@@ -276,6 +290,8 @@ class Sending:
         await self._await(operations, key, address)
         self._batch_seconds = self._clock() - began
         self.sent.seconds_of_batches += self._batch_seconds
+        if self._way == "auto" and not self._batches_are_faster:
+            self._batches_are_faster = len(operations) / self._batch_seconds > self._rate()
 
     async def _find(self, operations: list[_Operation], key: str, error: NetSuiteError) -> None:
         """The answer to a submission was lost: find the job that it made, if it made one."""
