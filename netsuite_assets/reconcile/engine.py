@@ -20,7 +20,7 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import differences, matched, remembered, settlements
 from netsuite_assets.reconcile.changes import say_who_changed
-from netsuite_assets.tables import COLUMN_TYPES, COMPARED, TABLES, WRITTEN
+from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
 from resources.tenants import Tenant
 from resources.warehouse import IncompleteSlice, TenantWarehouse, literal, quote
 
@@ -147,7 +147,8 @@ def _find(
     """Fill `differences_found` and `tolerated_found`; what has not changed since it was compared last is as it was."""
     differences.begin(warehouse)
     made = []
-    for record, rules in mapping.compared.items():
+    # Documents are compared by the customers that were matched.
+    for record, rules in sorted(mapping.compared.items(), key=lambda each: each[0] != "customer"):
 
         def issued(external_ids: Sequence[str], rules: RecordMapping = rules) -> dict[str, date]:
             return _issued(rules, external_ids, locate)
@@ -235,12 +236,12 @@ def _unmapped(rules: RecordMapping, period: str) -> str:
 
 def _left_to_a_person(kind: str, period: str, *, every_record: bool) -> str:
     """The documents that only NetSuite holds, or holds twice: all of them, or those that the write-back never removes."""
-    written = ", ".join(map(literal, sorted(WRITTEN)))
-    which = "" if every_record else f" AND record NOT IN ({written})"
+    removed = ", ".join(map(literal, sorted(REMOVED)))
+    which = "" if every_record else f" AND record NOT IN ({removed})"
     return f"""(
         SELECT {literal(period)} AS period, 'reconcile' AS stage, kind AS code, record, external_id, internal_id,
             number, name, amount, currency, reason,
             'Void or delete it in NetSuite if it is wrong, or bill it if it is right'
-            || CASE WHEN record IN ({written}) THEN '; with writeback.{kind}: delete in the tenant''s file such documents'
+            || CASE WHEN record IN ({removed}) THEN '; with writeback.{kind}: delete in the tenant''s file such documents'
                 || ' are removed by the write-back.' ELSE '.' END AS next_step
         FROM differences_found WHERE kind = {literal(kind)}{which})"""

@@ -42,9 +42,11 @@ UNMATCHED: Final = {
     "memo": "VARCHAR",
 }
 
-#: A candidate is taken from this score on, and where no other of either side comes within the margin.
-SCORE: Final = 600
-MARGIN: Final = 50
+#: A candidate is taken from this score on, and where no other of either side comes within the margin; one that never
+#: had another on either side, from the lower score on.
+SCORE: Final = 650
+ALONE: Final = 500
+MARGIN: Final = 100
 #: Pairs of one customer, currency and amount that are looked at; beyond, nothing tells them apart.
 CROWD: Final = 10_000
 
@@ -80,10 +82,12 @@ def match_documents(warehouse: TenantWarehouse, settings: DocumentMatching) -> N
 def _open(warehouse: TenantWarehouse) -> None:
     """Make `open_billed` and `open_held`: what no pass has used up yet."""
     for side in ("billed", "held"):
-        warehouse.connection.execute(f"""
+        warehouse.connection.execute(rf"""
             CREATE OR REPLACE TEMP TABLE open_{side} AS
-            SELECT *, (total * 10000)::BIGINT AS units, {_plain("number")} AS plain, {_plain("ref")} AS plain_ref,
-                {_plain("po")} AS plain_po, nullif(lower(trim(u.memo)), '') AS plain_memo
+            SELECT *, (total::DECIMAL(38, 4) * 10000)::BIGINT AS units,
+                {_plain("number")} AS plain, {_plain("ref")} AS plain_ref, {_plain("po")} AS plain_po,
+                nullif(list_filter(
+                    string_split_regex(lower(u.memo), '[^\p{{L}}\p{{N}}]+'), lambda x: x <> ''), []) AS plain_memo
             FROM (SELECT * REPLACE (coalesce(total, 0) AS total, nullif(trim(ref), '') AS ref)
                 FROM unmatched_{side}) u
             WHERE NOT EXISTS (SELECT 1 FROM matches m WHERE m.{side}_row = u.row_no)
@@ -165,8 +169,8 @@ def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: in
             SELECT a.billed_row, a.held_row FROM alike a
             JOIN ({best.format("billed_row")}) b ON b.billed_row = a.billed_row AND b.score = a.score
             JOIN ({best.format("held_row")}) h ON h.held_row = a.held_row AND h.score = a.score
-            WHERE a.score >= {SCORE} AND a.score - coalesce(b.second, 0) >= {MARGIN}
-                AND a.score - coalesce(h.second, 0) >= {MARGIN}
+            WHERE a.score >= CASE WHEN a.alone THEN {ALONE} ELSE {SCORE} END
+                AND a.score - coalesce(b.second, 0) >= {MARGIN} AND a.score - coalesce(h.second, 0) >= {MARGIN}
         """)
         if not warehouse.value("SELECT count(*) FROM taken"):
             break
@@ -187,8 +191,9 @@ _EVIDENCE: Final = """concat_ws(', ', 'the same customer and currency',
             || CASE WHEN apart > 0 THEN ' more' ELSE ' less' END END,
     CASE WHEN later = 0 THEN 'the same day' ELSE abs(later) || CASE WHEN abs(later) = 1 THEN ' day ' ELSE ' days ' END
         || CASE WHEN later > 0 THEN 'later' ELSE 'earlier' END END,
-    CASE WHEN po = 100 THEN 'the same PO number' WHEN po IS NOT NULL THEN 'another PO number' END,
-    CASE WHEN memo = 100 THEN 'the same memo' WHEN memo >= 75 THEN 'a similar memo'
+    CASE WHEN po = 100 THEN 'the same PO number' WHEN po > 0 THEN 'a similar PO number'
+        WHEN po IS NOT NULL THEN 'another PO number' END,
+    CASE WHEN memo = 100 THEN 'the same memo' WHEN memo >= 50 THEN 'a similar memo'
         WHEN memo IS NOT NULL THEN 'another memo' END)"""
 
 

@@ -1,6 +1,7 @@
 -- Candidates among what is left unmatched: the same customer and currency, the amount within the tolerance, the date
 -- within the days, and no other document number. A score from 0 to 1000 orders them: 350 for the amount, 200 for the
--- date, 200 for the PO number, 250 for the memo; what is absent on a side counts for two fifths.
+-- date, 200 for the PO number, 250 for the memo by the words that both have; what is absent on a side counts for two
+-- fifths, a PO number that is another one for nothing.
 -- {tolerance} is in ten-thousandths, {width} the width of the buckets of amounts in which counterparts meet, {buckets} the
 -- neighbours of a bucket; {crowd} is how many pairs of one bucket are looked at.
 CREATE OR REPLACE TEMP TABLE billed_buckets AS
@@ -33,13 +34,16 @@ WITH met AS (
 ),
 likened AS (
     SELECT *,
-        CASE WHEN po_billed IS NULL OR po_held IS NULL THEN NULL WHEN po_billed = po_held THEN 100
-            ELSE (50 * jaro_winkler_similarity(po_billed, po_held))::INTEGER END AS po,
-        CASE WHEN memo_billed IS NULL OR memo_held IS NULL THEN NULL WHEN memo_billed = memo_held THEN 100
-            ELSE (90 * jaro_winkler_similarity(memo_billed, memo_held))::INTEGER END AS memo
+        CASE WHEN po_billed IS NULL OR po_held IS NULL THEN NULL
+            WHEN contains(po_billed, po_held) OR contains(po_held, po_billed) THEN 100
+            WHEN damerau_levenshtein(po_billed, po_held) = 1 THEN 60 ELSE 0 END AS po,
+        CASE WHEN memo_billed IS NULL OR memo_held IS NULL THEN NULL
+            ELSE (100 * len(list_intersect(memo_billed, memo_held)))
+                // len(list_distinct(list_concat(memo_billed, memo_held))) END AS memo
     FROM met
 )
 SELECT billed_row, held_row, apart, later, po, memo,
     CASE WHEN apart = 0 THEN 350 ELSE 300 END + 200 - (200 * abs(later)) // ({days} + 1)
-    + 2 * coalesce(po, 40) + (25 * coalesce(memo, 40)) // 10 AS score
+    + 2 * coalesce(po, 40) + (25 * coalesce(memo, 40)) // 10 AS score,
+    count(*) OVER (PARTITION BY billed_row) = 1 AND count(*) OVER (PARTITION BY held_row) = 1 AS alone
 FROM likened;

@@ -136,15 +136,27 @@ def test_a_document_beyond_the_rules_is_another(october: Month, values: dict[str
 
 
 def test_the_tenants_file_says_how_near_they_must_be(october: Month) -> None:
+    october.change("inv-euro", tranDate=date(2026, 10, 23), total=Decimal("80.02"), **PLAIN)
     with_matching(october, invoice={"days": 8, "amount": "0.02"})
-    october.change("inv-euro", tranDate=date(2026, 10, 23), total=Decimal("80.02"), memo=None, **PLAIN)
-    # A week and two cents apart and nothing else to tell: one that fits, but not surely.
-    assert {row["kind"] for row in october.reconcile().differences} == {"ambiguous"}
-    with_matching(october, invoice={"passes": ["internal_id", "number"]})
+    assert "not_linked" in {row["kind"] for row in october.reconcile().differences}
+    with_matching(october, invoice={"days": 8, "amount": "0.02", "passes": ["internal_id", "number"]})
     assert {row["kind"] for row in october.reconcile().differences} == {
         "missing_in_netsuite",
         "only_in_netsuite",
     }
+
+
+def test_one_that_fits_with_much_against_it_is_not_taken(october: Month) -> None:
+    """A week later, a cent more and about something else; but if the memo is no evidence, nothing speaks against it."""
+    october.change(
+        "inv-plain", tranDate=date(2026, 10, 22), total=Decimal("150.88"), memo="Setup fee", **PLAIN
+    )
+    found = october.reconcile()
+    assert {row["kind"] for row in found.differences} == {"ambiguous"}
+    assert "one fits, but not surely: T-N-plain of 2026-10-22 over USD 150.88" in found.told[0]
+    assert "0.01 more, 7 days later, another memo." in found.told[0]
+    with_matching(october, invoice={"evidence": ["po"]})
+    assert "not_linked" in {row["kind"] for row in october.reconcile().differences}
 
 
 # Several
