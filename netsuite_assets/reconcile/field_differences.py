@@ -17,7 +17,16 @@ from resources.tenants.comparison import RecordComparison
 from resources.warehouse import TenantWarehouse, literal, quote
 
 #: Fields of a document's header whose difference has a name of its own: the whole document is concerned.
-_SPECIAL_KINDS = {"entity": "wrong_customer", "subsidiary": "wrong_subsidiary", "currency": "wrong_currency"}
+_SPECIAL_KINDS = {
+    "entity": "wrong_customer",
+    "customer": "wrong_customer",  # of a payment
+    "subsidiary": "wrong_subsidiary",
+    "currency": "wrong_currency",
+}
+#: The fields of lines that are amounts of money. Only `amount` adds up to the document's total.
+_MONEY_OF_LINES = ("amount", "debit", "credit")
+#: By what a person knows a line.
+_TOLD_OF_LINES = ("account", "item", "description", "memo")
 
 
 def header_fields(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
@@ -141,10 +150,11 @@ def diff_lines(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines) -> 
         return
     _name_fields(warehouse, of.mapping.line_fields, {})
     moved = "CASE WHEN v.field = 'amount' THEN coalesce(v.delta, 0) ELSE 0 END"
+    at_stake = f"CASE WHEN v.field IN ({', '.join(map(literal, _MONEY_OF_LINES))}) THEN abs(coalesce(v.delta, 0)) ELSE 0 END"
     run(
         insert(
             f"""p.key, p.internal_id, p.number, p.name, 'line_changed', v.e_line::VARCHAR, v.field, v.left_value,
-            v.right_value, abs({moved}), {moved}, p.currency, f.owner, 'Line ' || v.e_line || ': ' || {_sentence("v.field")}""",
+            v.right_value, {at_stake}, {moved}, p.currency, f.owner, 'Line ' || v.e_line || ': ' || {_sentence("v.field")}""",
             "FROM line_judged v JOIN header_pairs p ON p.key = v.external_id JOIN named_fields f USING (field)"
             " WHERE v.rule IS NULL",
             of.record,
@@ -159,14 +169,17 @@ def diff_lines(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines) -> 
 
 def _lines_alone(of: ComparedRecord, lines: Lines, side: str, kind: str, sign: str) -> str:
     shown = {field.name: field.shown(f"l.{quote(field.name)}") for field in lines.fields}
-    amount = "coalesce(l.amount, 0)" if "amount" in shown else "0::DECIMAL(18,4)"
-    told = [shown[name] for name in ("item", "description") if name in shown]
-    what = f"concat_ws(', ', {', '.join([*told, money(amount, 'p.currency')])})"
+    money_of = [f"l.{quote(name)}" for name in _MONEY_OF_LINES if name in shown]
+    amount = f"coalesce({', '.join([*money_of, '0::DECIMAL(18,4)'])})"
+    moved = f"{sign}{amount}" if "amount" in shown else "0"
+    told = [shown[name] for name in _TOLD_OF_LINES if name in shown]
+    side_of = " || CASE WHEN l.debit IS NULL THEN ' credit' ELSE ' debit' END" if "debit" in shown else ""
+    what = f"concat_ws(', ', {', '.join([*told, money(amount, 'p.currency') + side_of])})"
     expected, actual = (what, "NULL") if kind == "line_missing" else ("NULL", what)
     sentence = "NetSuite lacks the line: " if kind == "line_missing" else "NetSuite has a line too many: "
     return insert(
         f"""p.key, p.internal_id, p.number, p.name, {literal(kind)}, l.line_no::VARCHAR, NULL, {expected}, {actual},
-        abs({amount}), {sign}{amount}, p.currency, 'billing', {literal(sentence)} || {what} || '.'""",
+        abs({amount}), {moved}, p.currency, 'billing', {literal(sentence)} || {what} || '.'""",
         f"FROM {side}_alone l JOIN header_pairs p ON p.key = l.external_id",
         of.record,
         matched_by=BY_EXTERNAL_ID,
