@@ -146,9 +146,12 @@ def _propose(warehouse: TenantWarehouse, matched_by: str, pairs: str) -> None:
 def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: int) -> None:
     run = warehouse.connection.execute
 
-    def either(name: str, column: str) -> dict[str, str]:
+    def either(name: str, kind: str) -> dict[str, str]:
         used = name in settings.evidence
-        return {f"{name}_{side}": f"{side[0]}.{column}" if used else "NULL" for side in ("billed", "held")}
+        return {
+            f"{name}_{side}": f"{side[0]}.plain_{name}" if used else f"NULL::{kind}"
+            for side in ("billed", "held")
+        }
 
     run(
         _RULES.format(
@@ -157,8 +160,8 @@ def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: in
             buckets="at_bucket - 1, at_bucket, at_bucket + 1" if tolerance else "at_bucket",
             crowd=CROWD,
             days=settings.days,
-            **either("po", "plain_po"),
-            **either("memo", "plain_memo"),
+            **either("po", "VARCHAR"),
+            **either("memo", "VARCHAR[]"),
         )
     )
     # Those of which each is clearly the other's best; when these are gone, others may be.
