@@ -24,6 +24,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     from netsuite_assets.mapping.assets import expected_records
     from netsuite_assets.publish.assets import month_close, published_mart
     from netsuite_assets.reconcile.assets import reconciliation
+    from netsuite_assets.reconcile.receivables_assets import receivables
     from netsuite_assets.writeback.assets import applied_corrections, correction_plan, verified_books
     from resources.as_dagster import (
         BillingResource,
@@ -44,6 +45,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             *SETTLEMENT_ASSETS,
             expected_records,
             reconciliation,
+            receivables,
             correction_plan,
             applied_corrections,
             verified_books,

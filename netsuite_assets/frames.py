@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PERIOD = r"^\d{4}-(0[1-9]|1[0-2])$"
-#: The record types that are compared, and those of them that are written.
+#: The record types that are compared and written.
 RECORDS = ["customer", "invoice", "creditMemo", "customerPayment", "journalEntry"]
-WRITTEN_RECORDS = ["customer", "invoice", "creditMemo"]
 RECORD_OR_CUSTOM = rf"^({'|'.join(RECORDS)}|customrecord_\w+)$"
 
 DIFFERENCE_KINDS = {
@@ -39,6 +38,9 @@ DIFFERENCE_KINDS = {
     "line_changed": "A field of a line differs",
     "total": "The totals differ by more than the lines do",
     "not_comparable": "NetSuite has it, but it cannot be compared with billing's",
+    "not_linked": "NetSuite has it without billing's external id",
+    "ambiguous": "It may be one of several records on the other side",
+    "grouped": "Several documents on one side add up to those on the other",
 }
 
 #: The rules under which values that differ as they stand are the same, in the order in which they are tried.
@@ -50,6 +52,28 @@ TOLERANCE_RULES = {
     "amount": "Within the amount",
     "percent": "Within the percentage of billing's value",
     "days": "Within the days",
+}
+
+#: Of what the difference between billing's totals and NetSuite's is made.
+TOTAL_PARTS_IN_WORDS = {
+    "missing_documents": "Documents that NetSuite lacks",
+    "extra_documents": "Documents that billing does not have",
+    "duplicate_documents": "Documents that NetSuite holds more than once",
+    "other_month": "Documents that NetSuite dates in another month, or billing does",
+    "other_currency": "Documents in another currency",
+    "ambiguous": "Documents that may be one of several",
+    "grouped": "Documents that only add up in groups",
+    "not_comparable": "Documents that cannot be compared",
+    "missing_lines": "Lines that NetSuite lacks",
+    "extra_lines": "Lines that billing does not have",
+    "quantity": "Quantities of lines, at billing's rates",
+    "rate": "Rates of lines, for NetSuite's quantities",
+    "rounding": "Amounts of lines by no more than their rounding",
+    "amount": "Amounts of lines that are not quantity times rate, or have none",
+    "tax": "Lines of tax",
+    "discount": "Lines of discounts",
+    "exchange_rate": "Exchange rates, in the base currency",
+    "unexplained": "What nothing of this explains",
 }
 
 EXCEPTION_CODES = {
@@ -64,6 +88,8 @@ EXCEPTION_CODES = {
     "paused": "The tenant's file pauses writing",
     "before_cut_over": "It is dated before the day from which on it is written",
     "not_linked": "NetSuite seems to hold it already, without billing's external id",
+    "ambiguous": "Several records of NetSuite may be it, or one is not surely it",
+    "grouped": "Several documents on one side add up to those on the other",
     "not_approved": "A correction waits for approval",
     "rejected": "NetSuite refused a correction",
     "not_sent": "A correction could not be sent",
@@ -309,6 +335,179 @@ TOTALS = _contract(
     },
 )
 
+#: A part of the difference of the totals, of one document; `amount` adds up to the month's difference, exactly.
+TOTAL_PARTS = _contract(
+    "reconciliation.total_parts",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "record": _text("NetSuite record type", pa.Check.isin(["invoice", "creditMemo"])),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id, when it is there", nullable=True),
+        "number": _text("Document number", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "currency": _text("ISO 4217 currency"),
+        "part": _text("What it is", pa.Check.isin(list(TOTAL_PARTS_IN_WORDS))),
+        "amount": _amount("Billing's less NetSuite's, in the document's currency"),
+        "base_currency": _text("The subsidiary's base currency, of exchange rates", nullable=True),
+        "base_amount": _amount("What the exchange rates move in it", nullable=True),
+        "detail": _text("How it comes about, in a sentence"),
+    },
+)
+
+#: What must tie in a month, in words.
+TIE_OUT_NAMES = {
+    "receivables": "What customers owe more or less than before",
+    "control_account": "NetSuite's documents against the accounts of receivables",
+    "revenue": "Revenue by account",
+    "deferred_revenue": "Deferred revenue and prepaid balances by account",
+    "unbilled": "Unbilled receivables by account",
+}
+
+#: Why a document stands between two sides that should tie.
+TIE_OUT_CAUSES = {
+    "not_mapped": "Billing has it, it cannot be mapped",
+    "missing_in_netsuite": "Only billing has it",
+    "only_in_netsuite": "Only NetSuite has it",
+    "amount": "The amounts differ",
+    "journal": "A journal from elsewhere",
+    "revenue_recognition": "A journal of revenue recognition",
+    "not_posted": "Dated in the month, not posted in its period",
+    "dated_elsewhere": "Posted in the month's period, dated in another month",
+    "elsewhere": "In another subsidiary, currency or account",
+    "other_transaction": "Another kind of transaction",
+    "rounding": "Rounding of what was exchanged",
+    "unexplained": "Nothing explains it",
+}
+
+SIDES = ["billing", "netsuite", "general_ledger"]
+
+#: Two sides of a month that should be the same, and how much of their difference is explained.
+TIE_OUTS = _contract(
+    "reconciliation.tie_outs",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "tie_out": _text("What must tie", pa.Check.isin(list(TIE_OUT_NAMES))),
+        "basis": _text(
+            "In the documents' currency, or in the subsidiary's", pa.Check.isin(["transaction", "base"])
+        ),
+        "subsidiary": _text("NetSuite internal id; empty in a single company", nullable=True),
+        "subsidiary_name": _text("Its name", nullable=True),
+        "account_number": _text("The account's number, when the tie-out is of one", nullable=True),
+        "account_name": _text("Its name", nullable=True),
+        "currency": _text("ISO 4217 currency"),
+        "left_side": _text("Whose amount is on the left", pa.Check.isin(SIDES)),
+        "right_side": _text("Whose amount is on the right", pa.Check.isin(SIDES)),
+        "left_amount": _amount("What moved in the month there"),
+        "right_amount": _amount("What moved in the month here"),
+        "difference": _amount("Left less right"),
+        "explained": _amount("The part of it that documents and journals explain"),
+        "unexplained": _amount("The rest"),
+        "items": _integer("How many documents and journals stand between the sides", pa.Check.ge(0)),
+    },
+)
+
+#: One document or journal in which two sides that should tie differ.
+TIE_OUT_ITEMS = _contract(
+    "reconciliation.tie_out_items",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "tie_out": _text("What must tie", pa.Check.isin(list(TIE_OUT_NAMES))),
+        "basis": _text(
+            "In the documents' currency, or in the subsidiary's", pa.Check.isin(["transaction", "base"])
+        ),
+        "subsidiary": _text("NetSuite internal id; empty in a single company", nullable=True),
+        "subsidiary_name": _text("Its name", nullable=True),
+        "account_number": _text("The account's number, when the tie-out is of one", nullable=True),
+        "account_name": _text("Its name", nullable=True),
+        "currency": _text("ISO 4217 currency"),
+        "record": _text("NetSuite record type, or its code for a transaction of another kind"),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id, when it is there", nullable=True),
+        "number": _text("Billing document number, or NetSuite's own", nullable=True),
+        "name": _text("Customer name, or a journal's memo", nullable=True),
+        "left_amount": _amount("What it moves on the left"),
+        "right_amount": _amount("What it moves on the right"),
+        "amount": _amount("Left less right"),
+        "cause": _text("Why", pa.Check.isin(list(TIE_OUT_CAUSES))),
+        "reason": _text("Why, in a sentence"),
+    },
+)
+
+#: Receivables from the month's opening to its closing, on one side.
+ROLL_FORWARD = _contract(
+    "reconciliation.roll_forward",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "side": _text("Whose receivables", pa.Check.isin(SIDES)),
+        "subsidiary": _text("NetSuite internal id; empty in a single company", nullable=True),
+        "subsidiary_name": _text("Its name", nullable=True),
+        "currency": _text("ISO 4217: of the documents, or the subsidiary's in the general ledger"),
+        "opening": _amount(
+            "What customers owed before the month; empty when that is not known", nullable=True
+        ),
+        "opening_from": _text("Where the opening comes from"),
+        "invoices": _amount("Invoiced in the month"),
+        "credits": _amount("Credited"),
+        "payments": _amount("Paid"),
+        "adjustments": _amount("What journals and other transactions add"),
+        "closing": _amount("Opening and invoices less credits and payments, with adjustments", nullable=True),
+    },
+)
+
+#: How two sides may disagree about what of a document is open.
+DRIFT_KINDS = {
+    "paid_in_billing": "Paid in billing, open in NetSuite",
+    "paid_in_netsuite": "Paid in NetSuite, open in billing",
+    "open_differs": "Open on both sides, by different amounts",
+    "unapplied": "Not applied in NetSuite as far as in billing",
+    "over_applied": "More applied than there is",
+    "unknown_payment": "A payment in NetSuite that billing does not know",
+    "unknown_credit_memo": "A credit memo in NetSuite that billing does not know",
+}
+
+#: One document of which another part is open in billing than in NetSuite at the end of the month.
+DRIFT = _contract(
+    "reconciliation.receivables_drift",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "kind": _text("How the sides disagree", pa.Check.isin(list(DRIFT_KINDS))),
+        "record": _text("NetSuite record type", pa.Check.isin(["invoice", "creditMemo", "customerPayment"])),
+        "external_id": _text("NetSuite external id", nullable=True),
+        "internal_id": _text("NetSuite internal id, when it is there", nullable=True),
+        "number": _text("Billing document number, or NetSuite's own", nullable=True),
+        "name": _text("Customer name", nullable=True),
+        "dated_in": _text("The document's month"),
+        "currency": _text("ISO 4217 currency"),
+        "billing_open": _amount(
+            "Not paid, or not used, in billing; empty where billing does not tell", nullable=True
+        ),
+        "netsuite_open": _amount("The same in NetSuite", nullable=True),
+        "amount": _amount("Amount concerned", pa.Check.ge(0)),
+        "reason": _text("What differs, in a sentence"),
+        "next_step": _text("What a person should do"),
+    },
+)
+
+#: By how many days an invoice is overdue.
+OVERDUE = ("not due", "1-30", "31-60", "61-90", "90+")
+
+#: What is open of invoices at the end of the month, by age, on both sides.
+AGING = _contract(
+    "reconciliation.aging",
+    {
+        "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
+        "subsidiary": _text("NetSuite internal id; empty in a single company", nullable=True),
+        "subsidiary_name": _text("Its name", nullable=True),
+        "currency": _text("ISO 4217 currency"),
+        "bucket": _text("Days overdue at the end of the month", pa.Check.isin(list(OVERDUE))),
+        "billing_documents": _integer("Open invoices in billing", pa.Check.ge(0)),
+        "billing_open": _amount("What is open of them"),
+        "netsuite_documents": _integer("Open invoices in NetSuite", pa.Check.ge(0)),
+        "netsuite_open": _amount("What is open of them"),
+        "difference": _amount("Billing less NetSuite"),
+    },
+)
+
 #: One intended write of a plan, with the exact bytes that will be sent.
 PLAN = _contract(
     "write_back.plan",
@@ -318,7 +517,7 @@ PLAN = _contract(
         "sequence": _integer("Order of the operation in the plan", pa.Check.ge(1)),
         "wave": _integer("Operations of a wave wait for those of earlier waves", pa.Check.ge(0)),
         "operation_key": _text("Hash of the operation and what it is based on", unique=True),
-        "record": _text("NetSuite record type", pa.Check.isin(WRITTEN_RECORDS)),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
         "action": _text("What is done", pa.Check.isin(["create", "update", "delete"])),
         "external_id": _text("NetSuite external id", nullable=True),
         "internal_id": _text("NetSuite internal id before the write", nullable=True),
@@ -348,7 +547,7 @@ OUTCOMES = _contract(
         "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
         "plan_id": _text("Hash of the whole plan"),
         "operation_key": _text("The plan's operation", unique=True),
-        "record": _text("NetSuite record type", pa.Check.isin(WRITTEN_RECORDS)),
+        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
         "action": _text("What was done", pa.Check.isin(["create", "update", "delete"])),
         "external_id": _text("NetSuite external id", nullable=True),
         "internal_id": _text("NetSuite internal id", nullable=True),

@@ -17,7 +17,8 @@ HEADINGS = ("line", "field", "value", "from", "rule", "written at", "found by", 
 def external_id_of(held: TenantWarehouse, rules: RecordMapping, named: str) -> str:
     """The external id of the record that a person names by it, or by billing's number or id.
 
-    What nothing expected is called stays as it is. Raises `WarehouseError` when several records are called so.
+    What nothing expected is called stays as it is. Raises `WarehouseError` when several records are called so, or when a
+    condition leaves the record out.
     """
     table = f"expected.{rules.tables.name}"
     if not held.columns(table):
@@ -32,7 +33,26 @@ def external_id_of(held: TenantWarehouse, rules: RecordMapping, named: str) -> s
     if found:
         told = ", ".join(str(row[0]) for row in found[:10])
         raise WarehouseError(f"{len(found)} records are called {named}: name one by its external id: {told}.")
+    _refuse_left_out(held, rules, named)
     return named
+
+
+def _refuse_left_out(held: TenantWarehouse, rules: RecordMapping, named: str) -> None:
+    """Raise, with the condition, when the record is in billing and not expected in NetSuite."""
+    if not held.columns("expected.left_out"):
+        return
+    found = held.sql(
+        "SELECT source_id, number, period, reason FROM expected.left_out WHERE record = $1 AND line IS NULL"
+        " AND (source_id = $2 OR number = $2 OR source_id = $3) ORDER BY period, source_id LIMIT 1",
+        [rules.record, named, rules.source_id(named)],
+    )
+    for source_id, number, period, reason in found:
+        called = f"{number} ({source_id})" if number and number != source_id else source_id
+        month = f" of {period}" if period else ""
+        raise WarehouseError(
+            f"the {rules.tables.label} {called}{month} is not expected in NetSuite, so that no field has a value:"
+            f" {str(reason).rstrip('.')}. All that is left out is in expected.left_out, published as left_out."
+        )
 
 
 def cells(explained: Sequence[Explained]) -> list[list[str]]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     group_name="close",
     partitions_def=tenant_months,
     kinds={"duckdb"},
-    deps=[dg.AssetKey("correction_plan"), dg.AssetKey("verified_books"), dg.AssetKey("month_sign_off")],
+    deps=[
+        dg.AssetKey(name)
+        for name in ("correction_plan", "verified_books", "month_sign_off", "tie_outs", "receivables_drift")
+    ],
 )
 def published_mart(
     context: dg.AssetExecutionContext,

@@ -42,6 +42,12 @@ CONTRACTS: Mapping[str, pa.DataFrameSchema] = {
     "differences": frames.DIFFERENCES,
     "tolerated": frames.TOLERATED,
     "totals": frames.TOTALS,
+    "total_parts": frames.TOTAL_PARTS,
+    "tie_outs": frames.TIE_OUTS,
+    "tie_out_items": frames.TIE_OUT_ITEMS,
+    "roll_forward": frames.ROLL_FORWARD,
+    "receivables_drift": frames.DRIFT,
+    "aging": frames.AGING,
     "plan": frames.PLAN,
     "outcomes": frames.OUTCOMES,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.reconcile.relations import held
 from resources.warehouse import TenantWarehouse, literal
 
 #: Each payment that both sides hold and NetSuite dates in the month, with what it settles of each document on each
@@ -34,7 +35,7 @@ held AS (
     WHERE a.period = $period AND a.applying_record = 'customerPayment' GROUP BY p.external_id, 2
 ),
 numbers AS (
-    SELECT external_id, max(number) AS number FROM expected.invoices WHERE external_id IS NOT NULL GROUP BY external_id
+    SELECT external_id, max(number) AS number FROM {invoices} WHERE external_id IS NOT NULL GROUP BY external_id
 )
 SELECT p.*, e.line_no, coalesce(e.doc, a.doc) AS doc, coalesce(n.number, a.number, e.doc, a.doc) AS document,
     e.amount AS billed, a.amount AS held
@@ -76,9 +77,10 @@ def compare_applications(warehouse: TenantWarehouse, rules: RecordMapping, perio
     wheres = {field.name: field.where for field in rules.line_fields}
     if not {"doc", "amount"} <= set(wheres):
         return
-    if not warehouse.columns("expected.invoices"):
-        warehouse.ensure_table("expected.invoices", {"external_id": "VARCHAR", "number": "VARCHAR"})
-    run(_APPLICATIONS, {"period": period, "internal": INTERNAL})
+    invoices = held(
+        warehouse, {"invoices": ("expected.invoices", {"external_id": "VARCHAR", "number": "VARCHAR"})}
+    )
+    run(_APPLICATIONS.format(**invoices), {"period": period, "internal": INTERNAL})
     run(_DIFFERENCES, {"rule": wheres["amount"]})
 
 
@@ -102,6 +104,7 @@ def leave_out_foreign_journals(warehouse: TenantWarehouse, rules: RecordMapping)
     first = rules.external_id.parts[0]
     begins = first if isinstance(first, str) else ""
     warehouse.connection.execute(
-        "DELETE FROM differences_found WHERE record = 'journalEntry' AND kind = 'only_in_netsuite'"
+        "DELETE FROM differences_found WHERE record = 'journalEntry'"
+        " AND (kind = 'only_in_netsuite' OR kind = 'duplicate' AND external_id IS NOT NULL)"
         f" AND NOT ({literal(begins)} <> '' AND starts_with(coalesce(external_id, ''), {literal(begins)}))"
     )

@@ -79,7 +79,16 @@ def correction_plan(
         )
 
 
-@dg.asset(group_name="write_back", partitions_def=tenant_months, kinds={"netsuite"}, deps=[correction_plan])
+#: What is told of the month as it was compared: a write would change what it rests on.
+_BEFORE = (dg.AssetKey("tie_outs"), dg.AssetKey("receivables_drift"))
+
+
+@dg.asset(
+    group_name="write_back",
+    partitions_def=tenant_months,
+    kinds={"netsuite"},
+    deps=[correction_plan, *_BEFORE],
+)
 def applied_corrections(
     context: dg.AssetExecutionContext,
     tenants: TenantsResource,

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from netsuite_assets.cli import app
 from netsuite_assets.mapping.assets import expected_records
+from netsuite_assets.mapping.compiler import LEFT_OUT
 from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
 from resources.warehouse import Warehouse
 
@@ -127,3 +128,20 @@ def test_the_asset_shows_one_record_field_by_field(october: Warehouse) -> None:
     place = written_at("acme", "subsidiary")
     assert f"| subsidiary | 3 | eu | from legal_entity, map of 2 | {place} |" in shown
     assert "| item |" in shown
+
+
+@pytest.mark.parametrize("named", ["plain", "N-plain", "inv-plain"])
+def test_a_record_that_a_condition_leaves_out_says_so(october: Warehouse, named: str) -> None:
+    with october.open("acme") as held:
+        held.sql("DELETE FROM expected.invoices WHERE external_id = 'inv-plain'")
+        held.ensure_table("expected.left_out", LEFT_OUT)
+        held.sql(
+            "INSERT INTO expected.left_out (period, record, source_id, number, reason)"
+            " VALUES ('2026-10', 'invoice', 'plain', 'N-plain', 'when: status is finalized or paid')"
+        )
+    told = explain(named)
+    assert told.exit_code != 0
+    said = " ".join(f"{told.output} {told.exception or ''}".split())
+    assert "the invoice N-plain (plain) of 2026-10 is not expected in NetSuite" in said
+    assert "when: status is finalized or paid" in said
+    assert "expected.left_out" in said

@@ -1,0 +1,99 @@
+-- Every movement of receivables that landed up to the month, on each side, one row a document; and the months that landed.
+-- {inv}, {memos}, ... are the warehouse's tables; {by_subsidiary} is whether the tenant's mapping tells subsidiaries apart.
+-- `amount` raises what customers owe. `key` is the same for the same document on both sides; a document that NetSuite
+-- holds without external id has a key of its own.
+CREATE OR REPLACE TEMP TABLE customers_known AS
+SELECT source_id, any_value(external_id) AS external_id, any_value(name) AS name, any_value(subsidiary) AS subsidiary
+FROM {customers} WHERE source_id IS NOT NULL GROUP BY source_id;
+
+CREATE OR REPLACE TEMP TABLE base_currencies AS
+SELECT s.internal_id AS subsidiary, c.symbol AS currency
+FROM {subsidiaries} s JOIN {currencies} c ON c.internal_id = s.currency_id;
+
+CREATE OR REPLACE TEMP TABLE posted AS
+SELECT g.*, coalesce(b.currency, (SELECT min(symbol) FROM {currencies} WHERE is_base), 'unknown') AS currency
+FROM {gl} g LEFT JOIN base_currencies b ON b.subsidiary = g.subsidiary
+WHERE g.period <= $period;
+
+CREATE OR REPLACE TEMP TABLE on_receivables AS
+SELECT period, transaction_id, any_value(type) AS type, any_value(number) AS number, any_value(external_id) AS external_id,
+    any_value(subsidiary) AS subsidiary, any_value(currency) AS currency, sum(amount)::DECIMAL(18, 4) AS amount,
+    min(posted_on) AS posted_on
+FROM posted WHERE account_type = 'AcctRec' GROUP BY period, transaction_id;
+
+CREATE OR REPLACE TEMP TABLE movements AS
+WITH receivable_accounts AS (SELECT internal_id FROM {accounts} WHERE account_type = 'AcctRec'),
+billed_payments AS (
+    SELECT p.period, p.external_id, p.number, p.name, p.currency, p.total, p.problem, b.customer_id,
+        'customerPayment:' || p.external_id AS key
+    FROM {payments} p LEFT JOIN {billing_payments} b ON b.id = p.source_id WHERE {maps_payments}
+    UNION ALL
+    -- Without a mapping there is no external id: what is the same customer's, amount's and month's is the same payment.
+    SELECT b.period, NULL, coalesce(b.reference, b.id), c.name, b.currency, b.amount, NULL, b.customer_id,
+        concat_ws('|', 'customerPayment', coalesce(c.external_id, '?'), b.currency, b.amount, b.period,
+            row_number() OVER (PARTITION BY c.external_id, b.currency, b.amount, b.period ORDER BY b.id))
+    FROM {billing_payments} b LEFT JOIN customers_known c ON c.source_id = b.customer_id
+    WHERE NOT {maps_payments} AND {is_money}
+),
+held_payments AS (
+    SELECT p.*, CASE WHEN {maps_payments} THEN 'customerPayment:' || coalesce(p.external_id, '#' || p.internal_id)
+        ELSE concat_ws('|', 'customerPayment', coalesce(p.customer_external_id, '?'), p.currency, p.total, p.period,
+            row_number() OVER (PARTITION BY p.customer_external_id, p.currency, p.total, p.period ORDER BY p.internal_id))
+        END AS key
+    FROM {held_payments} p WHERE p.dated_in = p.period AND NOT coalesce(p.is_voided, false)
+),
+every AS (
+    SELECT 'billing' AS side, e.period AS month, 'invoices' AS part, e.subsidiary, e.currency, e.total AS amount,
+        'invoice' AS record, e.external_id, NULL::VARCHAR AS internal_id, e.number, e.name, e.problem,
+        'invoice:' || coalesce(e.external_id, '?' || e.source_id) AS key
+    FROM {inv} e
+    UNION ALL
+    SELECT 'billing', e.period, 'credits', coalesce(e.subsidiary, c.subsidiary), e.currency, -e.total, 'creditMemo',
+        e.external_id, NULL, e.number, e.name, e.problem, 'creditMemo:' || coalesce(e.external_id, '?' || e.source_id)
+    FROM {memos} e LEFT JOIN {credit_notes} b ON b.id = e.source_id LEFT JOIN customers_known c ON c.source_id = b.customer_id
+    UNION ALL
+    SELECT 'billing', p.period, 'payments', c.subsidiary, p.currency, -p.total, 'customerPayment', p.external_id, NULL,
+        p.number, coalesce(p.name, c.name), p.problem, p.key
+    FROM billed_payments p LEFT JOIN customers_known c ON c.source_id = p.customer_id
+    UNION ALL
+    SELECT 'billing', j.period, 'adjustments', any_value(j.subsidiary), any_value(j.currency),
+        sum(coalesce(l.debit, 0) - coalesce(l.credit, 0)), 'journalEntry', j.external_id, NULL, any_value(j.number),
+        any_value(j.name), any_value(j.problem), 'journalEntry:' || j.external_id
+    FROM {journals} j JOIN {journal_lines} l ON l.external_id = j.external_id AND l.period = j.period
+    WHERE l.account IN (FROM receivable_accounts) GROUP BY j.period, j.external_id
+    UNION ALL
+    SELECT 'netsuite', d.period, 'invoices', coalesce(d.subsidiary, g.subsidiary), d.currency, d.total, 'invoice',
+        d.external_id, d.internal_id, d.number, d.name, NULL, 'invoice:' || coalesce(d.external_id, '#' || d.internal_id)
+    FROM {held_inv} d LEFT JOIN on_receivables g ON g.transaction_id = d.internal_id AND g.period = d.period
+    WHERE d.dated_in = d.period
+    UNION ALL
+    SELECT 'netsuite', d.period, 'credits', coalesce(d.subsidiary, g.subsidiary), d.currency, -d.total, 'creditMemo',
+        d.external_id, d.internal_id, d.number, d.name, NULL, 'creditMemo:' || coalesce(d.external_id, '#' || d.internal_id)
+    FROM {held_memos} d LEFT JOIN on_receivables g ON g.transaction_id = d.internal_id AND g.period = d.period
+    WHERE d.dated_in = d.period
+    UNION ALL
+    SELECT 'netsuite', p.period, 'payments', p.subsidiary, p.currency, -p.total, 'customerPayment', p.external_id,
+        p.internal_id, p.number, p.name, NULL, p.key
+    FROM held_payments p
+    UNION ALL
+    SELECT 'netsuite', j.period, 'adjustments', l.subsidiary, any_value(j.currency),
+        sum(coalesce(l.debit, 0) - coalesce(l.credit, 0)), 'journalEntry', any_value(j.external_id), j.internal_id,
+        any_value(j.number), coalesce(any_value(l.entity_name), any_value(j.memo)), NULL,
+        'journalEntry:' || coalesce(any_value(j.external_id), '#' || j.internal_id)
+    FROM {held_journals} j JOIN {held_journal_lines} l ON l.internal_id = j.internal_id AND l.period = j.period
+    WHERE j.dated_in = j.period AND l.account_id IN (FROM receivable_accounts)
+        AND coalesce(j.approval_status, '2') NOT IN ('1', '3')
+    GROUP BY j.period, j.internal_id, l.subsidiary
+    UNION ALL
+    SELECT 'general_ledger', g.period,
+        CASE g.type WHEN 'CustInvc' THEN 'invoices' WHEN 'CustCred' THEN 'credits' WHEN 'CustPymt' THEN 'payments'
+            ELSE 'adjustments' END,
+        g.subsidiary, g.currency, g.amount,
+        CASE g.type WHEN 'CustInvc' THEN 'invoice' WHEN 'CustCred' THEN 'creditMemo' WHEN 'CustPymt' THEN 'customerPayment'
+            WHEN 'Journal' THEN 'journalEntry' ELSE g.type END,
+        g.external_id, g.transaction_id, g.number, NULL, NULL, 'transaction:' || g.transaction_id
+    FROM on_receivables g
+)
+SELECT * REPLACE (CASE WHEN {by_subsidiary} THEN subsidiary END AS subsidiary, coalesce(currency, 'unknown') AS currency,
+    coalesce(amount, 0)::DECIMAL(18, 4) AS amount)
+FROM every WHERE month <= $period;

@@ -1,0 +1,49 @@
+"""Receivables of a tenant and period: tie-outs, roll-forward, drift and aging, written in one transaction.
+
+Here: the order of the steps and the refusal to say anything on what is not complete. Not here: the figures themselves
+(`tie_outs.py`, `roll_forward.py`, `open_documents.py`). Imports no Dagster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from netsuite_assets import frames
+from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.reconcile.open_documents import open_documents
+from netsuite_assets.reconcile.receivables import find_movements, required_slices
+from netsuite_assets.reconcile.roll_forward import roll_forward
+from netsuite_assets.reconcile.tie_outs import tie_out
+from resources.warehouse import TenantWarehouse
+
+
+@dataclass(frozen=True)
+class Receivables:
+    """What was found, as validated frames (`netsuite_assets.frames`)."""
+
+    tie_outs: pd.DataFrame
+    items: pd.DataFrame
+    roll_forward: pd.DataFrame
+    drift: pd.DataFrame
+    aging: pd.DataFrame
+
+
+def reconcile_receivables(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> Receivables:
+    """Tie the month's receivables and revenue out, and write what was found.
+
+    Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete; nothing is written then.
+    """
+    warehouse.require_slices(required_slices(mapping, period))
+    find_movements(warehouse, mapping, period)
+    ties, items = tie_out(warehouse, mapping, period)
+    rolled = roll_forward(warehouse, period)
+    drift, aging = open_documents(warehouse, period)
+    with warehouse.transaction():
+        frames.replace(warehouse, frames.TIE_OUTS, period, ties)
+        frames.replace(warehouse, frames.TIE_OUT_ITEMS, period, items)
+        frames.replace(warehouse, frames.ROLL_FORWARD, period, rolled)
+        frames.replace(warehouse, frames.DRIFT, period, drift)
+        frames.replace(warehouse, frames.AGING, period, aging)
+    return Receivables(ties, items, rolled, drift, aging)

@@ -1,0 +1,169 @@
+-- What must tie, entry by entry: both sides of every tie-out of the month, and the documents in which they differ.
+-- Rests on `receivables.sql`. Money of another currency is converted at the rate at which NetSuite posted the document
+-- itself; where it did not, at the document's or the currency's rate in NetSuite. No binary fraction is involved.
+CREATE OR REPLACE TEMP MACRO to_places(amount, places) AS CASE places
+    WHEN 0 THEN round(amount, 0) WHEN 3 THEN round(amount, 3) ELSE round(amount, 2) END::DECIMAL(18, 4);
+
+-- amount * posted / total, rounded half away from zero.
+CREATE OR REPLACE TEMP MACRO at_posted_rate(amount, posted, total, places) AS (
+    sign(amount)::INTEGER * ((2 * (abs(amount) * 10000)::HUGEINT * (abs(posted) * 10000)::HUGEINT
+        + (abs(total) * 10000)::HUGEINT * unit_of(places)) // (2 * (abs(total) * 10000)::HUGEINT * unit_of(places)))
+    * unit_of(places) * 0.0001)::DECIMAL(18, 4);
+
+CREATE OR REPLACE TEMP TABLE held_documents AS
+SELECT key, any_value(internal_id) AS internal_id, sum(amount)::DECIMAL(18, 4) AS amount, any_value(currency) AS currency
+FROM movements WHERE side = 'netsuite' AND month = $period GROUP BY key;
+
+CREATE OR REPLACE TEMP TABLE rates AS
+SELECT symbol AS currency, any_value(exchange_rate) AS rate, any_value(precision) AS places, bool_or(is_base) AS is_base
+FROM {currencies} WHERE symbol IS NOT NULL GROUP BY symbol;
+
+-- Each document of the month with what NetSuite posted of it to receivables.
+CREATE OR REPLACE TEMP TABLE keyed_postings AS
+SELECT p.*, coalesce(h.key, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
+    WHEN 'CustPymt' THEN 'customerPayment:' WHEN 'Journal' THEN 'journalEntry:' ELSE p.type || ':' END
+    || coalesce(p.external_id, '#' || p.transaction_id)) AS key,
+    CASE p.type WHEN 'CustInvc' THEN 'invoice' WHEN 'CustCred' THEN 'creditMemo' WHEN 'CustPymt' THEN 'customerPayment'
+        WHEN 'Journal' THEN 'journalEntry' ELSE p.type END AS record
+FROM posted p LEFT JOIN (SELECT internal_id, any_value(key) AS key FROM held_documents GROUP BY internal_id) h
+    ON h.internal_id = p.transaction_id
+WHERE p.period = $period;
+
+CREATE OR REPLACE TEMP TABLE in_base AS
+WITH of_documents AS (
+    SELECT m.*, h.internal_id AS held_id, h.amount AS held_amount, g.amount AS posted_amount,
+        coalesce(g.currency, b.currency, (SELECT min(currency) FROM rates WHERE is_base), m.currency) AS base
+    FROM movements m LEFT JOIN held_documents h ON h.key = m.key
+    LEFT JOIN on_receivables g ON g.transaction_id = h.internal_id AND g.period = m.month
+    LEFT JOIN base_currencies b ON b.subsidiary = m.subsidiary
+    WHERE m.month = $period AND m.side <> 'general_ledger'
+)
+SELECT d.* EXCLUDE (amount, currency), d.base AS currency, d.currency AS own_currency,
+    CASE WHEN d.currency = d.base THEN d.amount
+         WHEN d.posted_amount <> 0 AND d.held_amount <> 0
+         THEN at_posted_rate(d.amount, d.posted_amount, d.held_amount, p.places)
+         ELSE to_places(d.amount * coalesce(r.rate, 1)::DECIMAL(18, 8), p.places) END AS amount,
+    p.places
+FROM of_documents d LEFT JOIN rates r ON r.currency = d.currency LEFT JOIN rates p ON p.currency = d.base;
+
+CREATE OR REPLACE TEMP TABLE billed_lines AS
+WITH lines AS (
+    SELECT 'invoice' AS record, e.external_id, coalesce(i.deferred_revenue_account, i.income_account) AS account_id, l.amount
+    FROM {inv_lines} l JOIN {inv} e ON e.external_id = l.external_id AND e.period = l.period
+    LEFT JOIN {items} i ON i.internal_id = l.item WHERE l.period = $period
+    UNION ALL
+    SELECT 'creditMemo', e.external_id, coalesce(i.deferred_revenue_account, i.income_account), -l.amount
+    FROM {memo_lines} l JOIN {memos} e ON e.external_id = l.external_id AND e.period = l.period
+    LEFT JOIN {items} i ON i.internal_id = l.item WHERE l.period = $period
+),
+of_journals AS (
+    SELECT 'journalEntry:' || j.external_id AS key, 'journalEntry' AS record, j.external_id, j.problem, l.account AS account_id,
+        sum(coalesce(l.credit, 0) - coalesce(l.debit, 0))::DECIMAL(18, 4) AS amount, any_value(j.number) AS number,
+        any_value(j.name) AS name, any_value(coalesce(j.subsidiary, h.subsidiary)) AS subsidiary,
+        any_value(coalesce(j.currency, h.currency)) AS currency, any_value(h.exchange_rate) AS rate
+    FROM {journals} j JOIN {journal_lines} l ON l.external_id = j.external_id AND l.period = j.period
+    LEFT JOIN (SELECT external_id, any_value(subsidiary) AS subsidiary, any_value(currency) AS currency,
+            any_value(exchange_rate) AS exchange_rate
+        FROM {held_journals} WHERE period = $period AND external_id IS NOT NULL GROUP BY external_id) h
+        ON h.external_id = j.external_id
+    WHERE j.period = $period GROUP BY j.external_id, j.problem, l.account
+)
+SELECT d.key, l.record, l.external_id, d.held_id AS internal_id, d.number, d.name, d.problem, d.subsidiary, d.currency,
+    l.account_id, l.lines, d.own_currency <> d.currency AS is_foreign,
+    CASE WHEN d.own_currency = d.currency THEN l.amount
+         WHEN d.posted_amount <> 0 AND d.held_amount <> 0
+         THEN at_posted_rate(l.amount, d.posted_amount, d.held_amount, d.places)
+         ELSE to_places(l.amount * coalesce(r.rate, 1)::DECIMAL(18, 8), d.places)
+    END::DECIMAL(18, 4) AS amount
+FROM (
+    SELECT record, external_id, account_id, count(*) AS lines, sum(amount)::DECIMAL(18, 4) AS amount
+    FROM lines GROUP BY record, external_id, account_id) l
+JOIN in_base d ON d.side = 'billing' AND d.key = l.record || ':' || l.external_id
+LEFT JOIN rates r ON r.currency = d.own_currency
+UNION ALL
+SELECT j.key, j.record, j.external_id, NULL, j.number, j.name, j.problem,
+    CASE WHEN {by_subsidiary} THEN j.subsidiary END, coalesce(b.currency, base.currency, j.currency, 'unknown'), j.account_id, 1,
+    j.currency <> coalesce(b.currency, base.currency, j.currency),
+    CASE WHEN j.currency = coalesce(b.currency, base.currency, j.currency) THEN j.amount
+         ELSE to_places(j.amount * coalesce(j.rate, r.rate, 1)::DECIMAL(18, 8), p.places) END::DECIMAL(18, 4)
+FROM of_journals j LEFT JOIN base_currencies b ON b.subsidiary = j.subsidiary
+LEFT JOIN (SELECT min(currency) AS currency FROM rates WHERE is_base) base ON true
+LEFT JOIN rates r ON r.currency = j.currency LEFT JOIN rates p ON p.currency = coalesce(b.currency, base.currency);
+
+CREATE OR REPLACE TEMP TABLE entries AS
+SELECT 'receivables' AS tie_out, 'transaction' AS basis, 'billing' AS left_side, 'netsuite' AS right_side,
+    side = 'billing' AS is_left, subsidiary, NULL::VARCHAR AS account_id, currency, key, amount, record, external_id,
+    internal_id, number, name, problem, NULL::VARCHAR AS type, false AS is_foreign, 1::BIGINT AS lines
+FROM movements WHERE month = $period AND side IN ('billing', 'netsuite')
+UNION ALL
+SELECT 'receivables', 'base', 'billing', 'general_ledger', true, subsidiary, NULL, currency, key, amount, record,
+    external_id, internal_id, number, name, problem, NULL, own_currency <> currency, 1
+FROM in_base WHERE side = 'billing'
+UNION ALL
+SELECT 'control_account', 'base', 'netsuite', 'general_ledger', true, subsidiary, NULL, currency, key, amount, record,
+    external_id, internal_id, number, name, problem, NULL, own_currency <> currency, 1
+FROM in_base WHERE side = 'netsuite'
+UNION ALL
+SELECT t.tie_out, 'base', t.left_side, 'general_ledger', false, CASE WHEN {by_subsidiary} THEN g.subsidiary END, NULL, g.currency,
+    g.key, g.amount, g.record, g.external_id, g.transaction_id, g.number, NULL, NULL, g.type, false, 1
+FROM keyed_postings g, (VALUES ('receivables', 'billing'), ('control_account', 'netsuite')) t(tie_out, left_side)
+WHERE g.account_type = 'AcctRec'
+UNION ALL
+SELECT CASE a.account_type WHEN 'DeferRevenue' THEN 'deferred_revenue' WHEN 'UnbilledRec' THEN 'unbilled' ELSE 'revenue' END,
+    'base', 'billing', 'general_ledger', true, l.subsidiary, l.account_id, l.currency, l.key,
+    CASE a.account_type WHEN 'UnbilledRec' THEN -l.amount ELSE l.amount END, l.record, l.external_id, l.internal_id, l.number,
+    l.name, l.problem, NULL, l.is_foreign, l.lines
+FROM billed_lines l LEFT JOIN {accounts} a ON a.internal_id = l.account_id
+WHERE l.account_id IS NULL OR a.account_type IN ('Income', 'OthIncome', 'DeferRevenue', 'UnbilledRec')
+UNION ALL
+SELECT CASE g.account_type WHEN 'DeferRevenue' THEN 'deferred_revenue' WHEN 'UnbilledRec' THEN 'unbilled' ELSE 'revenue' END,
+    'base', 'billing', 'general_ledger', false, CASE WHEN {by_subsidiary} THEN g.subsidiary END, g.account_id, g.currency, g.key,
+    CASE g.account_type WHEN 'UnbilledRec' THEN g.amount ELSE -g.amount END, g.record, g.external_id, g.transaction_id,
+    g.number, NULL, NULL, g.type, false, 1
+FROM keyed_postings g WHERE g.account_type IN ('Income', 'OthIncome', 'DeferRevenue', 'UnbilledRec');
+
+CREATE OR REPLACE TEMP TABLE tie_out_items_found AS
+WITH sides AS (
+    SELECT tie_out, basis, any_value(left_side) AS left_side, any_value(right_side) AS right_side, subsidiary, account_id, currency, key,
+        coalesce(sum(amount) FILTER (is_left), 0)::DECIMAL(18, 4) AS left_amount,
+        coalesce(sum(amount) FILTER (NOT is_left), 0)::DECIMAL(18, 4) AS right_amount,
+        count(*) FILTER (is_left) > 0 AS in_left, count(*) FILTER (NOT is_left) > 0 AS in_right,
+        first(record ORDER BY is_left DESC) AS record, max(external_id) AS external_id,
+        max(internal_id) AS internal_id, max(number) FILTER (is_left) AS left_number, max(number) FILTER (NOT is_left) AS right_number,
+        max(name) AS name, max(problem) AS problem, max(type) AS type, bool_or(is_foreign) AS is_foreign, sum(lines) AS lines
+    FROM entries GROUP BY tie_out, basis, subsidiary, account_id, currency, key
+),
+elsewhere AS (SELECT DISTINCT tie_out, basis, key, is_left FROM entries WHERE amount <> 0),
+facts AS (
+    SELECT s.*, j.is_revenue_recognition, j.memo, j.created_by, p.posted_on,
+        (NOT s.in_left AND EXISTS (FROM elsewhere e WHERE e.is_left AND (e.tie_out, e.basis, e.key) = (s.tie_out, s.basis, s.key)))
+            OR (NOT s.in_right AND EXISTS (FROM elsewhere e WHERE NOT e.is_left AND (e.tie_out, e.basis, e.key) = (s.tie_out, s.basis, s.key)))
+            AS is_elsewhere
+    FROM sides s
+    LEFT JOIN (SELECT internal_id, bool_or(is_revenue_recognition) AS is_revenue_recognition, any_value(memo) AS memo,
+            any_value(created_by) AS created_by FROM {held_journals} GROUP BY internal_id) j
+        ON s.record = 'journalEntry' AND j.internal_id = s.internal_id
+    LEFT JOIN (SELECT transaction_id, min(posted_on) AS posted_on FROM posted WHERE period = $period GROUP BY transaction_id) p
+        ON p.transaction_id = s.internal_id
+    WHERE s.left_amount <> s.right_amount
+)
+SELECT tie_out, basis, subsidiary, account_id, currency, record, external_id, internal_id,
+    coalesce(left_number, right_number) AS number, coalesce(name, memo) AS name, left_amount, right_amount,
+    (left_amount - right_amount)::DECIMAL(18, 4) AS amount,
+    CASE
+        WHEN is_elsewhere THEN 'elsewhere'
+        WHEN NOT in_right AND problem IS NOT NULL THEN 'not_mapped'
+        WHEN NOT in_right AND right_side = 'general_ledger' AND internal_id IS NOT NULL THEN 'not_posted'
+        WHEN NOT in_right THEN 'missing_in_netsuite'
+        WHEN NOT in_left AND coalesce(is_revenue_recognition, false) THEN 'revenue_recognition'
+        WHEN NOT in_left AND record = 'journalEntry' THEN 'journal'
+        WHEN NOT in_left AND right_side = 'general_ledger' AND strftime(posted_on, '%Y-%m') <> $period THEN 'dated_elsewhere'
+        WHEN NOT in_left AND type IS NOT NULL AND type NOT IN ('CustInvc', 'CustCred', 'CustPymt') THEN 'other_transaction'
+        WHEN NOT in_left AND left_side = 'netsuite' THEN 'unexplained'
+        WHEN NOT in_left THEN 'only_in_netsuite'
+        WHEN basis = 'base' AND is_foreign AND abs(left_amount - right_amount) <= 0.01 * lines THEN 'rounding'
+        WHEN left_side = 'billing' THEN 'amount'
+        ELSE 'unexplained'
+    END AS cause,
+    created_by, problem, posted_on
+FROM facts

@@ -1,0 +1,462 @@
+"""Receivables by hand: what ties, what stands between, what is open, and where an opening comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from month import NOW, Month, TenantRules, line
+
+from netsuite_assets import frames
+from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
+from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
+from netsuite_assets.extract.reference import MASTERS
+from netsuite_assets.reconcile.subledger import reconcile_receivables
+from resources.warehouse import IncompleteSlice, Warehouse
+
+ACCOUNTS = {
+    "119": ("1100", "Accounts Receivable", "AcctRec"),
+    "598": ("4000", "Usage Revenue", "Income"),
+    "610": ("2500", "Deferred Revenue", "DeferRevenue"),
+    "411": ("1150", "Unbilled Receivable", "UnbilledRec"),
+}
+TYPES = {
+    "invoice": "CustInvc",
+    "creditMemo": "CustCred",
+    "customerPayment": "CustPymt",
+    "journalEntry": "Journal",
+}
+
+
+class Books:
+    """A month of acme with what NetSuite posts of it, payments and journals; euros are worth 1.10 dollars."""
+
+    def __init__(self, month: Month) -> None:
+        self.month, self.held, self._line = month, month.held, 0
+        for table, columns in (
+            ("payments", PAYMENTS), ("applications", APPLICATIONS), ("journals", JOURNALS),
+            ("journal_lines", JOURNAL_LINES), ("gl_lines", GL_LINES),
+        ):  # fmt: skip
+            self.held.ensure_table(f"netsuite.{table}", columns)
+        for master in MASTERS:
+            self.held.ensure_table(f"netsuite.{master.table}", master.landed)
+        for key, (number, name, kind) in ACCOUNTS.items():
+            self._insert("accounts", internal_id=key, number=number, full_name=name, account_type=kind)
+        for key in ("10", "11", "12"):
+            self._insert("items", internal_id=key, item_id=key, income_account="598")
+        for key, symbol, rate in (("1", "USD", "1"), ("4", "EUR", "1.2")):
+            self._insert("currencies", internal_id=key, symbol=symbol, precision=2, exchange_rate=Decimal(rate),
+                         is_base=symbol == "USD")  # fmt: skip
+        for key, name, currency in (("1", "Acme Inc.", "1"), ("3", "Acme GmbH", "4")):
+            self._insert("subsidiaries", internal_id=key, name=name, currency_id=currency)
+
+    def _insert(self, table: str, **values: Any) -> None:
+        names = ", ".join(f'"{name}"' for name in values)
+        marks = ", ".join("?" for _ in values)
+        self.held.sql(f"INSERT INTO netsuite.{table} ({names}) VALUES ({marks})", list(values.values()))
+
+    def post(self, record: str, internal_id: str, *lines: tuple[str, str], subsidiary: str = "1",
+             external_id: str | None = None, number: str | None = None, on: date = date(2026, 10, 15),
+             period: str = "2026-10") -> None:  # fmt: skip
+        """Ledger lines of a transaction: account and amount (debit less credit)."""
+        for account, amount in lines:
+            self._line += 1
+            code, name, kind = ACCOUNTS[account]
+            value = Decimal(amount)
+            self._insert("gl_lines", period=period, transaction_id=internal_id, type=TYPES.get(record, record),
+                         number=number, external_id=external_id, line_no=self._line, account_id=account,
+                         account_number=code, account_name=name, account_type=kind,
+                         debit=value if value > 0 else None, credit=-value if value < 0 else None, amount=value,
+                         subsidiary=subsidiary, posted_on=on)  # fmt: skip
+
+    def post_documents(self) -> None:
+        """NetSuite posts what it holds of the month, one account of revenue."""
+        rows = self.held.sql(
+            "SELECT 'invoice', internal_id, external_id, number, subsidiary, total FROM netsuite.invoices UNION ALL"
+            " SELECT 'creditMemo', internal_id, external_id, number, subsidiary, -total FROM netsuite.credit_memos ORDER BY 2"
+        )
+        for record, internal_id, external_id, number, subsidiary, total in rows:
+            self.post(record, internal_id, ("119", str(total)), ("598", str(-total)), subsidiary=subsidiary,
+                      external_id=external_id, number=number)  # fmt: skip
+
+    def pays(
+        self, key: str, amount: str, on: date = date(2026, 10, 20), status: str = "succeeded", **applied: str
+    ) -> None:
+        """Billing takes a payment of the customer c1; `applied` is what goes to which invoice."""
+        rows = self.month.books.rows
+        rows["payments"].append(
+            {"id": key, "paid_on": on, "currency": "USD", "amount": Decimal(amount), "customer_id": "c1",
+             "reference": f"R-{key}", "status": status}
+        )  # fmt: skip
+        for invoice, part in applied.items():
+            rows["payment_applications"].append(
+                {"payment_id": key, "invoice_id": invoice, "amount": Decimal(part), "applied_on": on}
+            )
+
+    def netsuite_pays(self, internal_id: str, amount: str, on: date = date(2026, 10, 20), period: str = "2026-10",
+                      **applied: str) -> None:  # fmt: skip
+        """NetSuite holds a payment of the customer c1, applied to these invoices; it posts it to receivables."""
+        used = sum((Decimal(part) for part in applied.values()), Decimal(0))
+        self._insert("payments", period=period, internal_id=internal_id, number=f"P{internal_id}", name="Nordwind Ltd",
+                     status="C", currency="USD", total=Decimal(amount), remaining=Decimal(amount) - used,
+                     dated_in=f"{on:%Y-%m}", customer_external_id="cus-c1", subsidiary="1", is_voided=False)  # fmt: skip
+        for invoice, part in applied.items():
+            owner = self.month.internal_id(f"inv-{invoice}")
+            self._insert("applications", period=period, applying_record="customerPayment", applying_id=internal_id,
+                         applying_number=f"P{internal_id}", invoice_id=owner, invoice_number=f"T-{invoice}",
+                         invoice_external_id=f"inv-{invoice}", currency="USD", amount=Decimal(part), applied_on=on,
+                         last_modified="then")  # fmt: skip
+            self.held.sql(
+                "UPDATE netsuite.invoices SET remaining = remaining - ? WHERE internal_id = ?",
+                [Decimal(part), owner],
+            )
+        self.post(
+            "customerPayment",
+            internal_id,
+            ("119", f"-{amount}"),
+            number=f"P{internal_id}",
+            on=on,
+            period=period,
+        )
+
+    def journal(self, internal_id: str, *lines: tuple[str, str], memo: str = "By hand", posted: bool = True,
+                **more: Any) -> None:  # fmt: skip
+        """A journal of NetSuite: account and amount (debit less credit)."""
+        self._insert("journals", period="2026-10", internal_id=internal_id, number=f"JE{internal_id}", currency="USD",
+                     dated_in="2026-10", memo=memo, created_by="Mia Keller", subsidiary="1", **more)  # fmt: skip
+        for position, (account, amount) in enumerate(lines, start=1):
+            value = Decimal(amount)
+            self._insert("journal_lines", period="2026-10", internal_id=internal_id, line_key=f"{internal_id}-{position}",
+                         line_no=position, account_id=account, subsidiary="1",
+                         debit=value if value > 0 else None, credit=-value if value < 0 else None)  # fmt: skip
+        if posted:
+            self.post(
+                "journalEntry",
+                internal_id,
+                *lines,
+                number=f"JE{internal_id}",
+                external_id=more.get("external_id"),
+            )
+
+    def land_billing(self) -> None:
+        """Billing's slices, with payments, as they are now."""
+        self.month.map_billing()
+
+    def tie(self) -> Found:
+        """What is found in the tables as they are."""
+        self.month.prove()
+        for table, key in (("payments", "internal_id"), ("journals", "internal_id"), ("journal_lines", "line_key"),
+                           ("gl_lines", "line_no"), ("applications", "applying_id, invoice_id")):  # fmt: skip
+            rows = self.held.value(
+                f"SELECT count(*) FROM netsuite.{table} WHERE period = ?", [self.month.period]
+            )
+            self.held.record_slice(f"netsuite.{table}", self.month.period, key=key.split(", "), expected_rows=rows,
+                                   source="NetSuite", now=NOW)  # fmt: skip
+        return Found(reconcile_receivables(self.held, self.month.rules.mapping, self.month.period))
+
+
+class Found:
+    """What was found, as plain rows; everything adds up, or it is an error."""
+
+    def __init__(self, found: Any) -> None:
+        self.ties = frames.records(found.tie_outs)
+        self.items = frames.records(found.items)
+        self.rolled = {
+            (row["side"], row["subsidiary"], row["currency"]): row
+            for row in frames.records(found.roll_forward)
+        }
+        self.drift = frames.records(found.drift)
+        self.aging = frames.records(found.aging)
+        for row in self.ties:
+            assert row["difference"] == row["left_amount"] - row["right_amount"]
+            assert row["difference"] == row["explained"] + row["unexplained"]
+            place = ("tie_out", "basis", "subsidiary", "account_name", "currency")
+            mine = [item for item in self.items if all(item[name] == row[name] for name in place)]
+            assert sum((item["amount"] for item in mine), Decimal(0)) == row["difference"], row
+            assert row["items"] == len(mine)
+
+    def tie(self, tie_out: str, basis: str = "base", subsidiary: str = "1") -> dict[str, Any]:
+        (row,) = [
+            row
+            for row in self.ties
+            if (row["tie_out"], row["basis"], row["subsidiary"]) == (tie_out, basis, subsidiary)
+        ]
+        return row
+
+    def why(self, tie_out: str, basis: str = "base") -> list[tuple[Any, ...]]:
+        """Number, amount and cause of what stands between the sides."""
+        return [
+            (row["number"], row["amount"], row["cause"])
+            for row in self.items
+            if (row["tie_out"], row["basis"]) == (tie_out, basis)
+        ]
+
+
+@pytest.fixture
+def books(acme: TenantRules, warehouse: Warehouse) -> Iterator[Books]:
+    """Two dollar invoices of 100.00 and 50.00, one of EUR 80.00 of the company in euros, and a credit note of 12.00."""
+    with warehouse.open("acme") as held:
+        month = Month(held, acme, "2026-10")
+        month.customer("c1", "Nordwind Ltd")
+        month.customer("c2", "Café Zürich", currency="EUR", legal_entity="eu")
+        month.invoice("1", line("100.00"), number="INV-1", due_on=date(2026, 10, 20))
+        month.invoice("2", line("50.00"), number="INV-2", due_on=date(2026, 11, 14))
+        month.invoice("3", line("80.00"), number="INV-3", customer_id="c2", currency="EUR", legal_entity="eu")
+        month.credit_note("c", line("12.00", "Goodwill"), number="CN-1")
+        month.land()
+        held.sql("UPDATE netsuite.invoices SET remaining = total")
+        held.sql("UPDATE netsuite.credit_memos SET remaining = total")
+        made = Books(month)
+        made.post_documents()
+        yield made
+
+
+def test_what_agrees_ties_in_every_way(books: Books) -> None:
+    books.pays("p", "100.00", **{"1": "100.00"})
+    books.land_billing()
+    books.netsuite_pays("900", "100.00", **{"1": "100.00"})
+    found = books.tie()
+    assert found.items == found.drift == []
+    assert {(row["tie_out"], row["basis"], row["subsidiary"], row["left_amount"], row["right_amount"]) for row in found.ties} == {
+        # 100 + 50 - 12 - 100; euros are the other company's own currency.
+        ("receivables", "transaction", "1", Decimal(38), Decimal(38)),
+        ("receivables", "transaction", "3", Decimal(80), Decimal(80)),
+        ("receivables", "base", "1", Decimal(38), Decimal(38)),
+        ("receivables", "base", "3", Decimal(80), Decimal(80)),
+        ("control_account", "base", "1", Decimal(38), Decimal(38)),
+        ("control_account", "base", "3", Decimal(80), Decimal(80)),
+        ("revenue", "base", "1", Decimal(138), Decimal(138)),
+        ("revenue", "base", "3", Decimal(80), Decimal(80)),
+    }  # fmt: skip
+    assert found.tie("revenue")["account_name"] == "Usage Revenue"
+    assert found.tie("revenue")["subsidiary_name"] == "Acme Inc."
+
+
+# What stands between
+
+
+def test_every_cause_is_told_with_its_amount(books: Books) -> None:
+    books.pays("p", "30.00")
+    books.month.invoice("nobody", line("7.00"), customer_id=None, number="INV-9")
+    books.month.invoice("4", line("5.00"), number="INV-4")
+    books.land_billing()
+    books.held.sql("UPDATE netsuite.invoices SET total = total + 0.25 WHERE external_id = 'inv-2'")
+    books.month.copy("inv-1", "77", number="OTHER-1", total=Decimal("9.00"))
+    books.netsuite_pays("900", "31.00")
+    books.journal("500", ("119", "-3.00"), ("598", "3.00"), memo="Write-off")
+    found = books.tie()
+    row = found.tie("receivables", "transaction")
+    # Billing: 100 + 50 + 7 + 5 - 12 - 30. NetSuite: 100 + 50.25 + 9 - 12 - 31 - 3.
+    assert (row["left_amount"], row["right_amount"]) == (Decimal("120.00"), Decimal("113.25"))
+    assert (row["difference"], row["explained"], row["unexplained"]) == (Decimal("6.75"), Decimal("6.75"), 0)
+    assert set(found.why("receivables", "transaction")) == {
+        ("INV-9", Decimal("7.00"), "not_mapped"),
+        ("INV-4", Decimal("5.00"), "missing_in_netsuite"),
+        ("INV-2", Decimal("-0.25"), "amount"),
+        ("OTHER-1", Decimal("-9.00"), "only_in_netsuite"),
+        ("R-p", Decimal("30.00") * -1, "missing_in_netsuite"),
+        ("P900", Decimal("31.00"), "only_in_netsuite"),
+        ("JE500", Decimal("3.00"), "journal"),
+    }
+    (journal,) = [
+        item
+        for item in found.items
+        if item["number"] == "JE500" and item["tie_out"] == "receivables" and item["basis"] == "transaction"
+    ]
+    assert (journal["name"], journal["record"]) == ("Write-off", "journalEntry")
+    assert journal["reason"] == "A journal that does not come from billing, booked by Mia Keller."
+
+
+def test_the_control_account_against_the_documents(books: Books) -> None:
+    books.land_billing()
+    books.journal("500", ("119", "-3.00"), ("598", "3.00"), posted=False)
+    books.post("invoice", "4711", ("119", "20.00"), ("598", "-20.00"), number="INV-0", on=date(2026, 9, 30))
+    books.post("FxReval", "4712", ("119", "0.40"), number="RV-1")
+    books.post("invoice", books.month.internal_id("inv-2"), ("119", "0.01"))
+    found = books.tie()
+    row = found.tie("control_account")
+    # 138 in documents less 3 by a journal that is not posted; posted: 138 + 20 + 0.40 + 0.01.
+    assert (row["left_amount"], row["right_amount"]) == (Decimal("135.00"), Decimal("158.41"))
+    assert (row["explained"], row["unexplained"]) == (Decimal("-23.40"), Decimal("-0.01"))
+    assert set(found.why("control_account")) == {
+        ("JE500", Decimal("-3.00"), "not_posted"),
+        ("INV-0", Decimal("-20.00"), "dated_elsewhere"),
+        ("RV-1", Decimal("-0.40"), "other_transaction"),
+        ("T-INV-2", Decimal("-0.01"), "unexplained"),
+    }
+
+
+def test_revenue_by_account(books: Books) -> None:
+    """Recognition takes 40.00 out of deferred revenue; one line was posted to deferred revenue by hand."""
+    books.land_billing()
+    books.journal("500", ("610", "40.00"), ("598", "-40.00"), memo="Recognition", is_revenue_recognition=True)
+    books.journal("501", ("411", "6.00"), ("598", "-6.00"), memo="Accrual by hand")
+    found = books.tie()
+    assert found.tie("revenue")["difference"] == Decimal("-46.00")
+    assert set(found.why("revenue")) == {
+        ("JE500", Decimal("-40.00"), "revenue_recognition"),
+        ("JE501", Decimal("-6.00"), "journal"),
+    }
+    assert found.why("deferred_revenue") == [("JE500", Decimal("40.00"), "revenue_recognition")]
+    # Unbilled receivables are told as debits.
+    assert found.why("unbilled") == [("JE501", Decimal("-6.00"), "journal")]
+    assert found.tie("deferred_revenue")["account_number"] == "2500"
+
+
+def test_a_line_that_netsuite_posts_to_another_account(books: Books) -> None:
+    books.land_billing()
+    owner = books.month.internal_id("inv-2")
+    books.held.sql(
+        "UPDATE netsuite.gl_lines SET account_id = '610', account_number = '2500', account_name = 'Deferred Revenue',"
+        " account_type = 'DeferRevenue' WHERE transaction_id = ? AND account_id = '598'",
+        [owner],
+    )
+    found = books.tie()
+    assert found.why("revenue") == [("INV-2", Decimal("50.00"), "not_posted")]
+    assert found.why("deferred_revenue") == [("T-INV-2", Decimal("-50.00"), "only_in_netsuite")]
+
+
+def test_another_currency_is_taken_at_the_rate_at_which_netsuite_posted(books: Books) -> None:
+    books.month.invoice("5", line("33.33"), line("33.33"), line("33.33"), currency="EUR", number="INV-5")
+    books.month.land()
+    books.held.sql("DELETE FROM netsuite.gl_lines")
+    books.post_documents()
+    owner = books.month.internal_id("inv-5")
+    books.held.sql("DELETE FROM netsuite.gl_lines WHERE transaction_id = ?", [owner])
+    # EUR 99.99 at 1.1 are USD 109.99 (109.989); each line of EUR 33.33 is USD 36.66 (36.663).
+    books.post(
+        "invoice",
+        owner,
+        ("119", "109.99"),
+        ("598", "-36.66"),
+        ("598", "-36.66"),
+        ("598", "-36.66"),
+        external_id="inv-5",
+    )
+    found = books.tie()
+    assert found.tie("receivables")["difference"] == found.tie("control_account")["difference"] == 0
+    assert found.tie("receivables")["left_amount"] == Decimal("138.00") + Decimal("109.99")
+    # Three lines, rounded one by one, are a cent less than their sum.
+    assert found.why("revenue") == [("INV-5", Decimal("0.01"), "rounding")]
+
+
+def test_nothing_is_told_on_what_is_not_complete(books: Books) -> None:
+    books.land_billing()
+    with pytest.raises(IncompleteSlice, match=r"netsuite\.gl_lines \(2026-10\)"):
+        reconcile_receivables(books.held, books.month.rules.mapping, "2026-10")
+
+
+# The roll-forward
+
+
+def test_an_opening_that_nobody_knows_is_not_zero(books: Books) -> None:
+    books.pays("p", "30.00")
+    books.land_billing()
+    books.journal("500", ("119", "-3.00"), ("598", "3.00"))
+    row = books.tie().rolled["billing", "1", "USD"]
+    assert (row["opening"], row["opening_from"], row["closing"]) == (None, "not known", None)
+    assert [row[name] for name in ("invoices", "credits", "payments", "adjustments")] == [150, 12, 30, 0]
+    other = books.tie().rolled["general_ledger", "1", "USD"]
+    assert [other[name] for name in ("invoices", "credits", "payments", "adjustments")] == [150, 12, 0, -3]
+
+
+def test_an_opening_is_what_landed_before_and_then_the_closing_that_is_held(books: Books) -> None:
+    books.month.invoice("old", line("40.00"), issued_on=date(2026, 9, 3))
+    september = Month(books.held, books.month.rules, "2026-09")
+    september.books = books.month.books
+    september.map_billing()
+    books.land_billing()
+    row = books.tie().rolled["billing", "1", "USD"]
+    assert (row["opening"], row["closing"]) == (Decimal("40.00"), Decimal("178.00"))
+    assert row["opening_from"] == "documents of 2026-09, before which nothing landed"
+    # NetSuite's September never landed.
+    assert books.tie().rolled["netsuite", "1", "USD"]["closing"] is None
+    # Once a closing of September is held, it counts, whatever landed.
+    books.held.sql(
+        "INSERT INTO reconciliation.roll_forward SELECT * REPLACE ('2026-09' AS period, 45.00 AS closing)"
+        " FROM reconciliation.roll_forward WHERE side = 'billing' AND subsidiary = '1'"
+    )
+    found = books.tie()
+    row = found.rolled["billing", "1", "USD"]
+    assert (row["opening"], row["opening_from"], row["closing"]) == (
+        Decimal("45.00"),
+        "closing of 2026-09",
+        Decimal("183.00"),
+    )
+    # The company in euros had nothing to close.
+    assert found.rolled["billing", "3", "EUR"]["opening"] == 0
+
+
+# What is open
+
+
+def drift(found: Found) -> set[tuple[Any, ...]]:
+    return {
+        (row["kind"], row["number"], row["billing_open"], row["netsuite_open"], row["amount"])
+        for row in found.drift
+    }
+
+
+def test_paid_here_and_open_there_both_ways(books: Books) -> None:
+    books.pays("p", "100.00", **{"1": "100.00"})
+    books.pays("failed", "50.00", status="failed", **{"2": "50.00"})
+    books.land_billing()
+    books.netsuite_pays("900", "50.00", **{"2": "50.00"})
+    found = books.tie()
+    assert drift(found) == {
+        ("paid_in_billing", "INV-1", Decimal(0), Decimal(100), Decimal(100)),
+        ("paid_in_netsuite", "INV-2", Decimal(50), Decimal(0), Decimal(50)),
+        ("unknown_payment", "P900", None, Decimal(0), Decimal(50)),
+    }
+    told = {row["number"]: row["reason"] for row in found.drift}
+    assert told["INV-1"] == "Paid in billing; NetSuite shows USD 100.00 open."
+    assert told["INV-2"] == "Paid in NetSuite; billing shows USD 50.00 open."
+
+
+def test_open_by_another_amount_and_applied_too_much(books: Books) -> None:
+    books.pays("p", "40.00", **{"1": "40.00"})
+    books.pays("q", "60.00", **{"2": "60.00"})
+    books.pays("r", "10.00", **{"3": "11.00"})
+    books.land_billing()
+    books.netsuite_pays("900", "40.00", **{"1": "30.00"})
+    assert drift(books.tie()) == {
+        ("open_differs", "INV-1", Decimal(60), Decimal(70), Decimal(10)),
+        ("open_differs", "INV-3", Decimal(69), Decimal(80), Decimal(11)),
+        ("paid_in_billing", "INV-2", Decimal(0), Decimal(50), Decimal(50)),
+        # Billing took 60.00 for an invoice of 50.00, and gave out more than the payment r had.
+        ("over_applied", "INV-2", Decimal(-10), Decimal(50), Decimal(10)),
+        ("over_applied", "R-r", Decimal(-1), None, Decimal(1)),
+        # The same payment of 40.00 is known by its customer, amount and month; 10.00 of it are not applied.
+        ("unapplied", "P900", None, Decimal(10), Decimal(10)),
+    }
+
+
+def test_a_payment_of_the_next_month_changes_nothing_in_this_one(books: Books) -> None:
+    books.pays("p", "100.00", on=date(2026, 11, 2), **{"1": "100.00"})
+    november = Month(books.held, books.month.rules, "2026-11")
+    november.books = books.month.books
+    november.map_billing()
+    books.land_billing()
+    # NetSuite took it on the same day: the invoice shows nothing open any more.
+    books.netsuite_pays("900", "100.00", on=date(2026, 11, 2), period="2026-11", **{"1": "100.00"})
+    books.held.sql("UPDATE netsuite.applications SET period = '2026-10'")  # it landed with its invoice
+    assert books.tie().drift == []
+
+
+def test_what_is_open_by_its_age(books: Books) -> None:
+    books.pays("p", "20.00", **{"1": "20.00"})
+    books.land_billing()
+    assert [
+        tuple(
+            row[name]
+            for name in ("subsidiary", "currency", "bucket", "billing_open", "netsuite_open", "difference")
+        )
+        for row in books.tie().aging
+    ] == [
+        ("1", "USD", "not due", Decimal(50), Decimal(50), Decimal(0)),
+        ("1", "USD", "1-30", Decimal(80), Decimal(100), Decimal(-20)),
+        ("3", "EUR", "1-30", Decimal(80), Decimal(80), Decimal(0)),
+    ]
