@@ -22,6 +22,8 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.engine import Locate, remaining
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.apply import exceptions_of
+from netsuite_assets.writeback.enrichment import Enriched, enrich
+from netsuite_assets.writeback.sending import target_of
 from resources.ledger import Event, Ledger
 from resources.netsuite.client import NetSuite
 from resources.tenants import Tenant
@@ -35,10 +37,13 @@ _WRITTEN = ("written", "adopted")
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found after the write: outcomes with `verified` filled in, and the differences that are left."""
+    """What was found after the write: outcomes with `verified` filled in, the differences that are left, and what
+    NetSuite added on its own.
+    """
 
     outcomes: pd.DataFrame
     remaining: pd.DataFrame
+    enriched: Enriched
 
     @property
     def confirmed(self) -> int:
@@ -66,8 +71,8 @@ async def verify(
 ) -> Verified:
     """Read the period's slices again and say of each written operation whether NetSuite holds it.
 
-    Writes `write_back.outcomes`, the exceptions of stage `apply` and the ledger's events. The slices that the
-    plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
+    Writes `write_back.outcomes` and `write_back.enrichment`, the exceptions of stage `apply` and the ledger's events.
+    The slices that the plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
     """
     outcomes = frames.read(warehouse, frames.OUTCOMES, period)
     left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
@@ -83,7 +88,10 @@ async def verify(
         frames.replace(warehouse, frames.OUTCOMES, period, table)
         frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
     _tell(ledger, tenant.name, period, checked, clock())
-    return Verified(table, left)
+    plan = frames.records(frames.read(warehouse, frames.PLAN, period))
+    bodies = {row["operation_key"]: row["body"] for row in plan}
+    enriched = await enrich(warehouse, netsuite, mapping, period, checked, bodies, clock())
+    return Verified(table, left, enriched)
 
 
 async def _read_again(
@@ -164,8 +172,15 @@ def _tell(ledger: Ledger, tenant: str, period: str, checked: Sequence[dict[str, 
     intents = {
         (intent["plan_id"], intent["operation_key"]): intent for intent in ledger.history(tenant, period)
     }
+    # What a job of an earlier run carries was not sent again: its intent is that run's.
+    earlier = {
+        (intent.record, intent.target): {"id": intent.id, "is_open": True}
+        for intent in ledger.open_intents(tenant)
+    }
     told = [
-        (intents[row["plan_id"], row["operation_key"]], row) for row in checked if row["verified"] is not None
+        (intents.get((row["plan_id"], row["operation_key"])) or earlier[row["record"], target_of(row)], row)
+        for row in checked
+        if row["verified"] is not None
     ]
     # What was in doubt until now is settled by having been read back.
     settled = [
