@@ -80,7 +80,11 @@ TABLES: Mapping[str, RecordTables] = {
 COMPARED: Final = frozenset(TABLES)
 
 #: Of these, the record types that the write-back plans and writes.
-WRITTEN: Final = frozenset({"customer", "invoice", "creditMemo"})
+WRITTEN: Final = COMPARED
+
+#: Of these, the record types that the write-back may remove where the tenant's policy says so. A payment never is: it is
+#: money that came in, whoever booked it.
+REMOVED: Final = WRITTEN - {"customerPayment"}
 
 
 def record_tables(record: str, billing: str | None = None) -> RecordTables:

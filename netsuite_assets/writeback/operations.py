@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import pandas as pd
 
+from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.differences import ONCE_AS
-from netsuite_assets.tables import TABLES
+from netsuite_assets.tables import REMOVED, TABLES
 from netsuite_assets.writeback import bodies
 from resources.netsuite.writes import WriteRequest, record_path
 from resources.tenants import Tenant
@@ -31,9 +32,11 @@ WAVES: Final[Mapping[str, int]] = {
     "customer": 0,
     "invoice": 2,
     "creditMemo": 3,
-    "customerPayment": 4,
-    "journalEntry": 5,
+    "customerPayment": 5,
+    "journalEntry": 6,
 }
+#: A payment that lets go of an invoice comes before those that are to settle it.
+_LETS_GO: Final = 4
 
 #: Kinds of difference that an update of the record repairs.
 _REPAIRED_BY_UPDATE: Final = (
@@ -54,7 +57,7 @@ _LINE_KINDS: Final = ("line_missing", "line_extra", "line_changed")
 _REPLACED: Final = frozenset({"item", "line"})
 
 #: Records are made in parts of about this many differences, which bounds the memory that it takes.
-_AT_ONCE: Final = 100_000
+_AT_ONCE: Final = 50_000
 
 #: What a record that is addressed by its internal id is called where operations name each other.
 BY_INTERNAL_ID: Final = "internal:"
@@ -124,6 +127,14 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             replaced = (
                 f"CASE WHEN action = 'create' OR with_lines THEN 'replace={tables.sublist}' ELSE '' END"
             )
+    wave = str(WAVES[record])
+    if record == "customerPayment" and line_member != "NULL":
+        lines += f", let_go AS ({_let_go(period)})"
+        line_member = (
+            "'\"apply\":{\"items\":[' || concat_ws(',', nullif(l.items, ''), CASE action WHEN 'update' THEN g.items END)"
+            " || ']}'"
+        )
+        wave = f"CASE WHEN with_lines AND g.items IS NOT NULL THEN {_LETS_GO} ELSE {wave} END"
     path = literal(record_path(record) + "/")
     listed = ", ".join(map(literal, _LINE_KINDS))
     return f"""
@@ -131,10 +142,11 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             SELECT external_id, internal_id, min(number) AS number, min(name) AS name, min(currency) AS currency,
                 CASE WHEN bool_or(kind IN ({", ".join(map(literal, _A_PERSONS))})) THEN NULL
                     WHEN bool_or(kind = 'missing_in_netsuite') THEN 'create'
-                    WHEN bool_or(kind = 'duplicate') THEN {_removed(tenant.writeback.duplicate)}
-                    WHEN bool_or(kind = 'only_in_netsuite') THEN {_removed(tenant.writeback.only_in_netsuite)}
+                    WHEN bool_or(kind = 'duplicate') THEN {_removed(record, tenant.writeback.duplicate)}
+                    WHEN bool_or(kind = 'only_in_netsuite') THEN {_removed(record, tenant.writeback.only_in_netsuite)}
                     WHEN bool_or(kind IN ({", ".join(map(literal, _REPAIRED_BY_UPDATE))})) THEN 'update' END AS action,
-                coalesce(list_sort(list(DISTINCT field) FILTER (field IS NOT NULL AND line IS NULL AND kind <> 'total')),
+                coalesce(list_sort(list(DISTINCT field) FILTER (field IS NOT NULL AND line IS NULL
+                    AND kind NOT IN ({listed}, 'total'))),
                     []) AS chosen,
                 bool_or(kind IN ({listed}, 'total')) AS with_lines,
                 greatest(coalesce(sum(amount) FILTER (kind IN ({listed})), 0),
@@ -143,7 +155,7 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             FROM reconciliation.differences WHERE {of_part} GROUP BY external_id, internal_id
         ){lines}
         SELECT nextval('operation_numbers') AS op,
-            CASE action WHEN 'delete' THEN {REMOVALS} ELSE {WAVES[record]} END AS wave,
+            CASE action WHEN 'delete' THEN {REMOVALS} ELSE {wave} END AS wave,
             {literal(record)} AS record, action, t.external_id, t.internal_id, n.last_modified AS base_modified,
             t.number, t.name, t.amount, t.currency,
             CASE action WHEN 'create' THEN 'Create ' || t.external_id || ' in NetSuite.'
@@ -165,13 +177,29 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
         LEFT JOIN (SELECT * FROM expected.{tables.name} WHERE problem IS NULL{of_period}) e
             ON e.external_id = t.external_id
         {"LEFT JOIN line_bodies l ON l.external_id = t.external_id" if lines else ""}
+        {"LEFT JOIN let_go g ON g.internal_id = t.internal_id" if "let_go" in lines else ""}
         LEFT JOIN (SELECT internal_id, last_modified FROM netsuite.{tables.name} WHERE true{of_period}) n
             ON n.internal_id = t.internal_id
         WHERE action IS NOT NULL"""
 
 
-def _removed(policy: str) -> str:
-    return "'delete'" if policy == "delete" else "NULL"
+def _removed(record: str, policy: str) -> str:
+    return "'delete'" if policy == "delete" and record in REMOVED else "NULL"
+
+
+def _let_go(period: str) -> str:
+    """The documents that payments settle in NetSuite and do not in billing, as elements of the sublist `apply` that end
+    it: a document that the sublist does not name stays settled (REST facts: sublists, and unapply of creditMemo).
+    """
+    return f"""
+        SELECT a.applying_id AS internal_id, string_agg('{{"apply":false,"doc":{{"id":"' || a.invoice_id || '"}}}}', ','
+            ORDER BY a.invoice_id) AS items
+        FROM netsuite.applications a JOIN netsuite.payments p
+            ON p.internal_id = a.applying_id AND p.period = a.period
+        WHERE a.period = {literal(period)} AND a.applying_record = 'customerPayment' AND NOT EXISTS (
+            SELECT 1 FROM expected.applications e WHERE e.period = a.period AND e.external_id = p.external_id
+                AND e.doc = coalesce(a.invoice_external_id, {literal(INTERNAL)} || a.invoice_id))
+        GROUP BY a.applying_id"""
 
 
 def _needs(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:

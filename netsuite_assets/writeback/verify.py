@@ -17,7 +17,9 @@ from typing import Any
 import pandas as pd
 
 from netsuite_assets import frames
+from netsuite_assets.extract.journals import extract_journals
 from netsuite_assets.extract.netsuite import extract_customers, extract_documents
+from netsuite_assets.extract.payments import extract_payments
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.engine import Locate, remaining
 from netsuite_assets.tables import TABLES
@@ -33,6 +35,9 @@ from resources.warehouse import TenantWarehouse
 PAUSES = (1.0, 3.0, 10.0)
 
 _WRITTEN = ("written", "adopted")
+
+#: How a month's documents are read that are not like invoices.
+_OTHER_DOCUMENTS = {"customerPayment": extract_payments, "journalEntry": extract_journals}
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,8 @@ async def _read_again(
         if TABLES[record].lines is None:
             await extract_customers(warehouse, netsuite, rules, clock(), written=written)
         else:
-            await extract_documents(warehouse, netsuite, rules, period, clock(), written=written)
+            extract = _OTHER_DOCUMENTS.get(record, extract_documents)
+            await extract(warehouse, netsuite, rules, period, clock(), written=written)
     return remaining(warehouse, tenant, mapping, period, locate)
 
 
