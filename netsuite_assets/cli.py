@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from netsuite_assets import cli_check, cli_exceptions, cli_mapping, cli_sign_off, cli_tenant
+from netsuite_assets import cli_check, cli_exceptions, cli_ledger, cli_mapping, cli_sign_off, cli_tenant
 from netsuite_assets.cli_credentials import register
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -254,6 +254,7 @@ cli_check.register(app, messages)
 cli_mapping.register(app, messages)
 cli_exceptions.register(app, messages)
 cli_sign_off.register(app, messages)
+cli_ledger.register(app, messages)
 cli_tenant.register(app, messages)
 
 

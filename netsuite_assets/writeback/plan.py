@@ -7,7 +7,8 @@ is sent here: `apply.py` sends the bytes of this plan and no others. Imports no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -43,7 +44,10 @@ _DECIDING: Final = (
 _REQUEST: Final = sha256_sql(("method", "path", "query", "body"))
 
 #: Rows that are looked at together where a whole plan would be too much.
-_AT_ONCE: Final = 50_000
+_AT_ONCE: Final = 20_000
+
+#: What DuckDB may take meanwhile; beyond it writes to disk, so that no size of plan fills memory.
+_MEMORY: Final = "256MB"
 
 
 class PlanRefused(Exception):
@@ -106,42 +110,8 @@ def make_plan(
     give the same plan, byte for byte.
     """
     inputs = inputs_hash(warehouse, mapping, period)
-    build_operations(warehouse, tenant, mapping, period)
-    find_holds(warehouse, tenant, mapping, period)
-    _refuse_closed(warehouse, tenant, period)
-    _refuse_unwritable(warehouse, tenant, period)
-    _plan_rows(warehouse, tenant, period)
-    frames.ensure(warehouse, frames.PLAN)
-    frames.ensure(warehouse, frames.EXCEPTIONS)
-    with warehouse.transaction():
-        run = warehouse.connection.execute
-        plan_id = plan_hash(warehouse, tenant.name, period, mapping.hash, inputs, "plan_rows")
-        run(f"DELETE FROM {frames.PLAN.name} WHERE period = ?", [period])
-        run(
-            f"INSERT INTO {frames.PLAN.name} BY NAME"
-            f" SELECT {literal(plan_id)} AS plan_id, NULL AS waits_because, * FROM plan_rows"
-        )
-        verdict = judge(warehouse, tenant, mapping, period)
-        if verdict.because is not None:
-            run(f"UPDATE {frames.PLAN.name} SET waits_because = {verdict.alone} WHERE period = ?", [period])
-        _validate(warehouse, period)
-        plan = Plan(
-            plan_id,
-            tenant.name,
-            period,
-            now,
-            mapping.hash,
-            inputs,
-            verdict.sent,
-            verdict.amounts,
-            verdict.because,
-        )
-        ledger.record_mapping(tenant.name, mapping.hash, tenant.effective, now)
-        ledger.record_plan(plan)
-        if tenant.writeback.mode == "apply":
-            _approve_by_policy(warehouse, period, ledger, plan, verdict, now)
-        approved = approved_by(warehouse, period, verdict, ledger.approvals(plan_id))
-        _write_exceptions(warehouse, tenant, period, plan, approved)
+    with _bounded(warehouse):
+        plan, approved = _made(warehouse, tenant, mapping, period, ledger, inputs, now)
     return Planned(plan, approved, tenant, warehouse)
 
 
@@ -172,7 +142,9 @@ def made_plan(warehouse: TenantWarehouse, tenant: str, period: str, ledger: Ledg
     plan = ledger.plan(made[0])
     assert plan is not None
     rows = f"(SELECT * FROM {frames.PLAN.name} WHERE period = {literal(period)})"
-    if plan_hash(warehouse, tenant, period, plan.mapping_hash, plan.inputs_hash, rows) != plan.plan_id:
+    with _bounded(warehouse):
+        found = plan_hash(warehouse, tenant, period, plan.mapping_hash, plan.inputs_hash, rows)
+    if found != plan.plan_id:
         raise PlanRefused(
             f"{tenant}, {period}: the plan in the warehouse is not the plan {plan.plan_id[:12]} that was made:"
             " it has been altered since, or belongs to an earlier one. Nothing was sent."
@@ -221,6 +193,65 @@ def request_of(row: Mapping[str, Any]) -> WriteRequest:
 
 
 # Making
+
+
+def _made(
+    warehouse: TenantWarehouse,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    ledger: Ledger,
+    inputs: str,
+    now: datetime,
+) -> tuple[Plan, Approved]:
+    build_operations(warehouse, tenant, mapping, period)
+    find_holds(warehouse, tenant, mapping, period)
+    _refuse_closed(warehouse, tenant, period)
+    _refuse_unwritable(warehouse, tenant, period)
+    _plan_rows(warehouse, tenant, period)
+    frames.ensure(warehouse, frames.PLAN)
+    frames.ensure(warehouse, frames.EXCEPTIONS)
+    with warehouse.transaction():
+        run = warehouse.connection.execute
+        plan_id = plan_hash(warehouse, tenant.name, period, mapping.hash, inputs, "plan_rows")
+        run(f"DELETE FROM {frames.PLAN.name} WHERE period = ?", [period])
+        run(
+            f"INSERT INTO {frames.PLAN.name} BY NAME"
+            f" SELECT {literal(plan_id)} AS plan_id, NULL AS waits_because, * FROM plan_rows"
+        )
+        verdict = judge(warehouse, tenant, mapping, period)
+        if verdict.because is not None:
+            run(f"UPDATE {frames.PLAN.name} SET waits_because = {verdict.alone} WHERE period = ?", [period])
+        _validate(warehouse, period)
+        plan = Plan(
+            plan_id,
+            tenant.name,
+            period,
+            now,
+            mapping.hash,
+            inputs,
+            verdict.sent,
+            verdict.amounts,
+            verdict.because,
+        )
+        ledger.record_mapping(tenant.name, mapping.hash, tenant.effective, now)
+        ledger.record_plan(plan)
+        if tenant.writeback.mode == "apply":
+            _approve_by_policy(warehouse, period, ledger, plan, verdict, now)
+        approved = approved_by(warehouse, period, verdict, ledger.approvals(plan_id))
+        _write_exceptions(warehouse, tenant, period, plan, approved)
+    return plan, approved
+
+
+@contextmanager
+def _bounded(warehouse: TenantWarehouse) -> Iterator[None]:
+    """Within, DuckDB takes no more than `_MEMORY`."""
+    allowed = warehouse.value("SELECT current_setting('memory_limit')")
+    warehouse.connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    try:
+        yield
+    finally:
+        warehouse.connection.execute(f"SET memory_limit = '{allowed}'")
 
 
 def _plan_rows(warehouse: TenantWarehouse, tenant: Tenant, period: str) -> None:
@@ -297,7 +328,8 @@ def _validate(warehouse: TenantWarehouse, period: str) -> None:
     names = ", ".join(frames.columns(frames.PLAN))
     schema = frames.arrow_schema(frames.PLAN)
     rows, keys, last = warehouse.sql(
-        f"SELECT count(*), count(DISTINCT operation_key), coalesce(max(sequence), 0) FROM {frames.PLAN.name}"
+        # Hashes of the keys, which are hashes themselves: a million of them are small.
+        f"SELECT count(*), count(DISTINCT hash(operation_key)), coalesce(max(sequence), 0) FROM {frames.PLAN.name}"
         " WHERE period = ?",
         [period],
     )[0]

@@ -20,6 +20,7 @@ from resources.ledger.exceptions import (
 from resources.ledger.intents import CLOSING, Event, EventKind, Intent, Intents, NewIntent
 from resources.ledger.jobs import Job, WriteJobs
 from resources.ledger.mappings import Mappings, MappingUse
+from resources.ledger.proof import Finding, Proofs, Proven
 from resources.ledger.sign_offs import SignOffEvent, SignOffs, standing_review
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "EventKind",
     "ExceptionEvent",
     "ExceptionState",
+    "Finding",
     "Intent",
     "Job",
     "LastingException",
@@ -37,6 +39,7 @@ __all__ = [
     "MappingUse",
     "NewIntent",
     "Plan",
+    "Proven",
     "SeenException",
     "SignOffEvent",
     "Synchronised",
@@ -45,5 +48,5 @@ __all__ = [
 ]
 
 
-class Ledger(Intents, WriteJobs, Approvals, Mappings, Exceptions, SignOffs):
+class Ledger(Intents, WriteJobs, Approvals, Mappings, Exceptions, SignOffs, Proofs):
     """The whole ledger behind one URL. Safe to share between threads."""
