@@ -454,6 +454,7 @@ class Found:
         self.differences = frames.records(found.differences)
         self.tolerated = frames.records(found.tolerated)
         self.totals = {(row["record"], row["currency"]): row for row in frames.records(found.totals)}
+        self.total_parts = frames.records(found.total_parts)
         self.exceptions = frames.records(found.exceptions)
 
     def of(self, external_id: str | None) -> list[dict[str, Any]]:
@@ -498,3 +499,11 @@ class Found:
             assert row["unexplained"] == unexplained, key
         assert not any(deltas.values()), deltas
         assert forgiven == {}
+        parts: dict[tuple[str, str], Decimal] = {}
+        for row in self.total_parts:
+            key = (row["record"], row["currency"])
+            parts[key] = parts.get(key, Decimal(0)) + row["amount"]
+            assert row["external_id"] or row["internal_id"], row["detail"]
+        for key, row in self.totals.items():
+            assert parts.pop(key, Decimal(0)) == row["difference"], (key, self.total_parts)
+        assert not parts

@@ -80,6 +80,7 @@ def reconciliation(
         metadata={
             "dagster/row_count": len(found.differences),
             "totals": dg.MetadataValue.md(totals_table(found.totals)),
+            "totals explained": dg.MetadataValue.md(total_parts_table(found.total_parts)),
             "by kind": dg.MetadataValue.md(kinds_table(found.differences)),
             "differences": dg.MetadataValue.md(differences_table(found.differences)),
             "tolerated": dg.MetadataValue.md(tolerated_table(found.tolerated)),
@@ -121,6 +122,38 @@ def totals_table(totals: "pd.DataFrame") -> str:
             for row in frames.records(totals)
         ],
     )
+
+
+def total_parts_table(parts: "pd.DataFrame") -> str:
+    """Of what the differences of the totals are made, by record and currency, as Markdown."""
+    from netsuite_assets import frames
+    from netsuite_assets.frames import TOTAL_PARTS_IN_WORDS
+
+    order = list(TOTAL_PARTS_IN_WORDS)
+    found: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for row in frames.records(parts):
+        found.setdefault((row["record"], row["currency"], order.index(row["part"])), []).append(row)
+    return markdown(
+        ["Record", "What differs", ">Documents", ">Billed less NetSuite", "In the base currency"],
+        [
+            [
+                f"{record}, {currency}",
+                TOTAL_PARTS_IN_WORDS[order[place]],
+                len({(row["external_id"], row["internal_id"]) for row in rows}),
+                money(sum((row["amount"] for row in rows), Decimal(0)), None),
+                moneys(_by_base_currency(rows)) if order[place] == "exchange_rate" else "",
+            ]
+            for (record, currency, place), rows in sorted(found.items())
+        ],
+    )
+
+
+def _by_base_currency(parts: list[dict[str, Any]]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for row in parts:
+        if row["base_amount"] is not None:
+            sums[row["base_currency"]] = sums.get(row["base_currency"], Decimal(0)) + row["base_amount"]
+    return sums
 
 
 def kinds_table(differences: "pd.DataFrame") -> str:

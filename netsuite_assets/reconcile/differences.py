@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import field_differences as fields
-from netsuite_assets.reconcile import matched
+from netsuite_assets.reconcile import matched, total_parts
 from netsuite_assets.reconcile import whole_records as whole
 from netsuite_assets.reconcile.comparison import Comparison
 from netsuite_assets.reconcile.hashes import Hashed, hash_slice
@@ -47,6 +47,7 @@ def begin(warehouse: TenantWarehouse) -> None:
             delta DECIMAL(38,12), greatest DECIMAL(38,12));
         """
     )
+    total_parts.begin(warehouse)
 
 
 def diff_record(
@@ -81,6 +82,8 @@ def diff_record(
             _compare(warehouse, again, lines)
             _diff_pairs(warehouse, again, lines)
         matched.say_by_what(warehouse, of)
+    if of.record in total_parts.EXPLAINED:
+        total_parts.explain_whole(warehouse, of.record)
 
 
 def _of_record(
@@ -114,6 +117,8 @@ def _diff_pairs(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | N
         if field.name == "currency":
             run(fields.other_currency(of, field))
     fields.total_residue(warehouse, of)
+    if of.record in total_parts.EXPLAINED:
+        total_parts.explain_pairs(warehouse, of)
 
 
 def _compare(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> Compared:

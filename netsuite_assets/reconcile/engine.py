@@ -18,7 +18,7 @@ from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import differences, matched, remembered, settlements
+from netsuite_assets.reconcile import differences, matched, remembered, settlements, total_parts
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
 from resources.tenants import Tenant
@@ -28,7 +28,6 @@ from resources.warehouse import IncompleteSlice, TenantWarehouse, literal, quote
 Locate = Callable[[str, Sequence[str]], Mapping[str, date]]
 
 _TOTALS = Path(__file__).with_name("totals.sql").read_text(encoding="utf-8")
-_DOCUMENTS = ("invoice", "creditMemo")
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Reconciliation:
     differences: pd.DataFrame
     tolerated: pd.DataFrame
     totals: pd.DataFrame
+    total_parts: pd.DataFrame
     exceptions: pd.DataFrame
     unchanged: tuple[str, ...]
 
@@ -82,16 +82,18 @@ def reconcile(
     found = _difference_rows(warehouse, period)
     tolerated = _tolerated_rows(warehouse, period)
     totals = _totals(warehouse, mapping, period)
+    parts = total_parts.close_totals(warehouse, totals, period)
     exceptions = _exceptions(warehouse, tenant, mapping, period)
     with warehouse.transaction():
         frames.replace(warehouse, frames.DIFFERENCES, period, found)
         frames.replace(warehouse, frames.TOLERATED, period, tolerated)
         frames.replace(warehouse, frames.TOTALS, period, totals)
+        frames.replace(warehouse, frames.TOTAL_PARTS, period, parts)
         frames.replace_exceptions(warehouse, period, ("mapping", "reconcile"), exceptions)
         for one in compared:
             remembered.remember(warehouse, period, one.record, one.fingerprint, one.asked)
     unchanged = tuple(one.record for one in compared if not one.anew)
-    return Reconciliation(found, tolerated, totals, exceptions, unchanged)
+    return Reconciliation(found, tolerated, totals, parts, exceptions, unchanged)
 
 
 def remaining(
@@ -198,7 +200,7 @@ def _tolerated_rows(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
 
 def _totals(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> pd.DataFrame:
     parts = []
-    for record in _DOCUMENTS:
+    for record in total_parts.EXPLAINED:
         if record in mapping.compared:
             name = TABLES[record].name
             query = _TOTALS.format(expected=f"expected.{name}", actual=f"netsuite.{name}")

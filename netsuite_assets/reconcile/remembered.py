@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS {COMPARED} (
 _FOUND: Final[Mapping[str, pa.DataFrameSchema]] = {
     "differences_found": frames.DIFFERENCES,
     "tolerated_found": frames.TOLERATED,
+    "total_parts_found": frames.TOTAL_PARTS,
 }
 
 
