@@ -211,6 +211,9 @@ def _run_job(job: str, tenant: str, period: str) -> None:
             if done and not step.endswith("_checks"):
                 err.print(f"✓ {step.replace('_', ' ')}", markup=False)
 
+        def said(step: str, message: str) -> None:
+            err.print(f"  {step.replace('_', ' ')}: {message}", markup=False, soft_wrap=True)
+
         with local_instance(ROOT) as instance:
             run_job(
                 instance,
@@ -219,6 +222,7 @@ def _run_job(job: str, tenant: str, period: str) -> None:
                 tenant,
                 period,
                 told,
+                said,
             )
         for summary in read_summaries(WarehouseResource().get().published_path, period, [tenant]):
             print_page(out, summary)

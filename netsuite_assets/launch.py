@@ -5,6 +5,7 @@ Here: one run on the local Dagster instance, so that it appears in the UI like a
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from netsuite_assets.partitions import partition_key, tenants
 JobName = Literal["reconcile", "write_back", "close"]
 #: Told when an asset starts (False) and when it has been materialized (True).
 OnAsset = Callable[[str, bool], None]
+#: Told what an asset says in the run's log while it works.
+OnMessage = Callable[[str, str], None]
 
 
 class RunFailed(Exception):
@@ -49,6 +52,7 @@ def run_job(
     tenant: str,
     period: str,
     on_asset: OnAsset,
+    on_message: OnMessage = lambda step, message: None,
 ) -> RunResult:
     """Run a job for one tenant and month. Raises `RunFailed` with the failing asset's own message."""
     instance.add_dynamic_partitions(str(tenants.name), [tenant])
@@ -57,6 +61,8 @@ def run_job(
 
     def listen(event: Any) -> None:
         entry = event.dagster_event
+        if entry is None and event.step_key is not None and event.level >= logging.INFO:
+            on_message(event.step_key, event.user_message)
         if entry is None or entry.step_key is None:
             return
         if entry.is_step_start:

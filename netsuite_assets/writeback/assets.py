@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from netsuite_assets.writeback.apply import Applied
+    from netsuite_assets.writeback.sending import Sent
     from netsuite_assets.writeback.verify import Verified
     from resources.netsuite.figures import Figures
-
-_PROGRESS_EVERY = 100
 
 
 @dg.asset(
@@ -104,20 +104,16 @@ def applied_corrections(
     from netsuite_assets import frames
     from netsuite_assets.writeback.apply import apply_plan, states
     from netsuite_assets.writeback.failures import tell_outcomes
+    from netsuite_assets.writeback.progress import Told
     from resources.warehouse import utc_now
-
-    def progress(done: int, of: int) -> None:
-        if done % _PROGRESS_EVERY == 0 or done == of:
-            context.log.info(f"{done:,} of {of:,} operations")
 
     async def send() -> "tuple[Applied, Figures]":
         async with (
             netsuite.client(run.tenant) as client,
             quota_counted(context, run, held, client) as figures,
         ):
-            applied = await apply_plan(
-                held, client, run.tenant, run.mapping, run.period, book, utc_now, progress
-            )
+            told = Told(context.log.info)
+            applied = await apply_plan(held, client, run.tenant, run.mapping, run.period, book, utc_now, told)
             return applied, figures()
 
     with (
@@ -135,6 +131,8 @@ def applied_corrections(
                 "amounts written": written_amounts(applied.outcomes),
                 "not written": len(applied.outcomes) - counted["written"] - counted["adopted"],
                 "settled from earlier runs": applied.settled,
+                "by outcome": dg.MetadataValue.md(counts_table(counted)),
+                "sent": dg.MetadataValue.md(sent_table(applied.sent)),
                 "outcomes": dg.MetadataValue.md(outcomes_table(applied.outcomes)),
                 "quota": dg.MetadataValue.md(quota_table(quota)),
                 "dagster/column_schema": frames.column_schema(frames.OUTCOMES),
@@ -163,7 +161,15 @@ def verified_books(
     async def read_back() -> "Verified":
         async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
             return await verify(
-                held, client, run.tenant, run.mapping, run.period, book, source.locate, _clock
+                held,
+                client,
+                run.tenant,
+                run.mapping,
+                run.period,
+                book,
+                source.locate,
+                _clock,
+                told=context.log.info,
             )
 
     def _clock() -> datetime:
@@ -184,6 +190,8 @@ def verified_books(
                 "not found as intended": verified.unconfirmed,
                 "amounts written": written_amounts(verified.outcomes),
                 "differences left": len(verified.remaining),
+                "fields that NetSuite added": len(verified.enriched.rows),
+                "additions that could not be seen": "; ".join(verified.enriched.unseen) or "none",
                 "what still differs": dg.MetadataValue.md(differences_table(verified.remaining)),
                 "dagster/column_schema": frames.column_schema(frames.OUTCOMES),
             }
@@ -234,6 +242,27 @@ def written_amounts(outcomes: "pd.DataFrame") -> str:
     return moneys(amounts)
 
 
+def counts_table(counted: Mapping[str, int]) -> str:
+    """How many operations ended in each state, as Markdown."""
+    return markdown(["Outcome", ">Operations"], [[state, many] for state, many in sorted(counted.items())])
+
+
+def sent_table(sent: "Sent") -> str:
+    """Which way the writes went, and how fast, as Markdown."""
+    rate = f"{sent.alone / sent.seconds_alone:.1f}" if sent.seconds_alone else "–"
+    took = f"{sent.seconds_of_batches / sent.batches:.1f}" if sent.batches else "–"
+    return markdown(
+        ["", ">"],
+        [
+            ["Records sent alone", sent.alone],
+            ["Of these in a second", rate],
+            ["Records sent in batches", sent.in_batches],
+            ["Batches", sent.batches],
+            ["Seconds that one took", took],
+        ],
+    )
+
+
 def quota_table(quota: "Figures") -> str:
     """What the writes took of the account's quota, as Markdown."""
     return markdown(
@@ -241,6 +270,7 @@ def quota_table(quota: "Figures") -> str:
         [
             ["Requests", quota.requests],
             ["Rejected for concurrency, and sent again", quota.rejections],
+            ["Sent again after any passing failure", quota.retries],
             ["Most in flight at once", quota.peak],
             ["Seconds waited for a free place", f"{quota.waited_seconds:.1f}"],
             ["Seconds of backing off", f"{quota.backoff_seconds:.1f}"],

@@ -53,7 +53,6 @@ _FILLED: Final = (
     "account",
     "receivablesAccount",
     "currency",
-    "subsidiary",
     "approvalStatus",
 )
 _TAX: Final = "taxTotal"

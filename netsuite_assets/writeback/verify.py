@@ -73,8 +73,11 @@ async def verify(
     *,
     pauses: Sequence[float] = PAUSES,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    told: Callable[[str], None] = lambda message: None,
 ) -> Verified:
     """Read the period's slices again and say of each written operation whether NetSuite holds it.
+
+    `told` hears how far it is.
 
     Writes `write_back.outcomes` and `write_back.enrichment`, the exceptions of stage `apply` and the ledger's events.
     The slices that the plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
@@ -83,8 +86,10 @@ async def verify(
     left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
     checked = _checked(warehouse, outcomes, left, period)
     for pause in pauses:
+        told(_found(checked))
         if not _missing(checked):
             break
+        told(f"what does not show yet is looked for again in {pause:g} s")
         await sleep(pause)
         left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
         checked = _checked(warehouse, outcomes, left, period)
@@ -157,6 +162,11 @@ def _shows(
     if row["action"] == "delete":
         return (row["record"], row["internal_id"]) not in present
     return (row["record"], row["external_id"]) not in differing
+
+
+def _found(checked: Sequence[Mapping[str, Any]]) -> str:
+    found = sum(row["verified"] is True for row in checked)
+    return f"{found:,} of {sum(row['verified'] is not None for row in checked):,} written records found as intended"
 
 
 def _missing(checked: Sequence[dict[str, Any]]) -> bool:

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import dagster as dg
 import pytest
-from endtoend_tools import World, assert_holds_exactly, plain_environment, query, run, tenant
+from endtoend_tools import World, assert_holds_exactly, definitions, plain_environment, query, run, tenant
 from test_endtoend_interrupted import DRIVE, MONTH, await_
+
+from netsuite_assets.launch import run_job
 
 BATCHES = {"methods": ["PUT"], "path": "/record/v1/(customer|invoice)(\\?|$)"}
 
@@ -24,10 +27,30 @@ def batches(globex: World) -> World:
 
 
 def test_a_month_that_is_sent_in_batches_ends_as_any_other(batches: World) -> None:
-    run("apply", "globex", MONTH)
+    said: list[tuple[str, str]] = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = run_job(
+            instance,
+            definitions(),
+            "apply",  # type: ignore[arg-type]
+            "globex",
+            MONTH,
+            lambda step, ended: None,
+            lambda step, message: said.append((step, message)),
+        )
     netsuite = batches.view("globex")
     assert any(not is_alone(entry) for entry in netsuite.log(writes=True))
     assert_right(batches)
+
+    # It was seen while it worked, and the assets say how it went.
+    many = len(batches.ledger.intents())
+    assert any(step == "applied_corrections" and f" of {many} operations" in told for step, told in said)
+    assert ("verified_books", f"{many} of {many} written records found as intended") in said
+    written = done.metadata["applied_corrections"]
+    assert f"| written | {many} |" in written["by outcome"]
+    assert "| Batches |" in written["sent"]
+    assert "Sent again after any passing failure" in written["quota"]
+    assert done.metadata["verified_books"]["additions that could not be seen"] == "none"
 
     # What NetSuite added is kept apart from what the mapping owns, and is no difference.
     rows = query(
