@@ -21,8 +21,8 @@ from resources.warehouse import TenantWarehouse, literal
 
 _SQL: Final = Path(__file__).with_name("tie_outs.sql").read_text(encoding="utf-8")
 
-#: The smallest unit of a currency of so many places, in ten-thousandths.
-_UNIT: Final = "CREATE OR REPLACE TEMP MACRO unit_of(places) AS (CASE places WHEN 0 THEN 10000 WHEN 3 THEN 10 ELSE 100 END)::HUGEINT"
+#: How money is exchanged and rounded, as DuckDB macros.
+MACROS: Final = Path(__file__).with_name("exchange.sql").read_text(encoding="utf-8")
 
 _REASONS: Final = {
     "not_mapped": "'Billing has it, and it cannot be mapped to NetSuite: ' || coalesce(i.problem, '')",
@@ -49,7 +49,7 @@ def tie_out(
     """
     named = relations(warehouse)
     run = warehouse.connection.execute
-    run(_UNIT)
+    run(MACROS)
     text = _SQL.format(**named, by_subsidiary=str(by_subsidiary(mapping)).lower())
     run(text.replace("$period", literal(period)))
     names = f"""

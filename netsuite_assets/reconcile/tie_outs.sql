@@ -1,15 +1,6 @@
 -- What must tie, entry by entry: both sides of every tie-out of the month, and the documents in which they differ.
 -- Rests on `receivables.sql`. Money of another currency is converted at the rate at which NetSuite posted the document
 -- itself; where it did not, at the document's or the currency's rate in NetSuite. No binary fraction is involved.
-CREATE OR REPLACE TEMP MACRO to_places(amount, places) AS CASE places
-    WHEN 0 THEN round(amount, 0) WHEN 3 THEN round(amount, 3) ELSE round(amount, 2) END::DECIMAL(18, 4);
-
--- amount * posted / total, rounded half away from zero.
-CREATE OR REPLACE TEMP MACRO at_posted_rate(amount, posted, total, places) AS (
-    sign(amount)::INTEGER * ((2 * (abs(amount) * 10000)::HUGEINT * (abs(posted) * 10000)::HUGEINT
-        + (abs(total) * 10000)::HUGEINT * unit_of(places)) // (2 * (abs(total) * 10000)::HUGEINT * unit_of(places)))
-    * unit_of(places) * 0.0001)::DECIMAL(18, 4);
-
 CREATE OR REPLACE TEMP TABLE held_documents AS
 SELECT key, any_value(internal_id) AS internal_id, sum(amount)::DECIMAL(18, 4) AS amount, any_value(currency) AS currency
 FROM movements WHERE side = 'netsuite' AND month = $period GROUP BY key;

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from random import Random
 from typing import Any
 
+import duckdb
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from month import NOW, Month, TenantRules, line
 
 from netsuite_assets import frames
@@ -15,6 +21,7 @@ from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import MASTERS
 from netsuite_assets.reconcile.subledger import reconcile_receivables
+from netsuite_assets.reconcile.tie_outs import MACROS
 from resources.warehouse import IncompleteSlice, Warehouse
 
 ACCOUNTS = {
@@ -460,3 +467,86 @@ def test_what_is_open_by_its_age(books: Books) -> None:
         ("1", "USD", "1-30", Decimal(80), Decimal(100), Decimal(-20)),
         ("3", "EUR", "1-30", Decimal(80), Decimal(80), Decimal(0)),
     ]
+
+
+# Whatever the figures are
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_both_sides_hold_what_stands_between_adds_up(books: Books, seed: int) -> None:
+    """Bills, payments, journals and postings at random, in two companies and currencies: `Found` adds them up."""
+    random = Random(seed)
+
+    def amount(most: int = 99_999) -> str:
+        return str(Decimal(random.randrange(1, most)) / 100)
+
+    for number in range(12):
+        more = random.choice(
+            [
+                {},
+                {"currency": "EUR"},
+                {"currency": "EUR", "legal_entity": "eu", "customer_id": "c2"},
+                {"customer_id": None},
+            ]
+        )
+        books.month.invoice(f"r{number}", *(line(amount()) for _ in range(random.randrange(1, 4))), **more)
+        if random.random() < 0.6:
+            books.pays(f"p{number}", amount(), **{f"r{number}": amount()})
+    books.month.land()
+    books.held.sql("DELETE FROM netsuite.gl_lines")
+    for external_id, internal_id, total in books.month.sql(
+        "SELECT external_id, internal_id, total FROM netsuite.invoices WHERE external_id LIKE 'inv-r%' ORDER BY 1"
+    ):
+        way = random.random()
+        if way < 0.2:
+            books.month.remove(external_id)
+        elif way < 0.4:
+            books.month.change(external_id, total=total + Decimal(amount(500)))
+        elif way < 0.5:
+            books.month.copy(external_id, f"9{internal_id}")
+        elif way < 0.6:
+            books.month.change(external_id, subsidiary=random.choice(["1", "3"]))
+        rate = Decimal(random.randrange(80, 130)) / 100
+        posted = (total * rate).quantize(Decimal("0.01"))
+        books.post("invoice", internal_id, ("119", str(posted)), (random.choice(["598", "610"]), str(-posted)),
+                   subsidiary=random.choice(["1", "3"]), external_id=external_id)  # fmt: skip
+    for number in range(4):
+        value = amount()
+        books.netsuite_pays(f"70{number}", value)
+        books.journal(
+            f"80{number}",
+            ("119", f"-{value}"),
+            (random.choice(["598", "411"]), value),
+            posted=random.random() < 0.7,
+        )
+    found = books.tie()
+    assert {row["tie_out"] for row in found.ties} >= {"receivables", "control_account", "revenue"}
+    assert len(found.items) > 10
+    for row in found.drift:
+        assert row["amount"] > 0
+
+
+amounts = st.decimals(min_value=Decimal("-9999999999"), max_value=Decimal("9999999999"), places=2)
+
+
+@given(amounts, amounts.filter(bool), amounts.filter(bool), st.sampled_from([0, 2, 3]))
+def test_what_is_exchanged_is_rounded_once_and_exactly(
+    amount: Decimal, posted: Decimal, total: Decimal, places: int
+) -> None:
+    exact = Fraction(amount) * abs(Fraction(posted)) / abs(Fraction(total))
+    assume(abs(exact) < 10**13)
+    unit = 10**places
+    expected = Fraction(int(abs(exact) * unit + Fraction(1, 2)), unit) * (1 if exact >= 0 else -1)
+    ((found,),) = exchange().execute(
+        "SELECT at_posted_rate(?::DECIMAL(18,4), ?::DECIMAL(18,4), ?::DECIMAL(18,4), ?)", [amount, posted, total, places]
+    ).fetchall()  # fmt: skip
+    assert isinstance(found, Decimal)
+    assert Fraction(found) == expected
+
+
+@cache
+def exchange() -> duckdb.DuckDBPyConnection:
+    """A database that knows the conversion."""
+    connection = duckdb.connect()
+    connection.execute(MACROS)
+    return connection
