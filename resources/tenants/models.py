@@ -34,6 +34,7 @@ from pydantic import (
 
 from resources.billing.canonical import TABLES
 from resources.tenants.comparison import RecordComparison
+from resources.tenants.matching import MatchSettings
 from resources.tenants.source import nearest, shown
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -339,10 +340,11 @@ class ToleranceSettings(Settings):
 
 
 class ReconcileSettings(Settings):
-    """What is no difference: in all fields, and by record type in single ones."""
+    """What is no difference, in all fields and by record type in single ones, and how records are matched."""
 
     tolerance: ToleranceSettings = ToleranceSettings()
     compare: dict[str, RecordComparison] = {}
+    match: MatchSettings = MatchSettings()
 
 
 class AutomaticRule(Settings):
