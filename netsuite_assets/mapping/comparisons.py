@@ -1,7 +1,7 @@
-"""Whether what a tenant's file says under `reconcile.compare` fits the fields that it maps.
+"""Whether what a tenant's file says under `reconcile.compare` and `reconcile.match` fits the fields that it maps.
 
-Here: the mistakes, each at its place. Not here: the shape of the keys (`resources/tenants/comparison.py`), or
-comparing (the stage `reconcile`).
+Here: the mistakes, each at its place. Not here: the shape of the keys (`resources/tenants/comparison.py` and
+`matching.py`), or comparing (the stage `reconcile`).
 """
 
 from __future__ import annotations
@@ -53,6 +53,24 @@ def comparison_problems(tenant: Tenant, records: Mapping[str, _Compiled]) -> Ite
         ):
             for steps, message in _mistakes(where, known, hidden, given):
                 yield Problem.at(tenant.key_place(*path, part, *steps), message)
+    yield from _custom_id_problems(tenant, records)
+
+
+def _custom_id_problems(tenant: Tenant, records: Mapping[str, _Compiled]) -> Iterator[Problem]:
+    """The id of a customer's own must be a mapped field that NetSuite's queries show."""
+    written = tenant.reconcile.match.customer.custom_id
+    if written is None:
+        return
+    place = tenant.key_place("reconcile", "match", "customer", "custom_id")
+    names = (
+        [field.name for field in records["customer"].fields if field.suiteql] if "customer" in records else []
+    )
+    if written.lower() not in {name.lower() for name in names}:
+        hint = nearest(written, names)
+        yield Problem.at(
+            place,
+            f"customer: the mapping has no field '{shown(written)}' that customers can be matched by{hint}",
+        )
 
 
 def _mistakes(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from month import Found, Month, line
+from month import Found, Month, line, load_rules
 
 from resources.tenants.matching import MatchSettings
+from resources.warehouse import Warehouse
 
 PLAIN = {"otherRefNum": None, "external_id": None}
 """What a document has that somebody entered by hand: no number of billing's, no external id."""
@@ -271,6 +275,41 @@ def test_two_ways_to_add_up_are_none(october: Month) -> None:
     assert "3 invoices fit: " in exception["reason"]
     assert "together with others it may add up to the same" in exception["reason"]
     found.assert_adds_up()
+
+
+# Payments
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+def test_a_payment_without_its_external_id_is_no_second_one(
+    month_with_payment: Month, known_before: bool
+) -> None:
+    month = month_with_payment
+    if known_before:
+        month.reconcile()
+    month.change("pay-p1", external_id=None, memo="by hand", tranDate=date(2026, 10, 22))
+    found = month.reconcile()
+    assert {row["kind"] for row in found.differences} == {"not_linked", "changed"}
+    assert {row["matched_by"] for row in found.differences} == {"internal_id" if known_before else "rules"}
+    found.assert_adds_up()
+
+
+@pytest.fixture
+def month_with_payment(warehouse: Warehouse, tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Month]:
+    """An October of acme, which maps payments, with one of them."""
+    folder = Path(shutil.copytree(pytestconfig.rootpath / "tenants", tmp_path / "tenants"))
+    own = folder / "acme.yaml"
+    text = own.read_text(encoding="utf-8")
+    own.write_text(text.replace("extends: _defaults", "extends: _payments"), encoding="utf-8")
+    with warehouse.open("acme") as held:
+        month = Month(held, load_rules(folder, "acme"), "2026-10")
+        month.customer("c1", "Nordwind Ltd")
+        month.invoice("1", line("100.00"))
+        payment = {"id": "p1", "paid_on": date(2026, 10, 20), "currency": "USD", "amount": Decimal("100.00")}
+        month.books.rows["payments"].append({**payment, "customer_id": "c1", "method": "card"})
+        applied = {"payment_id": "p1", "invoice_id": "1", "amount": Decimal("100.00")}
+        month.books.rows["payment_applications"].append(applied)
+        yield month.land()
 
 
 # Customers

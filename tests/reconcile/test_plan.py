@@ -415,6 +415,19 @@ def test_a_document_that_is_there_without_its_external_id_is_neither_made_again_
     assert "the external id inv-plain in NetSuite" in exception["next_step"]
 
 
+def test_documents_wait_for_a_customer_that_is_to_be_linked(october: Month, ledger: Ledger) -> None:
+    """Named by its external id, the customer would not be found."""
+    october.remove("inv-plain")
+    october.remove("inv-euro")
+    october.change("cus-c1", external_id=None)
+    held = {row["external_id"]: row["held"] for row in rows(plan(october, ledger))}
+    assert held.keys() == {"inv-plain", "inv-euro"}
+    assert held["inv-euro"] is None
+    assert held["inv-plain"].startswith(
+        "its customer cus-c1 is not in NetSuite and cannot be made: NetSuite holds"
+    )
+
+
 @pytest.mark.parametrize(
     ("policy", "deleted"),
     [
