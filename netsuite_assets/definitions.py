@@ -61,6 +61,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             jobs.watch_sign_offs,
             jobs.exceptions,
             jobs.sign_off,
+            jobs.approve,
         ],
         schedules=build_schedules(jobs.reconcile, jobs.write_back, jobs.watch_sign_offs),
         sensors=[*build_sensors(), *build_credential_sensors()],

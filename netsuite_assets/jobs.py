@@ -7,6 +7,7 @@ import dagster as dg
 from netsuite_assets.close.ops import handle_exceptions, record_sign_off
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.publish.assets import publish_again
+from netsuite_assets.writeback.ops import approve_plan
 
 #: Compares and plans; writes nothing to NetSuite.
 reconcile = dg.define_asset_job(
@@ -56,3 +57,9 @@ def exceptions() -> None:
 def sign_off() -> None:
     """Sign a month off: one person prepares, another reviews. Or withdraw it. What is signed is what was compared last."""
     publish_again(after=record_sign_off())
+
+
+@dg.job(partitions_def=tenant_months)
+def approve() -> None:
+    """Approve the latest plan of a tenant's month, or some of its operations, in your name. The job write_back sends it."""
+    approve_plan()

@@ -92,7 +92,7 @@ class TenantRules:
         amount: str = "100000000",
         share: str = "1",
         breaker_amount: str | None = None,
-        **writeback: str,
+        **writeback: Any,
     ) -> TenantRules:
         """The same tenant with another write-back policy; nothing is limited unless a limit is given."""
         policy = self.tenant.writeback

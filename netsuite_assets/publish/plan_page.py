@@ -120,7 +120,7 @@ def _totals(held: TenantWarehouse, period: str) -> list[list[str]]:
     rows: list[tuple[str, str, int, int, str | None, Decimal]] = held.sql(
         "SELECT record, action, count(*), count(*) FILTER (held IS NULL),"
         " CASE WHEN record <> 'customer' THEN currency END AS currency, coalesce(sum(amount) FILTER (held IS NULL), 0)"
-        " FROM write_back.plan WHERE period = ? GROUP BY ALL ORDER BY min(wave), ALL",
+        " FROM write_back.plan WHERE period = ? GROUP BY ALL ORDER BY min(wave), record, action, 5",
         [period],
     )
     return [
