@@ -13,13 +13,31 @@ from netsuite_assets.reconcile.relations import held
 from resources.warehouse import TenantWarehouse, literal
 
 #: Each payment that both sides hold and NetSuite dates in the month, with what it settles of each document on each
-#: side. NetSuite's applications of a payment land with the month that it is dated in.
+#: side. NetSuite's applications of a payment land with the month that it is dated in. Payments and invoices that were
+#: matched without their external id are `linked`: invoices of other months too, as their last reconciliation found them.
 _APPLICATIONS = """
 CREATE OR REPLACE TEMP TABLE applied AS
-WITH both_hold AS (
+WITH linked AS (
+    SELECT record, external_id, internal_id, matched_by FROM differences_found WHERE kind = 'not_linked'
+    UNION ALL
+    SELECT record, external_id, internal_id, matched_by FROM {earlier} WHERE kind = 'not_linked' AND period <> $period
+),
+invoice_ids AS (
+    SELECT internal_id, max(external_id) AS external_id FROM linked WHERE record = 'invoice' GROUP BY internal_id
+),
+payment_ids AS (
+    SELECT external_id, internal_id, 'external_id' AS matched_by FROM netsuite.payments
+    WHERE period = $period AND dated_in = $period AND external_id IS NOT NULL
+    UNION ALL
+    SELECT external_id, internal_id, matched_by FROM differences_found
+    WHERE record = 'customerPayment' AND kind = 'not_linked'
+),
+both_hold AS (
     SELECT e.external_id, any_value(a.internal_id) AS internal_id, any_value(coalesce(e.number, a.number)) AS number,
-        any_value(coalesce(e.name, a.name)) AS name, any_value(coalesce(e.currency, a.currency)) AS currency
-    FROM expected.payments e JOIN netsuite.payments a ON a.external_id = e.external_id AND a.period = e.period
+        any_value(coalesce(e.name, a.name)) AS name, any_value(coalesce(e.currency, a.currency)) AS currency,
+        any_value(i.matched_by) AS matched_by
+    FROM expected.payments e JOIN payment_ids i ON i.external_id = e.external_id
+    JOIN netsuite.payments a ON a.internal_id = i.internal_id AND a.period = e.period
     WHERE e.period = $period AND e.problem IS NULL AND a.dated_in = $period
     GROUP BY e.external_id HAVING count(*) = 1
 ),
@@ -29,9 +47,10 @@ billed AS (
     WHERE period = $period AND problem IS NULL AND doc IS NOT NULL AND amount IS NOT NULL GROUP BY external_id, doc
 ),
 held AS (
-    SELECT p.external_id, coalesce(a.invoice_external_id, $internal || a.invoice_id) AS doc,
+    SELECT p.external_id, coalesce(i.external_id, a.invoice_external_id, $internal || a.invoice_id) AS doc,
         max(a.invoice_number) AS number, sum(a.amount)::DECIMAL(18, 4) AS amount
     FROM netsuite.applications a JOIN both_hold p ON p.internal_id = a.applying_id
+    LEFT JOIN invoice_ids i ON i.internal_id = a.invoice_id
     WHERE a.period = $period AND a.applying_record = 'customerPayment' GROUP BY p.external_id, 2
 ),
 numbers AS (
@@ -59,7 +78,7 @@ SELECT 'customerPayment', external_id, internal_id, number, name,
          THEN 'NetSuite applies ' || shown_held || ' of it to ' || document || '; billing does not.'
          ELSE 'It should settle ' || shown_billed || ' of invoice ' || document || '; NetSuite applies ' || shown_held || '.'
     END,
-    'external_id', $rule
+    matched_by, $rule
 FROM (
     SELECT *, coalesce(currency || ' ', '') || regexp_replace(billed::VARCHAR, '0{1,2}$', '') AS shown_billed,
         coalesce(currency || ' ', '') || regexp_replace(held::VARCHAR, '0{1,2}$', '') AS shown_held
@@ -77,10 +96,12 @@ def compare_applications(warehouse: TenantWarehouse, rules: RecordMapping, perio
     wheres = {field.name: field.where for field in rules.line_fields}
     if not {"doc", "amount"} <= set(wheres):
         return
-    invoices = held(
-        warehouse, {"invoices": ("expected.invoices", {"external_id": "VARCHAR", "number": "VARCHAR"})}
-    )
-    run(_APPLICATIONS.format(**invoices), {"period": period, "internal": INTERNAL})
+    names = ("period", "record", "external_id", "internal_id", "kind", "matched_by")
+    others = {
+        "invoices": ("expected.invoices", dict.fromkeys(("external_id", "number"), "VARCHAR")),
+        "earlier": ("reconciliation.differences", dict.fromkeys(names, "VARCHAR")),
+    }
+    run(_APPLICATIONS.format(**held(warehouse, others)), {"period": period, "internal": INTERNAL})
     run(_DIFFERENCES, {"rule": wheres["amount"]})
 
 
