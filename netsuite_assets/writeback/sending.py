@@ -52,6 +52,8 @@ _READY: Final = 8
 _LANES: Final[Mapping[Way, int]] = {"single": 0, "auto": 1, "batch": 4}
 #: Single writes that must be left in `auto` before a batch is tried whose speed is not known.
 _WORTH_A_TRY: Final = 400
+#: Bytes of one batch, well below what NetSuite takes (104 MB): several are held in memory at once.
+_BATCH_BYTES: Final = 16_000_000
 #: Batches refused as a whole, one after the other, after which an account is taken to have none.
 _REFUSED_BATCHES: Final = 4
 
@@ -264,7 +266,13 @@ class Sending:
             enough = self._rate() * self._batch_seconds if self._batch_seconds else _WORTH_A_TRY
             if left < max(enough, BATCH_LIMIT):
                 return []
-        return [source.popleft() for _ in range(min(BATCH_LIMIT, len(source)))]
+        taken, size = [source.popleft()], 0
+        while source and len(taken) < BATCH_LIMIT:
+            size += len(taken[-1].request.body)
+            if size + len(source[0].request.body) > _BATCH_BYTES:
+                break
+            taken.append(source.popleft())
+        return taken
 
     async def _send_batch(self, operations: list[_Operation]) -> None:
         await self._intend(operations)

@@ -44,6 +44,15 @@ def test_more_than_a_batch_holds_goes_in_several(writing: Writing) -> None:
     assert writing.held() == targets(rows)
 
 
+def test_long_records_make_small_batches(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netsuite_assets.writeback.sending._BATCH_BYTES", 2_000)
+    rows = [writing.create(f"c{number}", comments="x" * 600) for number in range(7)]
+    sent = writing.send(rows)
+    assert (sent.batches, sent.in_batches) == (2, 6)
+    assert sent.alone == 1  # the last one, which needs no batch
+    assert writing.held() == targets(rows)
+
+
 def test_updates_go_in_a_batch_of_their_own_and_removals_alone(writing: Writing) -> None:
     rows = writing.creates(6)
     writing.send(rows)
