@@ -43,7 +43,7 @@ UNMATCHED: Final = {
 }
 
 #: A candidate is taken from this score on, and where no other of either side comes within the margin; one that never
-#: had another on either side, from the lower score on.
+#: had another on either side, from the lower score on. With another PO number on each side, none is.
 SCORE: Final = 650
 ALONE: Final = 500
 MARGIN: Final = 100
@@ -172,7 +172,7 @@ def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: in
             SELECT a.billed_row, a.held_row FROM alike a
             JOIN ({best.format("billed_row")}) b ON b.billed_row = a.billed_row AND b.score = a.score
             JOIN ({best.format("held_row")}) h ON h.held_row = a.held_row AND h.score = a.score
-            WHERE a.score >= CASE WHEN a.alone THEN {ALONE} ELSE {SCORE} END
+            WHERE a.score >= CASE WHEN a.alone THEN {ALONE} ELSE {SCORE} END AND a.po IS DISTINCT FROM 0
                 AND a.score - coalesce(b.second, 0) >= {MARGIN} AND a.score - coalesce(h.second, 0) >= {MARGIN}
         """)
         if not warehouse.value("SELECT count(*) FROM taken"):

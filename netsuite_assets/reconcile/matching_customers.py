@@ -108,7 +108,8 @@ _BY_INTERNAL_ID: Final = """
 """
 
 _MERGED: Final = """
-    SELECT b.row_no AS billed_row, m.held_row, count(*) OVER (PARTITION BY b.row_no) = 1 AS sure,
+    SELECT b.row_no AS billed_row, m.held_row,
+        (SELECT count(*) FROM moved o WHERE o.external_id = b.external_id) = 1 AS sure,
         'merged: its internal id ' || k.internal_id || ' is gone, and its ' || m.documents
             || CASE WHEN m.documents = 1 THEN ' document is' ELSE ' documents are' END || ' now of '
             || coalesce(m.name || ', ', '') || 'internal id ' || m.internal_id AS evidence

@@ -1,7 +1,7 @@
 -- Candidates among what is left unmatched: the same customer and currency, the amount within the tolerance, the date
 -- within the days, and no other document number. A score from 0 to 1000 orders them: 350 for the amount, 200 for the
 -- date, 200 for the PO number, 250 for the memo by the words that both have; what is absent on a side counts for two
--- fifths, a PO number that is another one for nothing.
+-- fifths, a PO number that is another one for nothing. PO-778 and 778 are the same PO number, 1778 is another.
 -- {tolerance} is in ten-thousandths, {width} the width of the buckets of amounts in which counterparts meet, {buckets} the
 -- neighbours of a bucket; {crowd} is how many pairs of one bucket are looked at.
 CREATE OR REPLACE TEMP TABLE billed_buckets AS
@@ -28,15 +28,18 @@ WITH met AS (
         {po_billed} AS po_billed, {po_held} AS po_held, {memo_billed} AS memo_billed, {memo_held} AS memo_held
     FROM billed_buckets b JOIN held_buckets h USING (customer, currency, bucket)
     WHERE abs(h.units - b.units) <= {tolerance} AND abs(h.day - b.day) <= {days}
-        AND (h.ref IS NULL OR b.plain IS NULL OR contains(h.plain_ref, b.plain) OR contains(b.plain, h.plain_ref))
+        AND (h.ref IS NULL OR b.plain IS NULL OR h.plain_ref = b.plain)
         AND NOT EXISTS (SELECT 1 FROM crowded x WHERE x.side = 'billed' AND x.row_no = b.row_no)
         AND NOT EXISTS (SELECT 1 FROM crowded x WHERE x.side = 'held' AND x.row_no = h.row_no)
 ),
 likened AS (
     SELECT *,
         CASE WHEN po_billed IS NULL OR po_held IS NULL THEN NULL
-            WHEN contains(po_billed, po_held) OR contains(po_held, po_billed) THEN 100
-            WHEN damerau_levenshtein(po_billed, po_held) = 1 THEN 60 ELSE 0 END AS po,
+            WHEN po_billed = po_held
+                OR ends_with(po_billed, po_held) AND regexp_matches(po_billed[:-length(po_held) - 1], '[^0-9]$')
+                OR ends_with(po_held, po_billed) AND regexp_matches(po_held[:-length(po_billed) - 1], '[^0-9]$')
+                THEN 100
+            WHEN damerau_levenshtein(po_billed, po_held) = 1 AND length(po_billed) > 5 THEN 60 ELSE 0 END AS po,
         CASE WHEN memo_billed IS NULL OR memo_held IS NULL THEN NULL
             ELSE (100 * len(list_intersect(memo_billed, memo_held)))
                 // len(list_distinct(list_concat(memo_billed, memo_held))) END AS memo

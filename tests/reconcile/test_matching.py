@@ -414,6 +414,16 @@ def test_a_merged_customer_is_followed_to_where_its_documents_went(october: Mont
     assert not [row for row in found.differences if row["kind"] == "wrong_customer"]
 
 
+def test_a_customer_whose_documents_went_to_several_is_followed_to_none(october: Month) -> None:
+    october.sql(
+        "INSERT INTO netsuite.customers SELECT * REPLACE ('41' AS internal_id, NULL AS external_id, 'Südwind AG' AS name,"
+        " 'Südwind AG' AS \"companyName\") FROM netsuite.customers WHERE external_id = 'cus-c1'"
+    )
+    merge(october, "cus-c1", "internal:41")
+    october.change("inv-plain", entity="cus-c2")
+    assert not [row for row in october.reconcile().differences if row["kind"] == "not_linked"]
+
+
 def test_a_customer_merged_into_another_of_billings_is_a_persons(october: Month) -> None:
     merge(october, "cus-c1", "cus-c2")
     found = october.reconcile()

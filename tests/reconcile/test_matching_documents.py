@@ -158,7 +158,7 @@ def test_no_pair_is_taken_from_its_true_partner(
 
 
 @pytest.mark.soak
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(truth=truths(), shuffle=st.integers(1, 10**6))
 def test_no_pair_is_taken_from_its_true_partner_for_long(
     held: TenantWarehouse, truth: tuple[list[Document], list[Document]], shuffle: int
@@ -228,6 +228,28 @@ def test_a_po_number_tells_alike_documents_apart(held: TenantWarehouse) -> None:
     assert match(held, billed, there).pairs == {("a", "a", "rules"), ("b", "b", "rules")}
     found = match(held, billed, there, evidence=["memo"])
     assert (found.pairs, len(found.undecided)) == (frozenset(), 4)
+
+
+@pytest.mark.parametrize(
+    ("po", "becomes"),
+    [
+        ("po-778", "pair"),
+        ("778", "pair"),
+        (None, "pair"),
+        ("1778", "doubt"),
+        ("PO-779", "doubt"),
+        ("78", "doubt"),
+    ],
+)
+def test_another_po_number_is_a_doubt(held: TenantWarehouse, po: str | None, becomes: str) -> None:
+    found = match(held, [Document("a", po="PO-778")], [Document("x", po=po)], passes=["rules"])
+    assert (len(found.pairs), len(found.undecided)) == ((1, 0) if becomes == "pair" else (0, 1))
+
+
+@pytest.mark.parametrize("ref", ["10", "2", "N-1"])
+def test_billings_number_of_another_document_rules_it_out(held: TenantWarehouse, ref: str) -> None:
+    found = match(held, [Document("a", number="1")], [Document("x", ref=ref)], passes=["rules"])
+    assert (found.pairs, found.undecided) == (frozenset(), frozenset())
 
 
 def test_what_is_left_when_the_clear_ones_are_gone_is_clear(held: TenantWarehouse) -> None:
