@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from writing_tools import QUICK, Between, Writing, is_batch, refused, targets
+from writing_tools import Between, Writing, is_batch, refused, targets
 
 from resources.netsuite.jobs import Polling
 
@@ -300,11 +300,11 @@ def test_many_operations_go_both_ways_at_once_and_few_alone(
 
 
 def test_a_slow_batch_is_not_followed_by_another(writing: Writing) -> None:
-    writing.govern(async_task_ms=15)
-    rows = writing.creates(700)
-    sent = writing.send(rows, "auto", polling=QUICK)
+    writing.govern(async_task_ms=50)
+    rows = writing.creates(560)
+    sent = writing.send(rows, "auto")
     assert sent.batches == 1
-    assert writing.states() == {"written": 700}
+    assert writing.states() == {"written": 560}
 
 
 # The ledger at work
