@@ -46,6 +46,12 @@ FROM (SELECT * FROM billed_open WHERE external_id IS NOT NULL QUALIFY count(*) O
 JOIN (SELECT * FROM held_open WHERE external_id IS NOT NULL QUALIFY count(*) OVER (PARTITION BY external_id) = 1) h
     ON h.external_id = b.external_id AND h.currency = b.currency;
 
+-- NetSuite's documents that are billing's too.
+CREATE OR REPLACE TEMP TABLE billed_keys AS SELECT DISTINCT key FROM movements WHERE side = 'billing';
+
+CREATE OR REPLACE TEMP TABLE known_documents AS
+SELECT DISTINCT n.internal_id FROM movements n SEMI JOIN billed_keys b ON b.key = n.key WHERE n.side = 'netsuite';
+
 CREATE OR REPLACE TEMP TABLE not_applied AS
 WITH used AS (
     SELECT applying_id, sum(amount)::DECIMAL(18, 4) AS amount FROM {applications} WHERE period = $period GROUP BY applying_id
@@ -67,14 +73,11 @@ held AS (
 )
 SELECT h.record, h.external_id, h.internal_id, h.number, h.name, h.currency, b.open AS billing_open,
     coalesce(h.remaining, 0)::DECIMAL(18, 4) AS netsuite_open, coalesce(u.amount, 0)::DECIMAL(18, 4) AS used, h.total,
-    m.key IS NOT NULL AS is_known
+    m.internal_id IS NOT NULL AS is_known
 FROM held h LEFT JOIN used u ON u.applying_id = h.internal_id
 LEFT JOIN (SELECT record, external_id, any_value(open) AS open FROM billed GROUP BY ALL) b
     ON b.record = h.record AND b.external_id = h.external_id
-LEFT JOIN (
-    SELECT DISTINCT n.internal_id, n.key FROM movements n
-    WHERE n.side = 'netsuite' AND EXISTS (FROM movements b WHERE b.side = 'billing' AND b.key = n.key)) m
-    ON m.internal_id = h.internal_id;
+LEFT JOIN known_documents m ON m.internal_id = h.internal_id;
 
 CREATE OR REPLACE TEMP TABLE over_applied_payments AS
 SELECT b.id, b.period, any_value(coalesce(e.external_id, NULL)) AS external_id, any_value(coalesce(e.number, b.reference, b.id)) AS number,

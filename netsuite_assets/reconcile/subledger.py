@@ -16,7 +16,7 @@ from netsuite_assets.reconcile.open_documents import open_documents
 from netsuite_assets.reconcile.receivables import find_movements, required_slices
 from netsuite_assets.reconcile.roll_forward import roll_forward
 from netsuite_assets.reconcile.tie_outs import tie_out
-from resources.warehouse import TenantWarehouse
+from resources.warehouse import TenantWarehouse, quote
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,16 @@ def reconcile_receivables(warehouse: TenantWarehouse, mapping: TenantMapping, pe
     Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete; nothing is written then.
     """
     warehouse.require_slices(required_slices(mapping, period))
-    find_movements(warehouse, mapping, period)
-    ties, items = tie_out(warehouse, mapping, period)
-    rolled = roll_forward(warehouse, period)
-    drift, aging = open_documents(warehouse, period)
+    before = _temporary(warehouse)
+    try:
+        find_movements(warehouse, mapping, period)
+        ties, items = tie_out(warehouse, mapping, period)
+        rolled = roll_forward(warehouse, period)
+        drift, aging = open_documents(warehouse, period)
+    finally:
+        # The run goes on in this process: what was worked out on the way is not kept in its memory.
+        for name in sorted(_temporary(warehouse) - before):
+            warehouse.connection.execute(f"DROP TABLE temp.main.{quote(name)}")
     with warehouse.transaction():
         frames.replace(warehouse, frames.TIE_OUTS, period, ties)
         frames.replace(warehouse, frames.TIE_OUT_ITEMS, period, items)
@@ -47,3 +53,7 @@ def reconcile_receivables(warehouse: TenantWarehouse, mapping: TenantMapping, pe
         frames.replace(warehouse, frames.DRIFT, period, drift)
         frames.replace(warehouse, frames.AGING, period, aging)
     return Receivables(ties, items, rolled, drift, aging)
+
+
+def _temporary(warehouse: TenantWarehouse) -> set[str]:
+    return {row[0] for row in warehouse.sql("SELECT table_name FROM duckdb_tables() WHERE temporary")}

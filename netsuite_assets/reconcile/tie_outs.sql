@@ -113,18 +113,30 @@ SELECT CASE g.account_type WHEN 'DeferRevenue' THEN 'deferred_revenue' WHEN 'Unb
     g.number, NULL, NULL, g.type, false, 1
 FROM keyed_postings g WHERE g.account_type IN ('Income', 'OthIncome', 'DeferRevenue', 'UnbilledRec');
 
+-- The documents that differ, by their amounts alone; what is told of them is fetched for these few.
+CREATE OR REPLACE TEMP TABLE differing AS
+SELECT tie_out, basis, subsidiary, account_id, currency, key,
+    coalesce(sum(amount) FILTER (is_left), 0)::DECIMAL(18, 4) AS left_amount,
+    coalesce(sum(amount) FILTER (NOT is_left), 0)::DECIMAL(18, 4) AS right_amount
+FROM entries GROUP BY tie_out, basis, subsidiary, account_id, currency, key
+HAVING coalesce(sum(amount) FILTER (is_left), 0) <> coalesce(sum(amount) FILTER (NOT is_left), 0);
+
 CREATE OR REPLACE TEMP TABLE tie_out_items_found AS
-WITH sides AS (
-    SELECT tie_out, basis, any_value(left_side) AS left_side, any_value(right_side) AS right_side, subsidiary, account_id, currency, key,
-        coalesce(sum(amount) FILTER (is_left), 0)::DECIMAL(18, 4) AS left_amount,
-        coalesce(sum(amount) FILTER (NOT is_left), 0)::DECIMAL(18, 4) AS right_amount,
-        count(*) FILTER (is_left) > 0 AS in_left, count(*) FILTER (NOT is_left) > 0 AS in_right,
-        first(record ORDER BY is_left DESC) AS record, max(external_id) AS external_id,
-        max(internal_id) AS internal_id, max(number) FILTER (is_left) AS left_number, max(number) FILTER (NOT is_left) AS right_number,
-        max(name) AS name, max(problem) AS problem, max(type) AS type, bool_or(is_foreign) AS is_foreign, sum(lines) AS lines
-    FROM entries GROUP BY tie_out, basis, subsidiary, account_id, currency, key
+WITH of_differing AS (SELECT e.* FROM entries e SEMI JOIN differing d USING (tie_out, basis, key)),
+sides AS (
+    SELECT d.tie_out, d.basis, any_value(e.left_side) AS left_side, any_value(e.right_side) AS right_side, d.subsidiary,
+        d.account_id, d.currency, d.key, d.left_amount, d.right_amount,
+        bool_or(e.is_left) AS in_left, bool_or(NOT e.is_left) AS in_right,
+        first(e.record ORDER BY e.is_left DESC) AS record, max(e.external_id) AS external_id,
+        max(e.internal_id) AS internal_id, max(e.number) FILTER (e.is_left) AS left_number,
+        max(e.number) FILTER (NOT e.is_left) AS right_number, max(e.name) AS name, max(e.problem) AS problem,
+        max(e.type) AS type, bool_or(e.is_foreign) AS is_foreign, sum(e.lines) AS lines
+    FROM differing d JOIN of_differing e ON e.tie_out = d.tie_out AND e.basis = d.basis AND e.key = d.key
+        AND e.currency = d.currency AND coalesce(e.subsidiary, '') = coalesce(d.subsidiary, '')
+        AND coalesce(e.account_id, '') = coalesce(d.account_id, '')
+    GROUP BY ALL
 ),
-elsewhere AS (SELECT DISTINCT tie_out, basis, key, is_left FROM entries WHERE amount <> 0),
+elsewhere AS (SELECT DISTINCT tie_out, basis, key, is_left FROM of_differing WHERE amount <> 0),
 facts AS (
     SELECT s.*, j.is_revenue_recognition, j.memo, j.created_by, p.posted_on,
         (NOT s.in_left AND EXISTS (FROM elsewhere e WHERE e.is_left AND (e.tie_out, e.basis, e.key) = (s.tie_out, s.basis, s.key)))
@@ -136,7 +148,6 @@ facts AS (
         ON s.record = 'journalEntry' AND j.internal_id = s.internal_id
     LEFT JOIN (SELECT transaction_id, min(posted_on) AS posted_on FROM posted WHERE period = $period GROUP BY transaction_id) p
         ON p.transaction_id = s.internal_id
-    WHERE s.left_amount <> s.right_amount
 )
 SELECT tie_out, basis, subsidiary, account_id, currency, record, external_id, internal_id,
     coalesce(left_number, right_number) AS number, coalesce(name, memo) AS name, left_amount, right_amount,

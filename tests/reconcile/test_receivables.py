@@ -20,7 +20,8 @@ from netsuite_assets import frames
 from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import MASTERS
-from netsuite_assets.reconcile.subledger import reconcile_receivables
+from netsuite_assets.reconcile.receivables_assets import items_table, roll_forward_table, ties_table
+from netsuite_assets.reconcile.subledger import Receivables, reconcile_receivables
 from netsuite_assets.reconcile.tie_outs import MACROS
 from resources.warehouse import IncompleteSlice, Warehouse
 
@@ -169,6 +170,7 @@ class Found:
     """What was found, as plain rows; everything adds up, or it is an error."""
 
     def __init__(self, found: Any) -> None:
+        self.frames: Receivables = found
         self.ties = frames.records(found.tie_outs)
         self.items = frames.records(found.items)
         self.rolled = {
@@ -467,6 +469,26 @@ def test_what_is_open_by_its_age(books: Books) -> None:
         ("1", "USD", "1-30", Decimal(80), Decimal(100), Decimal(-20)),
         ("3", "EUR", "1-30", Decimal(80), Decimal(80), Decimal(0)),
     ]
+
+
+def test_people_see_what_does_not_tie_first_and_an_unknown_opening_as_such(books: Books) -> None:
+    books.land_billing()
+    books.journal("500", ("119", "-3.00"), ("598", "3.00"), memo="Write-off")
+    found = books.tie().frames
+    first = ties_table(found.tie_outs).splitlines()[2]
+    assert "| What customers owe more or less than before, USD | Acme Inc. |" in first
+    assert "| 138.00 | NetSuite | 135.00 | 3.00 | 3.00 | 0.00 | 1 |" in first
+    assert (
+        "| Write-off | USD 3.00 | A journal that does not come from billing, booked by Mia Keller. |"
+        in items_table(found.items)
+    )
+    assert "| Billing | Acme Inc. | USD | not known | not known | 150.00 | 12.00 |" in roll_forward_table(
+        found.roll_forward
+    )
+    assert (
+        books.held.sql("SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name = 'movements'")
+        == []
+    )
 
 
 # Whatever the figures are
