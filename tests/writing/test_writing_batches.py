@@ -338,3 +338,26 @@ def leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for each in error.exceptions for leaf in leaves(each)]
     return [error]
+
+
+# The quota
+
+
+@pytest.mark.parametrize("way", ["single", "batch"])
+def test_another_integrations_load_slows_the_writing_and_fails_no_record(writing: Writing, way: Any) -> None:
+    writing.govern(latency_ms=10, limit=5, foreign=0)
+    rows = writing.creates(250)
+    loads = [
+        threading.Timer(0.3, lambda: writing.govern(foreign=3)),
+        threading.Timer(1.5, lambda: writing.govern(foreign=0)),
+    ]
+    for load in loads:
+        load.start()
+    writing.send(rows, way)
+    for load in loads:
+        load.join()
+    assert writing.states() == {"written": 250}
+    assert writing.held() == targets(rows)
+    assert {story[-1] for story in writing.stories()} == {"answered"}
+    if way == "single":
+        assert writing.admin("GET", "stats")["rejections"] > 0
