@@ -14,15 +14,17 @@ import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 
+from resources.billing.returns import FACTS
 from resources.warehouse import TenantWarehouse, duckdb_type
 
 if TYPE_CHECKING:
     import dagster as dg
 
 PERIOD = r"^\d{4}-(0[1-9]|1[0-2])$"
-#: The record types that are compared and written.
+#: The record types that are compared and written, and what flows back to billing.
 RECORDS = ["customer", "invoice", "creditMemo", "customerPayment", "journalEntry"]
-RECORD_OR_CUSTOM = rf"^({'|'.join(RECORDS)}|customrecord_\w+)$"
+RETURNED = [f"billing:{kind}" for kind in FACTS]
+RECORD_OR_CUSTOM = rf"^({'|'.join(RECORDS + RETURNED)}|customrecord_\w+)$"
 
 DIFFERENCE_KINDS = {
     "missing_in_netsuite": "Billing has it, NetSuite does not",
@@ -517,8 +519,10 @@ PLAN = _contract(
         "sequence": _integer("Order of the operation in the plan", pa.Check.ge(1)),
         "wave": _integer("Operations of a wave wait for those of earlier waves", pa.Check.ge(0)),
         "operation_key": _text("Hash of the operation and what it is based on", unique=True),
-        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
-        "action": _text("What is done", pa.Check.isin(["create", "update", "delete"])),
+        "record": _text(
+            "NetSuite record type, or what flows back to billing", pa.Check.isin(RECORDS + RETURNED)
+        ),
+        "action": _text("What is done", pa.Check.isin(["create", "update", "delete", "return"])),
         "external_id": _text("NetSuite external id", nullable=True),
         "internal_id": _text("NetSuite internal id before the write", nullable=True),
         "base_modified": _text("Last change of the record that the plan is based on", nullable=True),
@@ -531,7 +535,7 @@ PLAN = _contract(
         "fields": _text("The fields that an update changes", nullable=True),
         "posts_in": _text("The month that it is posted in, when its own takes no postings", nullable=True),
         "method": _text("HTTP method", pa.Check.isin(["PUT", "PATCH", "POST", "DELETE"])),
-        "path": _text("Path under the record service"),
+        "path": _text("Path under the record service, or of billing's row"),
         "query": _text("Query string"),
         "body": _text("The exact request body"),
         "body_hash": _text("SHA-256 of the request"),
@@ -547,8 +551,10 @@ OUTCOMES = _contract(
         "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
         "plan_id": _text("Hash of the whole plan"),
         "operation_key": _text("The plan's operation", unique=True),
-        "record": _text("NetSuite record type", pa.Check.isin(RECORDS)),
-        "action": _text("What was done", pa.Check.isin(["create", "update", "delete"])),
+        "record": _text(
+            "NetSuite record type, or what flows back to billing", pa.Check.isin(RECORDS + RETURNED)
+        ),
+        "action": _text("What was done", pa.Check.isin(["create", "update", "delete", "return"])),
         "external_id": _text("NetSuite external id", nullable=True),
         "internal_id": _text("NetSuite internal id", nullable=True),
         "number": _text("Document number", nullable=True),

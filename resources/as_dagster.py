@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 if TYPE_CHECKING:
+    from resources.billing import Returns
     from resources.billing.canonical import BillingSource
     from resources.ledger import Ledger
     from resources.netsuite.client import NetSuite
@@ -91,3 +92,15 @@ class BillingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield source
         finally:
             source.close()
+
+    @contextmanager
+    def returns(self, tenant: Tenant) -> Iterator[Returns | None]:
+        """The side of the tenant's billing that takes what flows back from NetSuite; None where nothing does."""
+        from resources.connections import billing_returns
+
+        returns = billing_returns(tenant, os.environ)
+        try:
+            yield returns
+        finally:
+            if returns is not None:
+                returns.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from resources.billing import open_billing
+from resources.billing import Returns, open_billing, open_returns
 from resources.billing.canonical import BillingSource
 from resources.netsuite.client import NetSuite
 from resources.netsuite.deadline import Deadlines
@@ -48,3 +48,12 @@ def billing_source(tenant: Tenant, environ: Mapping[str, str]) -> BillingSource:
     """The tenant's billing source; nothing is opened before the first question."""
     credentials = tenant.load_credentials(environ)
     return open_billing(tenant.billing, credentials.billing_url.get_secret_value(), tenant.timezone)
+
+
+def billing_returns(tenant: Tenant, environ: Mapping[str, str]) -> Returns | None:
+    """The side of the tenant's billing that takes what flows back from NetSuite; None where its file returns nothing."""
+    returned = tenant.writeback.returned
+    if not returned:
+        return None
+    credentials = tenant.load_credentials(environ)
+    return open_returns(tenant.billing, returned, credentials.billing_url.get_secret_value())

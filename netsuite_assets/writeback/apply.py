@@ -26,8 +26,12 @@ from netsuite_assets.writeback.book import Book
 from netsuite_assets.writeback.holds import PAUSED, WHEN_PAUSED
 from netsuite_assets.writeback.operations import BY_INTERNAL_ID, label_of, named_as, needs_of
 from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan
+from netsuite_assets.writeback.returning import send_returns, settle_returns
+from netsuite_assets.writeback.returns import RETURN
 from netsuite_assets.writeback.sending import PLAN_AGAIN, Sending, Sent, target_of, unfinished
+from resources.billing.returns import Returns
 from resources.ledger import Event, Intent, Job, Ledger
+from resources.ledger.intents import CLOSING
 from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import NetSuiteError
 from resources.netsuite.jobs import Jobs, Polling
@@ -71,7 +75,12 @@ class Applied:
 
 
 async def settle(
-    netsuite: NetSuite, tenant: str, ledger: Ledger, clock: Clock, polling: Polling | None = None
+    netsuite: NetSuite,
+    tenant: str,
+    ledger: Ledger,
+    clock: Clock,
+    polling: Polling | None = None,
+    returns: Returns | None = None,
 ) -> int:
     """Look up every write of the tenant whose outcome is not known; the number of writes settled.
 
@@ -86,8 +95,13 @@ async def settle(
         else:
             ledger.job_ended(job.key, clock())
     doubtful = [intent for intent in ledger.open_intents(tenant) if intent.id not in at_work]
+    back = [intent for intent in doubtful if intent.action == RETURN]
+    doubtful = [intent for intent in doubtful if intent.action != RETURN]
+    told = settle_returns(returns, back)
+    ledger.record(told, clock())
+    known = sum(event.kind in CLOSING for event in told)
     if not doubtful:
-        return 0
+        return known
     wanted = [(intent.record, intent.action, intent.target) for intent in doubtful]
     found = await _look_up(netsuite, wanted, confirm=True)
     events = []
@@ -102,7 +116,7 @@ async def settle(
             detail = "still there" if gone else "not there: the write did not arrive"
             events.append(Event(intent.id, "not_found", detail=detail))
     ledger.record(events, clock())
-    return len(doubtful)
+    return known + len(doubtful)
 
 
 async def _is_at_work(netsuite: NetSuite, job: Job, ledger: Ledger, polling: Polling) -> bool:
@@ -130,10 +144,12 @@ async def apply_plan(
     progress: Progress,
     *,
     polling: Polling | None = None,
+    returns: Returns | None = None,
 ) -> Applied:
     """Send the approved plan of a period and write its outcomes and exceptions.
 
-    `polling` says how NetSuite's jobs are waited for, where the tenant's `writeback.send` makes any.
+    `polling` says how NetSuite's jobs are waited for, where the tenant's `writeback.send` makes any. `returns` takes
+    what flows back to billing, where the tenant's file returns anything.
 
     Raises `PlanRefused`, before anything is sent, when the tenant's policy does not allow writing, the plan is
     not approved, was altered, or rests on what has changed.
@@ -148,13 +164,13 @@ async def apply_plan(
             f"{tenant.name}: nothing was sent, because {PAUSED} (writeback.paused: true). Take that out when writing may"
             " go on."
         )
-    settled = await settle(netsuite, tenant.name, ledger, clock, polling)
+    settled = await settle(netsuite, tenant.name, ledger, clock, polling, returns)
     planned = load_plan(warehouse, tenant, mapping, period, ledger)
     rows = frames.records(planned.operations)
     if any(row["held"] is None and not tenant.writeback.pauses(row["record"]) for row in rows):
         _require_approval(tenant, period, planned)
     async with Book(ledger, clock) as book:
-        run = _Run(netsuite, tenant, planned, ledger, book, progress, polling)
+        run = _Run(netsuite, tenant, planned, ledger, book, progress, polling, returns)
         outcomes = await run.all(rows)
     table = frames.rows_frame(frames.OUTCOMES, outcomes)
     with warehouse.transaction():
@@ -209,6 +225,7 @@ class _Run:
         book: Book,
         progress: Progress,
         polling: Polling | None,
+        returns: Returns | None,
     ) -> None:
         self._netsuite = netsuite
         self._tenant = tenant
@@ -217,6 +234,7 @@ class _Run:
         self._ledger = ledger
         self._book = book
         self._progress = progress
+        self._returns = returns
         self._sending = Sending(
             netsuite,
             book,
@@ -250,6 +268,10 @@ class _Run:
                     self._end(row, "waiting", _not_done(*needed), _FIRST)
                 else:
                     sendable.append(row)
+            back = [row for row in sendable if row["action"] == RETURN]
+            sendable = [row for row in sendable if row["action"] != RETURN]
+            if back:
+                await self._tell_billing(back)
             if sendable:
                 await self._look_again(sendable, await self._sending.wave(sendable))
             not_done |= {(row["record"], named_as(row)) for row in of_wave if self._is_missing(row)}
@@ -258,7 +280,7 @@ class _Run:
     def _is_missing(self, row: Mapping[str, Any]) -> bool:
         """Whether what others wait for has not happened: a creation, or a removal."""
         state = self._outcomes[row["operation_key"]]["state"]
-        if row["action"] == "update" or state in ("written", "adopted"):
+        if row["action"] in ("update", RETURN) or state in ("written", "adopted"):
             return False
         return not (row["action"] == "create" and state == "stale")  # then NetSuite has it
 
@@ -273,8 +295,11 @@ class _Run:
                 # What was held or not approved has its exception since the plan was made.
                 self._end(row, "held", kept, WHEN_PAUSED if kept == PAUSED and not row["held"] else None)
         candidates = self._not_at_work(candidates)
+        # Whether billing still holds what it held is asked in the transaction that changes it.
+        back = [row for row in candidates if row["action"] == RETURN]
+        candidates = [row for row in candidates if row["action"] != RETURN]
         if not candidates:
-            return []
+            return back
         months = {self._period, *(row["posts_in"] for row in candidates if row["posts_in"] is not None)}
         closed = await closed_months(self._netsuite, min(months), max(months))
         found = await _look_up(
@@ -295,7 +320,15 @@ class _Run:
                 self._end(row, "stale", f"it was changed in NetSuite at {now.last_modified}", PLAN_AGAIN)
             else:
                 ready.append(row)
-        return ready
+        return ready + back
+
+    async def _tell_billing(self, rows: Sequence[dict[str, Any]]) -> None:
+        if self._returns is None:
+            for row in rows:
+                self._end(row, "stale", "the tenant's file returns nothing to billing any more", PLAN_AGAIN)
+            return
+        plan = self._planned.plan
+        await send_returns(rows, self._returns, self._book, plan.tenant, plan.period, plan.plan_id, self._end)
 
     def _not_at_work(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """These without the ones whose record a job of an earlier run may still write."""

@@ -40,8 +40,10 @@ def correction_plan(
     tenants: TenantsResource,
     warehouse: WarehouseResource,
     ledger: LedgerResource,
+    billing: BillingResource,
 ) -> dg.MaterializeResult[None]:
-    """The exact writes that would repair NetSuite, with what each changes. Nothing is sent here.
+    """The exact writes that would repair NetSuite, with what each changes, and what flows back to billing. Nothing is
+    sent here.
 
     Writes in a closed period are held; a plan above the tenant's limits waits for a named person's approval.
     """
@@ -52,10 +54,11 @@ def correction_plan(
 
     with (
         tenant_run(context, tenants) as run,
+        billing.returns(run.tenant) as returns,
         warehouse.get().open(run.tenant.name) as held,
         ledger.open() as book,
     ):
-        planned = make_plan(held, run.tenant, run.mapping, run.period, book, utc_now())
+        planned = make_plan(held, run.tenant, run.mapping, run.period, book, utc_now(), returns)
         tell_plan(held, run.mapping, run.period, book, utc_now(), context.run.run_id)
         plan = planned.plan
         if planned.approval is not None:
@@ -95,8 +98,9 @@ def applied_corrections(
     warehouse: WarehouseResource,
     ledger: LedgerResource,
     netsuite: NetSuiteResource,
+    billing: BillingResource,
 ) -> dg.MaterializeResult[None]:
-    """The plan, sent to NetSuite. What an interrupted run left in doubt is looked up first.
+    """The plan, sent to NetSuite, and back to billing what that does not know. What an interrupted run left in doubt is looked up first.
 
     Refused, before anything is sent, unless the tenant's policy allows writing, the plan is approved and nothing
     that it rests on has changed.
@@ -113,11 +117,22 @@ def applied_corrections(
             quota_counted(context, run, held, client) as figures,
         ):
             told = Told(context.log.info)
-            applied = await apply_plan(held, client, run.tenant, run.mapping, run.period, book, utc_now, told)
+            applied = await apply_plan(
+                held,
+                client,
+                run.tenant,
+                run.mapping,
+                run.period,
+                book,
+                utc_now,
+                told,
+                returns=returns,
+            )
             return applied, figures()
 
     with (
         tenant_run(context, tenants) as run,
+        billing.returns(run.tenant) as returns,
         warehouse.get().open(run.tenant.name) as held,
         ledger.open() as book,
     ):
@@ -170,6 +185,7 @@ def verified_books(
                 source.locate,
                 _clock,
                 told=context.log.info,
+                returns=returns,
             )
 
     def _clock() -> datetime:
@@ -178,6 +194,7 @@ def verified_books(
     with (
         tenant_run(context, tenants) as run,
         billing.open(run.tenant) as source,
+        billing.returns(run.tenant) as returns,
         warehouse.get().open(run.tenant.name) as held,
         ledger.open() as book,
     ):
@@ -236,6 +253,7 @@ def written_amounts(outcomes: "pd.DataFrame") -> str:
         if (
             row["state"] in ("written", "adopted")
             and row["record"] != "customer"
+            and row["action"] != "return"
             and row["currency"] is not None
         ):
             amounts[row["currency"]] += row["amount"]

@@ -14,6 +14,7 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.differences import ONCE_AS
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.operations import BY_INTERNAL_ID
+from netsuite_assets.writeback.returns import RETURNED
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse, literal
 
@@ -56,7 +57,7 @@ def _hold(warehouse: TenantWarehouse, select: str) -> int:
 
 
 def _paused(warehouse: TenantWarehouse, tenant: Tenant) -> None:
-    paused = [record for record in TABLES if tenant.writeback.pauses(record)]
+    paused = [record for record in (*TABLES, *RETURNED) if tenant.writeback.pauses(record)]
     if paused:
         _hold(
             warehouse,

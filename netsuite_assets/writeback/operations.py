@@ -270,8 +270,15 @@ def request_in(row: Mapping[str, Any]) -> WriteRequest:
 
 def label_of(row: Mapping[str, Any]) -> str:
     """An operation's record as people know it: `invoice INV-7 of Acme GmbH (inv-7)`."""
-    tables = TABLES[row["record"]]
-    parts = [tables.label, text(row["number"]) or "", f"of {row['name']}" if text(row["name"]) else ""]
+    record = str(row["record"])
+    back = record.startswith("billing:")
+    tables = TABLES.get(record.removeprefix("billing:"))
+    label = tables.label if tables is not None else "application"
+    parts = [
+        f"facts of the {label}" if back else label,
+        text(row["number"]) or "",
+        f"of {row['name']}" if text(row["name"]) else "",
+    ]
     where = text(row["external_id"]) or f"internal id {text(row['internal_id'])}"
     return " ".join(part for part in parts if part) + f" ({where})"
 

@@ -30,6 +30,8 @@ from netsuite_assets.writeback.operations import (
     text,
 )
 from netsuite_assets.writeback.policy import Approved, Verdict, approved_by, judge, within_limits
+from netsuite_assets.writeback.returns import plan_returns
+from resources.billing.returns import Returns
 from resources.ledger import Approval, Ledger, Plan
 from resources.netsuite.writes import WriteRequest
 from resources.tenants import Tenant
@@ -103,15 +105,18 @@ def make_plan(
     period: str,
     ledger: Ledger,
     now: datetime,
+    returns: Returns | None = None,
 ) -> Planned:
     """Plan the repair of the differences that the last reconciliation found, and note it in the ledger.
+
+    With `returns` the plan also has what billing does not know yet of what NetSuite holds.
 
     Writes the period's `write_back.plan` and the exceptions of stage `plan`. The same differences and policy
     give the same plan, byte for byte.
     """
     inputs = inputs_hash(warehouse, mapping, period)
     with _bounded(warehouse):
-        plan, approved = _made(warehouse, tenant, mapping, period, ledger, inputs, now)
+        plan, approved = _made(warehouse, tenant, mapping, period, ledger, inputs, now, returns)
     return Planned(plan, approved, tenant, warehouse)
 
 
@@ -203,8 +208,11 @@ def _made(
     ledger: Ledger,
     inputs: str,
     now: datetime,
+    returns: Returns | None,
 ) -> tuple[Plan, Approved]:
     build_operations(warehouse, tenant, mapping, period)
+    if returns is not None:
+        plan_returns(warehouse, mapping, period, returns)
     find_holds(warehouse, tenant, mapping, period)
     _refuse_closed(warehouse, tenant, period)
     _refuse_unwritable(warehouse, tenant, period)
@@ -307,7 +315,7 @@ def _refuse_closed(warehouse: TenantWarehouse, tenant: Tenant, period: str) -> N
 def _refuse_unwritable(warehouse: TenantWarehouse, tenant: Tenant, period: str) -> None:
     """Make no plan of operations without a body, or to an external id that no address can hold."""
     rows = warehouse.sql(
-        "SELECT record, external_id, body IS NULL FROM operations_made WHERE action <> 'delete' AND (body IS NULL"
+        "SELECT record, external_id, body IS NULL FROM operations_made WHERE action NOT IN ('delete', 'return') AND (body IS NULL"
         " OR NOT coalesce(regexp_full_match(external_id, '[A-Za-z0-9_-]+'), false)) ORDER BY ALL LIMIT 1"
     )
     for record, external_id, is_gone in rows:

@@ -18,8 +18,8 @@ from resources.tenants import Tenant
 from resources.tenants.models import AutomaticRule
 from resources.warehouse import TenantWarehouse, literal
 
-#: What counts towards amounts: customers move none.
-_MOVES = "record <> 'customer' AND currency IS NOT NULL"
+#: What counts towards amounts: customers move none, and what flows back to billing tells of what has moved.
+_MOVES = "record <> 'customer' AND action <> 'return' AND currency IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def judge(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, pe
     plan = (
         f"(SELECT *, {alone} AS why FROM write_back.plan WHERE period = {literal(period)} AND held IS NULL)"
     )
-    sent, automatic = warehouse.sql(f"SELECT count(*), count(*) FILTER (why IS NULL) FROM {plan}")[0]
+    sent, automatic, booked = warehouse.sql(
+        f"SELECT count(*), count(*) FILTER (why IS NULL), count(*) FILTER (action <> 'return') FROM {plan}"
+    )[0]
     amounts = _amounts(warehouse, f"{plan} WHERE {_MOVES}")
     within = _amounts(warehouse, f"{plan} WHERE {_MOVES} AND why IS NULL")
     reasons = []
@@ -69,7 +71,7 @@ def judge(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, pe
         reasons.append(
             f"it moves {moneys(over)}, more than the {money(limits.amount, None)} approved automatically"
         )
-    reasons += _breaker(warehouse, tenant, mapping, period, sent, amounts)
+    reasons += _breaker(warehouse, tenant, mapping, period, booked, amounts)
     shown = moneys(amounts) if amounts else ""
     if reasons:
         whole = "; ".join(reasons)

@@ -25,7 +25,10 @@ from netsuite_assets.reconcile.engine import Locate, remaining
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.apply import exceptions_of
 from netsuite_assets.writeback.enrichment import Enriched, enrich
+from netsuite_assets.writeback.returning import confirm
+from netsuite_assets.writeback.returns import RETURN
 from netsuite_assets.writeback.sending import target_of
+from resources.billing.returns import Returns
 from resources.ledger import Event, Ledger
 from resources.netsuite.client import NetSuite
 from resources.tenants import Tenant
@@ -74,17 +77,20 @@ async def verify(
     pauses: Sequence[float] = PAUSES,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     told: Callable[[str], None] = lambda message: None,
+    returns: Returns | None = None,
 ) -> Verified:
     """Read the period's slices again and say of each written operation whether NetSuite holds it.
 
-    `told` hears how far it is.
+    `told` hears how far it is. `returns` is asked what billing holds of what flowed back to it.
 
     Writes `write_back.outcomes` and `write_back.enrichment`, the exceptions of stage `apply` and the ledger's events.
     The slices that the plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
     """
     outcomes = frames.read(warehouse, frames.OUTCOMES, period)
+    plan = frames.records(frames.read(warehouse, frames.PLAN, period))
+    back = confirm(returns, plan) if returns is not None else {}
     left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
-    checked = _checked(warehouse, outcomes, left, period)
+    checked = _checked(warehouse, outcomes, left, period, back)
     for pause in pauses:
         told(_found(checked))
         if not _missing(checked):
@@ -92,15 +98,15 @@ async def verify(
         told(f"what does not show yet is looked for again in {pause:g} s")
         await sleep(pause)
         left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
-        checked = _checked(warehouse, outcomes, left, period)
+        checked = _checked(warehouse, outcomes, left, period, back)
     table = frames.rows_frame(frames.OUTCOMES, checked)
     with warehouse.transaction():
         frames.replace(warehouse, frames.OUTCOMES, period, table)
         frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
     _tell(ledger, tenant.name, period, checked, clock())
-    plan = frames.records(frames.read(warehouse, frames.PLAN, period))
+    to_netsuite = [row for row in checked if row["action"] != RETURN]
     bodies = {row["operation_key"]: row["body"] for row in plan}
-    enriched = await enrich(warehouse, netsuite, mapping, period, checked, bodies, clock())
+    enriched = await enrich(warehouse, netsuite, mapping, period, to_netsuite, bodies, clock())
     return Verified(table, left, enriched)
 
 
@@ -125,8 +131,13 @@ async def _read_again(
 
 
 def _checked(
-    warehouse: TenantWarehouse, outcomes: pd.DataFrame, left: pd.DataFrame, period: str
+    warehouse: TenantWarehouse,
+    outcomes: pd.DataFrame,
+    left: pd.DataFrame,
+    period: str,
+    back: Mapping[str, str | None],
 ) -> list[dict[str, Any]]:
+    """The outcomes with what was found; `back` says why billing does not hold what flowed back, by operation."""
     differing: dict[tuple[str, str], list[str]] = {}
     for row in frames.records(left):
         if row["owner"] == "billing" and row["external_id"] is not None:
@@ -134,6 +145,9 @@ def _checked(
     present = _present(warehouse, period)
     checked = []
     for row in frames.records(outcomes):
+        if row["action"] == RETURN:
+            checked.append(_returned(row, back))
+            continue
         if row["state"] == "in_doubt" and _shows(row, differing, present):
             row |= {
                 "state": "adopted",
@@ -151,6 +165,16 @@ def _checked(
                 row["detail"] = " ".join(reasons) if reasons else row["detail"]
         checked.append(row)
     return checked
+
+
+def _returned(row: dict[str, Any], back: Mapping[str, str | None]) -> dict[str, Any]:
+    """The outcome of what flowed back to billing, by what billing holds."""
+    key = row["operation_key"]
+    if row["state"] == "in_doubt" and back.get(key, "") is None:
+        row |= {"state": "adopted", "detail": "the answer was lost; billing holds it", "next_step": None}
+    if row["state"] in _WRITTEN and key in back:
+        row |= {"verified": back[key] is None, "detail": back[key] or row["detail"]}
+    return row
 
 
 def _shows(

@@ -1,6 +1,6 @@
-"""What a billing source says when it cannot be read.
+"""What a billing source says when it cannot be read, or does not take what flows back to it.
 
-Here: the one exception of every billing platform module, built from its parts in one place.
+Here: the exceptions of every billing platform module, built from their parts in one place.
 Not here: how a source is read, nor what is done about a failure.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class BillingError(Exception):
-    """A billing source that cannot be read, said for a person.
+    """A billing source that cannot be read or written, said for a person.
 
     `attempted` is what was being done, `problem` what stood in the way (the other system's own words
     included), `next_step` the mend. The rest says where: the canonical or real table, the column, the
@@ -34,3 +34,7 @@ class BillingError(Exception):
         self.row = row
         self.yaml_key = yaml_key
         super().__init__(f"{attempted}: {problem} {next_step}")
+
+
+class ReturnInDoubt(BillingError):
+    """It is not known whether billing took what was returned to it."""

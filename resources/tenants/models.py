@@ -33,6 +33,7 @@ from pydantic import (
 )
 
 from resources.billing.canonical import TABLES
+from resources.billing.returns import FACTS, KEYS, RETURNED_TO
 from resources.tenants.comparison import RecordComparison
 from resources.tenants.matching import MatchSettings
 from resources.tenants.source import nearest, shown
@@ -347,14 +348,24 @@ class ReconcileSettings(Settings):
     match: MatchSettings = MatchSettings()
 
 
+def _written_type(value: str) -> str:
+    kind = value.removeprefix("billing:")
+    if kind == value:
+        return _record_type(value)
+    if kind not in FACTS:
+        raise ValueError(f"nothing called '{shown(kind)}' flows back to billing{nearest(kind, FACTS)}")
+    return value
+
+
 class AutomaticRule(Settings):
     """Operations that need no person: of this record type, this action, and touching no other fields than these.
 
     What is left out allows any. A rule with `fields` is for updates alone; lines are the field `item` (`apply`, `line`).
+    What flows back to billing has the record type `billing:invoice` (and so on) and the action `return`.
     """
 
-    record: Annotated[str, AfterValidator(_record_type)] | None = None
-    action: Literal["create", "update", "delete"] | None = None
+    record: Annotated[str, AfterValidator(_written_type)] | None = None
+    action: Literal["create", "update", "delete", "return"] | None = None
     fields: Annotated[list[StrictStr], Field(min_length=1)] | None = None
 
 
@@ -379,8 +390,38 @@ class CircuitBreakerSettings(Settings):
     amount: Amount | None = None
 
 
+def _returned_kind(value: str) -> str:
+    if value not in FACTS:
+        raise ValueError(f"nothing called '{shown(value)}' flows back to billing{nearest(value, FACTS)}")
+    return value
+
+
+def _prefixed(value: Any) -> Any:
+    """A list of facts means that each stands in the column of its name after `netsuite_`."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return {name: f"netsuite_{name}" for name in value}
+    return value
+
+
+class ReturnedFacts(Settings):
+    """Where the facts of one kind stand in billing: fact to column.
+
+    Without `table` they are columns of the table that billing's records are read from, and rows are only updated. A
+    `table` of its own holds nothing else: rows are made and taken away in it. `key` names its key columns, where they
+    are called otherwise than ours.
+    """
+
+    table: StrictStr | None = Field(default=None, min_length=1)
+    key: dict[str, StrictStr] = {}
+    columns: Annotated[
+        dict[str, StrictStr],
+        BeforeValidator(_prefixed, json_schema_input_type=list[str] | dict[str, str]),
+        Field(min_length=1),
+    ]
+
+
 class WritebackSettings(Settings):
-    """What may be written to NetSuite, and what waits for a person.
+    """What may be written to NetSuite, what flows back to billing (`return`), and what waits for a person.
 
     `paused` stops all writing, or that of some record types, at once. `cut_over` is the first day, by record type, whose
     documents are written. `next_open_period` needs `closed_period_consent`: who agreed that documents of a closed
@@ -399,6 +440,9 @@ class WritebackSettings(Settings):
     duplicate: Literal["hold", "delete"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     send: Literal["auto", "single", "batch"] = "auto"
+    returned: dict[Annotated[str, AfterValidator(_returned_kind)], ReturnedFacts] = Field(
+        default={}, alias="return"
+    )
 
     @model_validator(mode="after")
     def _is_agreed(self) -> WritebackSettings:
@@ -412,6 +456,38 @@ class WritebackSettings(Settings):
     def pauses(self, record: str) -> bool:
         """Whether nothing of this record type is written now."""
         return self.paused if isinstance(self.paused, bool) else record in self.paused
+
+    def mistakes(self, billing: BillingSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What flows back to a place where it cannot, each with its path below `writeback`."""
+        for kind, returned in self.returned.items():
+            path = ("return", kind)
+            for part, given, known in (
+                ("columns", returned.columns, FACTS[kind]),
+                ("key", returned.key, KEYS[kind]),
+            ):
+                for name in given:
+                    if name not in known:
+                        hint = nearest(name, known) or f"; there are: {', '.join(known)}"
+                        yield (*path, part, name), f"{kind} has no '{shown(name)}' that flows back{hint}"
+            canonical = RETURNED_TO.get(kind)
+            if returned.table is not None or canonical is None:
+                continue
+            table = billing.tables.get(canonical)
+            if table is None:
+                yield path, f"billing.tables has no {canonical}; say under 'table' where the facts stand"
+                continue
+            read = {
+                *table.metadata,
+                *table.where,
+                *(table.columns.get(name, name) for name in TABLES[canonical].schema.names),
+            }
+            for fact, column in returned.columns.items():
+                if column in read:
+                    message = (
+                        f"the column '{shown(column)}' is read as billing's own: what flows back into it would come back"
+                        " as a change of billing's"
+                    )
+                    yield (*path, "columns", fact), message
 
 
 MatchBy = Literal["internal_id", "external_id", "number", "name", "date"]

@@ -32,11 +32,12 @@ from netsuite_assets.reconcile.engine import reconcile
 from netsuite_assets.writeback.apply import Applied, apply_plan
 from netsuite_assets.writeback.plan import Planned, make_plan
 from netsuite_assets.writeback.verify import Verified, verify
+from resources.billing import Returns
 from resources.billing.canonical import TABLES as CANONICAL
-from resources.connections import billing_source, netsuite_client
+from resources.connections import billing_returns, billing_source, netsuite_client
 from resources.ledger import Ledger
 from resources.netsuite.client import NetSuite
-from resources.netsuite.writes import eid
+from resources.netsuite.writes import create_request, eid, update_request
 from resources.tenants import Tenant, TenantRegistry
 from resources.warehouse import TenantWarehouse, Warehouse
 
@@ -116,6 +117,10 @@ class Round:
         assert self.verified is not None, "nothing was sent"
         return frames.records(self.verified.outcomes)
 
+    def of(self, record: str) -> list[dict[str, Any]]:
+        """The operations on one record type, in order."""
+        return [row for row in self.operations if row["record"] == record]
+
     def told(self) -> list[tuple[str, str, str, bool | None]]:
         """Each operation as (record, action, state, verified), in the order of the plan."""
         order = {row["operation_key"]: row["sequence"] for row in self.operations}
@@ -151,6 +156,13 @@ class Loop:
         }
         self.ledger = Ledger(self.environ["RECON_LEDGER"])
         self.warehouse = Warehouse(self.folder / "warehouse")
+
+    def set(self, section: str, **settings: Any) -> None:
+        """Change keys of a section of the tenant's file."""
+        path = self.folder / "tenants" / "acme.yaml"
+        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text[section] |= settings
+        path.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
 
     @property
     def tenant(self) -> Tenant:
@@ -211,25 +223,26 @@ class Loop:
     def plan(self) -> Planned:
         """Read both sides, compare and plan."""
         with self.warehouse.open("acme") as held:
-            return asyncio.run(self._plan(held))
+            return asyncio.run(self._plan(held, billing_returns(self.tenant, self.environ)))
 
-    def run(self, **verifying: Any) -> Round:
-        """Read both sides, compare, plan, apply and verify."""
+    def run(self, returns: Returns | None = None) -> Round:
+        """Read both sides, compare, plan, apply and verify; `returns` stands for billing's side of what flows back."""
+
+        back = returns or billing_returns(self.tenant, self.environ)
 
         async def whole(held: TenantWarehouse) -> Round:
-            planned = await self._plan(held)
-            planned.operations  # noqa: B018 - read before the warehouse is closed
+            planned = await self._plan(held, back)
             tenant, mapping = self.tenant, compile_mapping(self.tenant)
             source = billing_source(tenant, self.environ)
             try:
                 async with self.netsuite() as netsuite:
                     applied = await apply_plan(
                         held, netsuite, tenant, mapping, self.period, self.ledger, now, lambda done, of: None,
-                        polling=QUICK,
+                        polling=QUICK, returns=back,
                     )  # fmt: skip
                     verified = await verify(
                         held, netsuite, tenant, mapping, self.period, self.ledger, source.locate, now,
-                        pauses=(0.1, 0.3),
+                        pauses=(0.1, 0.3), returns=back,
                     )  # fmt: skip
             finally:
                 source.close()
@@ -238,7 +251,7 @@ class Loop:
         with self.warehouse.open("acme") as held:
             return asyncio.run(whole(held))
 
-    async def _plan(self, held: TenantWarehouse) -> Planned:
+    async def _plan(self, held: TenantWarehouse, back: Returns | None) -> Planned:
         tenant = self.tenant
         mapping = compile_mapping(tenant)
         source = billing_source(tenant, self.environ)
@@ -249,8 +262,8 @@ class Loop:
                 fill_expected(held, mapping, self.period, now())
                 await self._extract(held, netsuite, mapping)
             reconcile(held, tenant, mapping, self.period, source.locate)
-            planned = make_plan(held, tenant, mapping, self.period, self.ledger, now())
-            planned.operations  # noqa: B018
+            planned = make_plan(held, tenant, mapping, self.period, self.ledger, now(), back)
+            planned.operations  # noqa: B018 - read before the warehouse is closed
             return planned
         finally:
             source.close()
@@ -288,6 +301,20 @@ class Loop:
                 return await netsuite.get(record, eid(f"{self.word}{external_id}"), expand=True)
 
         return asyncio.run(ask())
+
+    def write(self, path: str, body: Mapping[str, Any]) -> str:
+        """Book something by hand: create `customerPayment`, or change `customerPayment/12`; its internal id."""
+
+        async def send() -> str:
+            async with self.netsuite() as netsuite:
+                record, _, ref = path.partition("/")
+                if ref:
+                    await netsuite.send(update_request(record, ref, body))
+                    return ref
+                answer = await netsuite.send(create_request(record, body))
+                return str(answer.internal_id)
+
+        return asyncio.run(send())
 
     def close(self) -> None:
         self.ledger.close()
