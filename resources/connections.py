@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from resources.billing import Returns, open_billing, open_returns
+from resources.billing.accruals import WithAccruals
 from resources.billing.canonical import BillingSource
 from resources.netsuite.client import NetSuite
 from resources.netsuite.deadline import Deadlines
@@ -45,9 +46,11 @@ def ledger_url(environ: Mapping[str, str]) -> str:
 
 
 def billing_source(tenant: Tenant, environ: Mapping[str, str]) -> BillingSource:
-    """The tenant's billing source; nothing is opened before the first question."""
+    """The tenant's billing source, with the journals of its accruals; nothing is opened before the first question."""
     credentials = tenant.load_credentials(environ)
-    return open_billing(tenant.billing, credentials.billing_url.get_secret_value(), tenant.timezone)
+    source = open_billing(tenant.billing, credentials.billing_url.get_secret_value(), tenant.timezone)
+    accruals = tenant.settings.accruals
+    return WithAccruals(source, accruals) if accruals else source
 
 
 def billing_returns(tenant: Tenant, environ: Mapping[str, str]) -> Returns | None:

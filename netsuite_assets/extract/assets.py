@@ -84,8 +84,9 @@ billing_payments = _billing_asset(
 )
 billing_journals = _billing_asset(
     "billing_journals",
-    ["journals", "journal_lines"],
-    "The journal entries that billing itself proposes for the month, such as accruals, with their lines.",
+    ["journals", "journal_lines", "usage"],
+    "The journal entries that billing itself proposes for the month, with their lines; the accruals that the tenant's"
+    " file makes of usage which no invoice bills by the month's end; and the usage of the month.",
     None,
 )
 

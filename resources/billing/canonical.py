@@ -131,6 +131,20 @@ JOURNAL_LINES = _schema(
 )
 
 
+#: What customers used, with its price. `invoiced_on` is the date of the invoice that bills it, empty until there is one.
+USAGE = _schema(
+    {"id": TEXT, "used_on": DAY, "currency": TEXT, "amount": AMOUNT},
+    {
+        "customer_id": TEXT,
+        "legal_entity": TEXT,
+        "product_id": TEXT,
+        "product_line": TEXT,
+        "invoiced_on": DAY,
+        "quantity": QUANTITY,
+    },
+)
+
+
 @dataclass(frozen=True)
 class CanonicalTable:
     """One canonical table: its name, columns, unique key and the column that places a row in a period.
@@ -178,6 +192,7 @@ TABLES: Mapping[str, CanonicalTable] = {
         CanonicalTable(
             "journal_lines", JOURNAL_LINES, ("id",), parent="journals", parent_column="journal_id"
         ),
+        CanonicalTable("usage", USAGE, ("id",), period_column="used_on"),
     )
 }
 

@@ -56,14 +56,7 @@ def validated(tree: Node, name: str) -> TenantSettings:
     if settings.name != name:
         message = f"this file is tenant '{name}' by its name, but says '{shown(settings.name)}'"
         problems.append(Problem.at(locate(tree, ("tenant",))[0].place, message))
-    mistakes = [
-        *((("billing", *below), message) for below, message in settings.billing.mistakes()),
-        *(
-            (("writeback", *below), message)
-            for below, message in settings.writeback.mistakes(settings.billing)
-        ),
-    ]
-    for path, message in mistakes:
+    for path, message in settings.mistakes():
         node, rest = locate(tree, path)
         problems.append(Problem.at(node.place if rest else node.key, message))
     if problems:

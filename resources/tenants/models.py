@@ -44,6 +44,9 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 RECORD_TYPES = ("customer", "invoice", "creditMemo", "customerPayment", "journalEntry")
 """The standard record types that can be mapped; custom records (`customrecord_x`) can too."""
 
+USAGE_TESTED = ("customer_id", "legal_entity", "currency", "product_id", "product_line")
+"""The columns of usage by which an accrual rule chooses."""
+
 _CUSTOM_RECORD = r"customrecord_[a-z0-9_]{1,60}"
 
 
@@ -703,6 +706,19 @@ class RecordRules(Settings):
     by_subsidiary: dict[str, SubsidiaryRules] = {}
 
 
+class AccrualSettings(Settings):
+    """What was used by a month's end and not invoiced by then, booked as a journal entry and reversed the day after.
+
+    `debit` and `credit` are account numbers. `where` keeps the usage whose column (`product_id`, ...) has one of the
+    values; a usage goes to the first rule that takes it.
+    """
+
+    debit: Text
+    credit: Text
+    memo: StrictStr = Field(default="Usage that is not invoiced", min_length=1)
+    where: dict[str, Annotated[list[Text | None], BeforeValidator(_one_or_many)]] = {}
+
+
 class TenantSettings(Settings):
     """A whole tenant, after everything that it extends. `currency_precision` is decimal places by ISO 4217 code, where
     NetSuite's differ from the standard's.
@@ -718,7 +734,33 @@ class TenantSettings(Settings):
     currency_precision: dict[
         Annotated[str, AfterValidator(_currency)], Annotated[StrictInt, Field(ge=0, le=4)]
     ] = {}
+    accruals: dict[str, AccrualSettings] = {}
     records: dict[Annotated[str, AfterValidator(_record_type)], RecordRules]
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What does not fit between the sections, each with its path."""
+        for below, message in self.billing.mistakes():
+            yield ("billing", *below), message
+        for below, message in self.writeback.mistakes(self.billing):
+            yield ("writeback", *below), message
+        if not self.accruals:
+            return
+        if "usage" not in self.billing.tables:
+            yield ("accruals",), "billing.tables has no usage, of which accruals are made"
+        if "journalEntry" not in self.records:
+            message = (
+                "records has no journalEntry, as which accruals are booked; extend _journals, which has it"
+            )
+            yield ("accruals",), message
+        texts = [name for name in TABLES["usage"].schema.names if name in USAGE_TESTED]
+        for name, rule in self.accruals.items():
+            for column in rule.where:
+                if column not in texts:
+                    hint = nearest(column, texts) or f"; there are: {', '.join(texts)}"
+                    yield (
+                        ("accruals", name, "where", column),
+                        f"usage has no '{shown(column)}' to choose by{hint}",
+                    )
 
     @field_validator("timezone")
     @classmethod

@@ -123,3 +123,35 @@ def test_a_journal_that_does_not_balance_is_not_sent_and_names_what_it_books(loo
             "SELECT reason FROM reconciliation.exceptions WHERE record = 'journalEntry' AND stage = 'mapping'"
         )
     assert "it debits 30 and credits 29.99" in reason
+
+
+def test_usage_that_is_not_invoiced_is_accrued_by_the_tenants_rule(account_url: str, tmp_path: Path) -> None:
+    rule = {"usage": {"debit": 1150, "credit": 4000, "memo": "Usage without an invoice"}}
+    settings = {"accruals": rule, "billing": {"tables": {"usage": {"table": "usage"}}}}
+    loop = Loop(tmp_path, account_url, settings)
+    used = {"currency": "USD", "legal_entity": "us", "used_on": loop.day(20)}
+    loop.bill("usage", id="u1", amount="12.3456", **used)
+    loop.bill("usage", id="u2", amount="7.10", **used)
+    loop.bill("usage", id="u3", amount="500.00", invoiced_on=loop.day(25), **used)
+    done = loop.run()
+    assert done.told() == [("journalEntry", "create", "written", True)]
+    name = f"je-accrual-{loop.period}-usage-us-USD"
+    found = loop.get("journalEntry", name)
+    assert (found["memo"], found["reversalDate"]) == (
+        "Usage without an invoice",
+        f"{next_month(loop.period)}-01",
+    )
+    lines = found["line"]["items"]
+    assert [(line.get("debit"), line.get("credit")) for line in lines] == [
+        (Decimal("19.45"), None),
+        (None, Decimal("19.45")),
+    ]
+    assert loop.run().operations == []
+    # Invoiced in the month after all: the accrual is less by it.
+    loop.billing("UPDATE usage SET invoiced_on = ? WHERE id = 'u1'", [loop.day(26)])
+    assert loop.run().told() == [("journalEntry", "update", "written", True)]
+    assert [line.get("debit") for line in loop.get("journalEntry", name)["line"]["items"]] == [
+        Decimal("7.1"),
+        None,
+    ]
+    loop.close()
