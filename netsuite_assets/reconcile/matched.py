@@ -23,18 +23,7 @@ from netsuite_assets.reconcile.record import ComparedRecord, insert, money
 from resources.tenants.matching import DocumentMatching
 from resources.warehouse import DERIVED, TenantWarehouse, literal, quote
 
-#: By what a pair was matched, as a person reads it.
-MATCHED_BY: Final = {
-    "external_id": "external id",
-    "internal_id": "internal id",
-    "number": "number",
-    "rules": "rules",
-    "groups": "groups",
-    "merged": "merge",
-    "custom_id": "own id",
-    "name": "name",
-}
-
+#: Candidates that a sentence names.
 _SHOWN: Final = 5
 
 
@@ -61,6 +50,8 @@ def match_unmatched(warehouse: TenantWarehouse, of: ComparedRecord) -> bool:
         return False
     run(_unmatched_billed(of))
     run(_unmatched_held(of))
+    if of.is_document and not warehouse.value("SELECT count(*) FROM unmatched_held"):
+        return False
     recall_known_ids(warehouse, of.record, "SELECT external_id FROM unmatched_billed")
     if isinstance(settings, DocumentMatching):
         matching.match_documents(warehouse, settings)

@@ -65,6 +65,7 @@ def match_documents(warehouse: TenantWarehouse, settings: DocumentMatching) -> N
         CREATE OR REPLACE TEMP TABLE grouped (group_no INTEGER, side VARCHAR, row_no BIGINT);
     """)
     tolerance = int(settings.amount * 10_000)
+    _prepare(warehouse)
     if "internal_id" in settings.passes:
         _open(warehouse)
         _propose(warehouse, "internal_id", _BY_INTERNAL_ID)
@@ -79,17 +80,26 @@ def match_documents(warehouse: TenantWarehouse, settings: DocumentMatching) -> N
         _groups(warehouse, Limits(settings.days, tolerance, settings.group_size))
 
 
-def _open(warehouse: TenantWarehouse) -> None:
-    """Make `open_billed` and `open_held`: what no pass has used up yet."""
+def _prepare(warehouse: TenantWarehouse) -> None:
+    """Make `plain_billed` and `plain_held`: what is unmatched, with its values as they are compared."""
     for side in ("billed", "held"):
         warehouse.connection.execute(rf"""
-            CREATE OR REPLACE TEMP TABLE open_{side} AS
+            CREATE OR REPLACE TEMP TABLE plain_{side} AS
             SELECT *, (total::DECIMAL(38, 4) * 10000)::BIGINT AS units,
                 {_plain("number")} AS plain, {_plain("ref")} AS plain_ref, {_plain("po")} AS plain_po,
                 nullif(list_filter(
                     string_split_regex(lower(u.memo), '[^\p{{L}}\p{{N}}]+'), lambda x: x <> ''), []) AS plain_memo
             FROM (SELECT * REPLACE (coalesce(total, 0) AS total, nullif(trim(ref), '') AS ref)
                 FROM unmatched_{side}) u
+        """)
+
+
+def _open(warehouse: TenantWarehouse) -> None:
+    """Make `open_billed` and `open_held`: what no pass has used up yet."""
+    for side in ("billed", "held"):
+        warehouse.connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE open_{side} AS
+            SELECT * FROM plain_{side} u
             WHERE NOT EXISTS (SELECT 1 FROM matches m WHERE m.{side}_row = u.row_no)
                 AND NOT EXISTS (SELECT 1 FROM undecided m WHERE m.{side}_row = u.row_no)
                 AND NOT EXISTS (SELECT 1 FROM crowded m WHERE m.side = '{side}' AND m.row_no = u.row_no)
