@@ -1,6 +1,12 @@
 -- What is open of each invoice at the end of the month on both sides, and what is not applied of payments and credit memos.
 -- Rests on `receivables.sql`. {knows_payments}: billing tells its payments, so that both sides are told as of the month's
 -- last day ($last); else they are told as of now, by billing's status of the invoice.
+
+-- Documents of NetSuite's that the reconciliation took for billing's though their external id does not say so.
+CREATE OR REPLACE TEMP TABLE linked AS
+SELECT record, internal_id, max(external_id) AS external_id FROM {differences}
+WHERE kind = 'not_linked' AND period <= $period AND internal_id IS NOT NULL GROUP BY record, internal_id;
+
 CREATE OR REPLACE TEMP TABLE billed_open AS
 WITH applied AS (
     SELECT a.invoice_id, sum(a.amount) AS amount
@@ -32,10 +38,12 @@ WITH pairs AS (
 by_now AS (SELECT invoice_id, sum(amount) AS amount FROM pairs WHERE applied_on <= $last GROUP BY invoice_id),
 -- What was known when the invoice landed: what else settles it (a journal, a refund) is the rest of what is not open.
 then_known AS (SELECT period, invoice_id, sum(amount) AS amount FROM {applications} GROUP BY period, invoice_id)
-SELECT d.internal_id, d.external_id, d.number, d.name, d.currency, d.total, d.period, d.subsidiary, d."dueDate" AS due_on,
+SELECT d.internal_id, coalesce(k.external_id, d.external_id) AS external_id, d.number, d.name, d.currency, d.total, d.period,
+    d.subsidiary, d."dueDate" AS due_on,
     CASE WHEN {knows_payments} THEN coalesce(d.remaining, 0) + coalesce(t.amount, 0) - coalesce(n.amount, 0)
         ELSE coalesce(d.remaining, 0) END::DECIMAL(18, 4) AS open
-FROM {held_inv} d LEFT JOIN then_known t ON t.invoice_id = d.internal_id AND t.period = d.period
+FROM {held_inv} d LEFT JOIN linked k ON k.record = 'invoice' AND k.internal_id = d.internal_id
+LEFT JOIN then_known t ON t.invoice_id = d.internal_id AND t.period = d.period
 LEFT JOIN by_now n ON n.invoice_id = d.internal_id
 WHERE d.period <= $period AND d.dated_in = d.period AND coalesce(d.status, '') <> 'V';
 
@@ -46,11 +54,14 @@ FROM (SELECT * FROM billed_open WHERE external_id IS NOT NULL QUALIFY count(*) O
 JOIN (SELECT * FROM held_open WHERE external_id IS NOT NULL QUALIFY count(*) OVER (PARTITION BY external_id) = 1) h
     ON h.external_id = b.external_id AND h.currency = b.currency;
 
--- NetSuite's documents that are billing's too.
+-- NetSuite's documents that are billing's too: in the month, or in another one.
 CREATE OR REPLACE TEMP TABLE billed_keys AS SELECT DISTINCT key FROM movements WHERE side = 'billing';
 
 CREATE OR REPLACE TEMP TABLE known_documents AS
-SELECT DISTINCT n.internal_id FROM movements n SEMI JOIN billed_keys b ON b.key = n.key WHERE n.side = 'netsuite';
+SELECT n.internal_id FROM movements n SEMI JOIN billed_keys b ON b.key = n.key WHERE n.side = 'netsuite'
+UNION
+SELECT internal_id FROM {differences}
+WHERE period = $period AND kind IN ('not_linked', 'wrong_period') AND record IN ('creditMemo', 'customerPayment');
 
 CREATE OR REPLACE TEMP TABLE not_applied AS
 WITH used AS (
@@ -64,12 +75,16 @@ billed AS (
     SELECT 'creditMemo', e.external_id, CASE WHEN c.invoice_id IS NULL THEN e.total ELSE 0 END, e.total
     FROM {memos} e LEFT JOIN {credit_notes} c ON c.id = e.source_id
 ),
-held AS (
+all_held AS (
     SELECT 'customerPayment' AS record, internal_id, external_id, number, name, currency, total, remaining FROM {held_payments}
     WHERE period = $period AND dated_in = $period AND NOT coalesce(is_voided, false)
     UNION ALL
     SELECT 'creditMemo', internal_id, external_id, number, name, currency, total, remaining FROM {held_memos}
     WHERE period = $period AND dated_in = $period
+),
+held AS (
+    SELECT h.* REPLACE (coalesce(k.external_id, h.external_id) AS external_id)
+    FROM all_held h LEFT JOIN linked k ON k.record = h.record AND k.internal_id = h.internal_id
 )
 SELECT h.record, h.external_id, h.internal_id, h.number, h.name, h.currency, b.open AS billing_open,
     coalesce(h.remaining, 0)::DECIMAL(18, 4) AS netsuite_open, coalesce(u.amount, 0)::DECIMAL(18, 4) AS used, h.total,

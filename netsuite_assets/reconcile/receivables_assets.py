@@ -49,6 +49,7 @@ _SIDES = {"billing": "Billing", "netsuite": "NetSuite", "general_ledger": "Gener
                 netsuite_payments,
                 netsuite_journals,
                 netsuite_gl,
+                "differences",
             ],
         )
         for name, description in (("tie_outs", _TIE_OUTS), ("receivables_drift", _DRIFT))
