@@ -81,6 +81,7 @@ class Pair:
 
     `same_line` is billing's line number to NetSuite's line, of the lines that both hold. `matched_by` is how the two are
     known to be the same; `apart` is what billing's is to be called where NetSuite's counterpart is not taken for it.
+    With `former_id` it was compared once before, when it had its external id and this internal id.
     """
 
     expected: Record | None
@@ -90,6 +91,7 @@ class Pair:
     besides: list[Besides] = field(default_factory=list)
     matched_by: str = "external_id"
     apart: str | None = None
+    former_id: str | None = None
 
     @property
     def both(self) -> tuple[Record, Record]:
@@ -327,12 +329,12 @@ class Landing:
         Records that are to be known from before were compared once while they had their external ids.
         """
         self._forget()
-        wiped = [pair for pair in books.pairs if pair.matched_by == "internal_id"]
+        wiped = [pair for pair in books.pairs if pair.former_id is not None]
         if wiped:
             before = Books(books.policy)
             for pair in wiped:
                 billed = replace(pair.agreed, applied={})
-                before.pairs.append(Pair(billed, replace(billed, internal_id=pair.both[1].internal_id)))
+                before.pairs.append(Pair(billed, replace(billed, internal_id=str(pair.former_id))))
             self._reconcile(before, tenant, rng)
         return self._reconcile(books, tenant, rng)
 

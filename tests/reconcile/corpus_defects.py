@@ -291,7 +291,7 @@ class KnownFromBefore(Defect):
 
     def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
         expected, actual = pair.both
-        pair.matched_by = "internal_id"
+        pair.matched_by, pair.former_id = "internal_id", actual.internal_id
         actual.external_id = (
             None if expected.kind == "journalEntry" else rng.choice([None, f"by hand {actual.internal_id}"])
         )
@@ -340,6 +340,24 @@ class KnownByName(Defect):
         expected, actual = pair.both
         own_domain(pair)
         pair.matched_by, actual.external_id = "name", None
+        bill = new_record(rng, "invoice", str(expected.currency), 1, f"of-{expected.number}")
+        bill.values["entity"], bill.name = expected.external_id, expected.name
+        added = books.add(bill)
+        added.both[1].values["entity"] = f"internal:{actual.internal_id}"
+        return True
+
+
+@dataclass(frozen=True)
+class Merged(Defect):
+    """A customer was merged into one that billing does not know, who has its invoice now."""
+
+    whole: ClassVar[bool] = True
+
+    def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
+        expected, actual = pair.both
+        pair.matched_by, pair.former_id = "merged", actual.internal_id
+        actual.internal_id, actual.external_id = books.new_id(), None
+        actual.name = actual.values["companyName"] = f"Holding of {expected.number}"
         bill = new_record(rng, "invoice", str(expected.currency), 1, f"of-{expected.number}")
         bill.values["entity"], bill.name = expected.external_id, expected.name
         added = books.add(bill)
@@ -640,6 +658,7 @@ def _all() -> Iterator[Defect]:
     )
     yield KnownByRules("known by rules", DOCUMENTS[:3], frozenset())
     yield KnownByName("known by name", ("customer",), frozenset())
+    yield Merged("merged", ("customer",), frozenset())
     yield TwoOfAName("two of a name", ("customer",), frozenset())
     yield TwoThatFit("two that fit", DOCUMENTS[:3], frozenset())
     yield Split("split", DOCUMENTS[:3], frozenset())

@@ -108,6 +108,22 @@ class Truth:
                 found[record.kind, record.currency] -= record.total or _ZERO
         return {key: gap for key, gap in found.items() if gap}
 
+    def gaps_of_documents(self) -> dict[tuple[str, str | None, str | None], Decimal]:
+        """The same of each document, by record type, currency, and external id or (of those without) internal id."""
+        found: dict[tuple[str, str | None, str | None], Decimal] = defaultdict(Decimal)
+        for pair in self.books.pairs:
+            if pair.kind not in ("invoice", "creditMemo"):
+                continue
+            billed, held = pair.expected, pair.actual
+            if billed is not None and billed.problem is None:
+                found[pair.kind, billed.currency, billed.external_id] += billed.total or _ZERO
+            own = [(pair.agreed.external_id, held)] if held is not None else []
+            own += [(one.record.external_id or one.record.internal_id, one.record) for one in pair.besides]
+            for key, record in own:
+                if record.dated_in == PERIOD:
+                    found[pair.kind, record.currency, key] -= record.total or _ZERO
+        return {key: gap for key, gap in found.items() if gap}
+
     def totals(self) -> dict[tuple[str, str | None], dict[str, Any]]:
         """The figures that stand side by side, by record type and currency: of invoices and credit memos."""
         found: dict[tuple[str, str | None], dict[str, Any]] = defaultdict(
@@ -504,6 +520,19 @@ def _twins(books: Books) -> dict[tuple[str | None, str, int | None], int]:
 
 def _same_money(shown: str | None) -> str | None:
     return shown and re.sub(r"\b([A-Z]{3}) (-?\d+\.\d+)", lambda at: _money(at[1], Decimal(at[2])), shown)
+
+
+def parts_of(found: Found, books: Books) -> dict[tuple[str, str | None, str | None], Decimal]:
+    """What the parts of the totals' differences add up to, by document as in `Truth.gaps_of_documents`."""
+    names = {
+        pair.actual.internal_id: pair.agreed.external_id for pair in books.pairs if pair.actual is not None
+    }
+    added: dict[tuple[str, str | None, str | None], Decimal] = defaultdict(Decimal)
+    for row in found.total_parts:
+        if row["part"] != "exchange_rate":  # in the base currency
+            document = names.get(row["internal_id"]) or row["external_id"] or row["internal_id"]
+            added[row["record"], row["currency"], document] += row["amount"]
+    return {key: total for key, total in added.items() if total}
 
 
 def uses_of(found: Found) -> list[Use]:
