@@ -53,7 +53,7 @@ def test_each_record_type_is_matched_in_its_own_way(folder: Path) -> None:
         ("{invoice: {days: 63}}", "less than or equal to 62"),
         ("{invoice: {amount: -1}}", "greater than or equal to 0"),
         ("{invoice: {group_size: 1}}", "greater than or equal to 2"),
-        ("{journalEntry: {days: 3}}", "unknown key 'journalEntry'"),
+        ("{invoces: {days: 3}}", "unknown key 'invoces'; did you mean 'invoice'?"),
         (
             "{customer: {custom_id: custentity_biling_id}}",
             "customer: the mapping has no field 'custentity_biling_id' that customers can be matched by; did you mean"
