@@ -87,6 +87,12 @@ WRITTEN: Final = COMPARED
 REMOVED: Final = WRITTEN - {"customerPayment"}
 
 
+def called(record: str) -> str:
+    """A record type as people call it, singular; of what flows back to billing (`billing:invoice`), the record's own."""
+    kind = record.removeprefix("billing:")
+    return TABLES[kind].label if kind in TABLES else kind
+
+
 def record_tables(record: str, billing: str | None = None) -> RecordTables:
     """Where a record type lives; a custom record (`customrecord_x`), or one that is made of another billing table
     than usual, is told which.

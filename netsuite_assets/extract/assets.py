@@ -162,26 +162,34 @@ def netsuite_customers(
     ledger: LedgerResource,
     netsuite: NetSuiteResource,
 ) -> dg.MaterializeResult[None]:
-    """All customers that NetSuite holds now, with the fields that the mapping names."""
+    """All customers that NetSuite holds now, with the fields that the mapping names; and their billing addresses, where
+    the tenant's file lets those flow back to billing.
+    """
+    from netsuite_assets.extract.addresses import extract_addresses
     from netsuite_assets.extract.netsuite import extract_customers
     from resources.warehouse import utc_now
 
-    async def read(held: "TenantWarehouse") -> "Slice":
+    async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
         async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
-            return await extract_customers(
-                held,
-                client,
-                run.mapping.records["customer"],
-                utc_now(),
-                written=written,
-                accept_as_gone=config.accept_as_gone,
-            )
+            landed = {
+                "customers": await extract_customers(
+                    held,
+                    client,
+                    run.mapping.records["customer"],
+                    utc_now(),
+                    written=written,
+                    accept_as_gone=config.accept_as_gone,
+                )
+            }
+            if run.tenant.writeback.returns("customer", "address"):
+                landed["addresses"] = await extract_addresses(held, client, utc_now())
+            return landed
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
         with ledger.open() as book:
             written = book.written(run.tenant.name, "customer")
         landed = asyncio.run(read(held))
-        metadata = slice_metadata(held, {"customers": landed}, "netsuite.customers", None, run.period)
+        metadata = slice_metadata(held, landed, "netsuite.customers", None, run.period)
         return dg.MaterializeResult(metadata=metadata | gone_metadata(context, held, "customer", None))
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from netsuite_assets.frames import EXCEPTION_CODES
 from netsuite_assets.publish.summary import SignOffSummary, TenantSummary
-from netsuite_assets.tables import TABLES
+from netsuite_assets.tables import TABLES, called
 from netsuite_assets.tell import count, money, moneys
 
 _SHOWN_EXCEPTIONS = 6
@@ -102,7 +102,7 @@ _DIFFER = {
 
 
 def _written(summary: TenantSummary) -> Iterator[RenderableType]:
-    if not summary.outcomes:
+    if not summary.outcomes and not summary.written:
         yield _indented(
             "Nothing was sent."
             if not summary.planned
@@ -114,13 +114,13 @@ def _written(summary: TenantSummary) -> Iterator[RenderableType]:
         f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended."
     )
     for (action, record), number in summary.written.items():
-        yield _indented(f"{number:>6,}  {TABLES[record].label}{'s' if number != 1 else ''} {_PAST[action]}")
+        yield _indented(f"{number:>6,}  {called(record)}{'s' if number != 1 else ''} {_PAST[action]}")
     for state, number in summary.outcomes.items():
         if state not in ("written", "adopted"):
             yield _indented(f"{number:>6,}  {_STATES[state]}")
 
 
-_PAST = {"create": "created", "update": "corrected", "delete": "removed"}
+_PAST = {"create": "created", "update": "corrected", "delete": "removed", "return": "told to billing"}
 _STATES = {
     "rejected": "refused by NetSuite",
     "in_doubt": "sent, outcome unknown: the next run looks them up first",
@@ -152,7 +152,7 @@ def _concerned(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         if row["currency"] is not None and row["record"] != "customer":
             amounts[row["currency"]] += row["amount"]
-    records = Counter(TABLES[row["record"]].label for row in rows)
+    records = Counter(called(row["record"]) for row in rows)
     what = ", ".join(count(number, label) for label, number in sorted(records.items()))
     return f"{what}, {moneys(amounts)}"
 

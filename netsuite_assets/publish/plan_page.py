@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netsuite_assets import frames
-from netsuite_assets.tables import TABLES
+from netsuite_assets.tables import called
 from netsuite_assets.tell import count, markdown, money
 from netsuite_assets.writeback.operations import label_of
 from netsuite_assets.writeback.policy import Approved, Verdict, approved_by
@@ -49,7 +49,7 @@ def print_plan(console: Console, held: TenantWarehouse, ledger: Ledger, period: 
         table.add_row(
             str(row["sequence"]),
             row["action"],
-            TABLES[row["record"]].label,
+            called(row["record"]),
             Text(row["number"] or ""),
             Text(row["name"] or ""),
             money(row["amount"], row["currency"]) if row["record"] != "customer" else "",
@@ -125,7 +125,7 @@ def _totals(held: TenantWarehouse, period: str) -> list[list[str]]:
     )
     return [
         [
-            TABLES[record].label,
+            called(record),
             action,
             f"{number:,}",
             f"{sent:,}",

@@ -71,6 +71,7 @@ class SignOffSummary:
 class TenantSummary:
     """A tenant's month: totals, what differed, what was written, what needs a person.
 
+    `outcomes` and `verified` count what went to NetSuite; `written` has what was told to billing besides.
     `amiss` is how many documents NetSuite does not hold now in the month, amount and currency that billing says.
     `exceptions` are those that are open, `accepted` those that somebody accepted for now.
     """
@@ -174,7 +175,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
     ).fetchall()
     outcomes = connection.execute(
         "SELECT o.state, count(*), count(*) FILTER (WHERE o.verified) FROM outcomes o"
-        " WHERE o.tenant = $tenant AND o.period = $period GROUP BY 1 ORDER BY 1",
+        " WHERE o.tenant = $tenant AND o.period = $period AND o.action <> 'return' GROUP BY 1 ORDER BY 1",
         where,
     ).fetchall()
     written = connection.execute(

@@ -20,7 +20,7 @@ from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.differences import ONCE_AS
-from netsuite_assets.tables import REMOVED, TABLES
+from netsuite_assets.tables import REMOVED, called
 from netsuite_assets.writeback import bodies
 from resources.netsuite.writes import WriteRequest, record_path
 from resources.tenants import Tenant
@@ -270,10 +270,8 @@ def request_in(row: Mapping[str, Any]) -> WriteRequest:
 
 def label_of(row: Mapping[str, Any]) -> str:
     """An operation's record as people know it: `invoice INV-7 of Acme GmbH (inv-7)`."""
-    record = str(row["record"])
-    back = record.startswith("billing:")
-    tables = TABLES.get(record.removeprefix("billing:"))
-    label = tables.label if tables is not None else "application"
+    label = called(row["record"])
+    back = row["action"] == "return"
     parts = [
         f"facts of the {label}" if back else label,
         text(row["number"]) or "",

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.tables import TABLES
+from netsuite_assets.tables import called
 from resources.billing.returns import FACTS, Facts, Key, ReturnedRow, Returns
 from resources.warehouse import TenantWarehouse, literal, quote
 
@@ -107,8 +107,12 @@ def _expressions(warehouse: TenantWarehouse, record: str, name: str) -> dict[str
         "status": status,
         "remaining": _amount("n.remaining"),
     }
-    # Single companies have no subsidiaries, and not every role sees addresses.
-    found |= {fact: f"n.{fact}" for fact in ("subsidiary", "address") if fact in columns}
+    if "subsidiary" in columns:  # single companies have none
+        found["subsidiary"] = "n.subsidiary"
+    if warehouse.columns("netsuite.addresses"):
+        found["address"] = (
+            "(SELECT max(a.address) FROM netsuite.addresses a WHERE a.customer_id = n.internal_id)"
+        )
     return {fact: expression for fact, expression in found.items() if fact in FACTS[record]}
 
 
@@ -224,7 +228,7 @@ def _operations(warehouse: TenantWarehouse, kind: str, facts: Sequence[str], wan
         f"CASE WHEN k.{_column(fact)} IS DISTINCT FROM h.{_column(fact)} THEN {literal(fact)} END"
         for fact in facts
     )
-    label = "application" if kind == APPLICATION else TABLES[kind].label
+    label = called(kind)
     warehouse.connection.execute(
         f"""INSERT INTO operations_made BY NAME
         SELECT nextval('operation_numbers') AS op, {WAVE} AS wave, {literal(record_of(kind))} AS record,

@@ -460,6 +460,10 @@ class WritebackSettings(Settings):
         """Whether nothing of this record type is written now."""
         return self.paused if isinstance(self.paused, bool) else record in self.paused
 
+    def returns(self, kind: str, fact: str) -> bool:
+        """Whether this fact flows back to billing."""
+        return kind in self.returned and fact in self.returned[kind].columns
+
     def mistakes(self, billing: BillingSettings) -> Iterator[tuple[tuple[str, ...], str]]:
         """What flows back to a place where it cannot, each with its path below `writeback`."""
         for kind, returned in self.returned.items():

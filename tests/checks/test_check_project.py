@@ -13,6 +13,7 @@ from dbt_like_checks.claims import AcceptedValues
 from dbt_like_checks.declared import Declared, read_folder
 from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
+from netsuite_assets.extract.addresses import ADDRESSES
 from netsuite_assets.extract.catalog import ENTRIES, SECTIONS, VERSIONS
 from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
@@ -63,6 +64,7 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
             monthly = {"period": "VARCHAR"} if table.period_column or table.parent else {}
             opened.ensure_table(f"billing.{name}", columns | monthly)
         opened.ensure_table("netsuite.reference", REFERENCE)
+        opened.ensure_table("netsuite.addresses", ADDRESSES)
         for master in MASTERS:
             opened.ensure_table(f"netsuite.{master.table}", master.landed)
         for part in PARTS:
@@ -117,6 +119,7 @@ def test_whole_tables_are_those_without_months(project: Declared) -> None:
         "netsuite.reference",
         *(f"netsuite.{master.table}" for master in MASTERS),
         "netsuite.customers",
+        "netsuite.addresses",
         "netsuite.gone",
         "netsuite.deleted_records",
         "netsuite.catalog",

@@ -20,6 +20,7 @@ import yaml
 from writing_tools import QUICK
 
 from netsuite_assets import frames
+from netsuite_assets.extract.addresses import extract_addresses
 from netsuite_assets.extract.billing import extract_billing
 from netsuite_assets.extract.journals import extract_journals
 from netsuite_assets.extract.netsuite import extract_customers, extract_documents
@@ -274,6 +275,8 @@ class Loop:
             written = self.ledger.written("acme", record)
             if record == "customer":
                 await extract_customers(held, netsuite, records[record], now(), written=written)
+                if self.tenant.writeback.returns("customer", "address"):
+                    await extract_addresses(held, netsuite, now())
             elif record == "customerPayment":
                 await extract_payments(held, netsuite, records[record], *at, written=written)
             elif record == "journalEntry":

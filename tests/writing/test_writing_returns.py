@@ -228,3 +228,21 @@ class _Between:
 
     def close(self) -> None:
         self._inner.close()
+
+
+def test_the_address_that_netsuite_bills_to_flows_back_as_one_line(loop: Loop) -> None:
+    loop.billing("ALTER TABLE customers ADD netsuite_address TEXT")
+    loop.set("writeback", **{"return": {"customer": {"columns": ["address"]}}})
+    customer = loop.get("customer", "cus-c1")["id"]
+    address = {
+        "addr1": "Ring  5 ",
+        "addr2": "Stiege 2",
+        "city": "Wien",
+        "zip": "1010",
+        "country": {"id": "AT"},
+    }
+    book = {"addressBook": {"items": [{"defaultBilling": True, "addressBookAddress": address}]}}
+    loop.write(f"customer/{customer}", book)
+    assert loop.run().told() == [("billing:customer", "return", "written", True)]
+    assert loop.billing("SELECT netsuite_address FROM customers") == [("Ring 5, Stiege 2, 1010 Wien, AT",)]
+    assert loop.run().operations == []
