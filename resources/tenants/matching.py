@@ -65,8 +65,10 @@ class MatchSettings(BaseModel):
     invoice: DocumentMatching = DocumentMatching()
     creditMemo: DocumentMatching = DocumentMatching()  # noqa: N815 - NetSuite's name
     customerPayment: DocumentMatching = DocumentMatching()  # noqa: N815 - NetSuite's name
+    # Journals have no customer: nothing but their ids tells them from those that others book.
+    journalEntry: DocumentMatching = DocumentMatching(passes=("internal_id",))  # noqa: N815 - NetSuite's name
 
     def of_document(self, record: str) -> DocumentMatching | None:
-        """The settings of a document type; None where it is matched by its external id alone (journals)."""
+        """The settings of a document type; None where it is matched by its external id alone."""
         found = getattr(self, record, None)
         return found if isinstance(found, DocumentMatching) else None

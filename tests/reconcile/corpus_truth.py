@@ -103,8 +103,10 @@ class Truth:
         for record in self.books.billed():
             if record.kind != "customer" and record.problem is None:
                 found[record.kind, record.currency] += record.total or _ZERO
-        for record in self.books.held():
-            if record.kind != "customer" and record.dated_in == PERIOD and _is_billings(record):
+        held = [pair.actual for pair in self.books.pairs if pair.actual is not None]
+        held += [one.record for pair in self.books.pairs for one in pair.besides if _is_billings(one.record)]
+        for record in held:
+            if record.kind != "customer" and record.dated_in == PERIOD:
                 found[record.kind, record.currency] -= record.total or _ZERO
         return {key: gap for key, gap in found.items() if gap}
 
