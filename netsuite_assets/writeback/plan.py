@@ -48,8 +48,8 @@ _REQUEST: Final = sha256_sql(("method", "path", "query", "body"))
 #: Rows that are looked at together where a whole plan would be too much.
 _AT_ONCE: Final = 20_000
 
-#: What DuckDB may take meanwhile; beyond it writes to disk, so that no size of plan fills memory.
-_MEMORY: Final = "256MB"
+#: Megabytes that DuckDB may take meanwhile, for each million of differences; beyond it writes to disk.
+_MEMORY: Final = 256
 
 
 class PlanRefused(Exception):
@@ -253,9 +253,14 @@ def _made(
 
 @contextmanager
 def _bounded(warehouse: TenantWarehouse) -> Iterator[None]:
-    """Within, DuckDB takes no more than `_MEMORY`."""
+    """Within, DuckDB takes no more than `_MEMORY` for each million of differences, or part of one."""
+    differences = 0
+    if warehouse.columns("reconciliation.differences"):
+        differences = int(warehouse.value("SELECT count(*) FROM reconciliation.differences"))
+    # Not to the row: a month of a few more differences than a million is no month of two.
+    millions = max(1, round(differences / 1_000_000 + 0.4))
     allowed = warehouse.value("SELECT current_setting('memory_limit')")
-    warehouse.connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    warehouse.connection.execute(f"SET memory_limit = '{_MEMORY * millions}MB'")
     try:
         yield
     finally:
