@@ -137,7 +137,7 @@ def invoices_of(file: Path, until: str) -> list[Invoice]:
 
 
 def planted(invoices: Sequence[Invoice], each: int, seed: int) -> dict[str, Drift]:
-    """Some of every kind, by the invoice's number."""
+    """Some of every kind, by the invoice's number. One kind is billing's own mistake, in `invoices`."""
     rng = Random(seed)
     found: dict[str, Drift] = {}
 
@@ -179,6 +179,12 @@ def planted(invoices: Sequence[Invoice], each: int, seed: int) -> dict[str, Drif
     for one, drift in some("invoiced twice", invoices):
         drift.second = True
         drift.found.append((month_of(one.issued), ("invoice", None, "duplicate", None)))
+    for one, drift in some("applied too much in billing", settled):
+        assert one.paid is not None
+        one.paid.amount += 2
+        one.paid.applied += 2
+        _paid(drift).amount += 2
+        _tell(drift, one, "customerPayment", "line_changed", "apply")
     for one, drift in some("invoice not linked", settled):
         drift.unlinked = "invoice"
         _tell(drift, one, "invoice", "not_linked", "externalId")
@@ -442,6 +448,9 @@ def drift_of(
     """The documents of which another part is open in billing than in NetSuite."""
     for number, mine in billed.items():
         theirs = held[number][0] if number in held else mine
+        if (least := min(mine, theirs)) < 0:
+            yield "over_applied", "invoice", f"inv-{number}", -least
+        mine, theirs = max(mine, Decimal(0)), max(theirs, Decimal(0))
         if mine != theirs:
             kind = "paid_in_billing" if mine == 0 else "paid_in_netsuite" if theirs == 0 else "open_differs"
             yield kind, "invoice", f"inv-{number}", abs(mine - theirs)
