@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from resources.billing import BillingError
 from resources.billing.connect import normalise_url
@@ -141,6 +143,46 @@ def test_a_column_or_table_that_is_missing_is_named_with_the_nearest(url: str) -
     )
     with pytest.raises(BillingError, match=r"no table 'bils'\. Did you mean 'bills'"):
         SqlReturns({"invoice": place}, url).held("invoice", ["1"])
+
+
+_SOME = st.none() | st.builds(
+    lambda amount, day: {"amount": amount, "applied_on": day},
+    st.sampled_from(["1", "2.5", None]),
+    st.sampled_from(["2026-10-01", None]),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("12"), _SOME, _SOME), max_size=4),
+        max_size=6,
+    )
+)
+def test_whatever_is_sent_the_database_holds_what_a_dictionary_would(
+    tmp_path: Path, calls: list[list[tuple[str, str, Any, Any]]]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'any.sqlite'}"
+    execute(
+        url,
+        "DROP TABLE IF EXISTS ns_applied",
+        "CREATE TABLE ns_applied (payment TEXT, bill TEXT, amount NUMERIC, on_day TEXT, PRIMARY KEY (payment, bill))",
+    )
+    returns, model = SqlReturns(PLACES, url), {}  # type: SqlReturns, dict[Key, Facts]
+    for call in calls:
+        rows = [ReturnedRow("application", (one, other), before, after) for one, other, before, after in call]
+        told = []
+        for row in rows:
+            held = model.get(row.key)
+            state = "already" if held == row.after else "written" if held == row.before else "changed"
+            told.append((state, held))
+            if state == "written" and row.after is None:
+                del model[row.key]
+            elif state == "written" and row.after is not None:
+                model[row.key] = row.after
+        assert [(one.state, one.held) for one in returns.write(rows)] == told
+        assert returns.held("application", ["1", "2"]) == model
+    returns.close()
 
 
 # The tenant's file

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from loop_tools import Loop
+from rich.console import Console
 
 from netsuite_assets import frames
+from netsuite_assets.publish.plan_page import print_plan, write_document
 from netsuite_assets.writeback.plan import PlanRefused
 from resources.billing import Returns
 from resources.billing.returns import Facts, Key, ReturnedRow, Taken
@@ -92,6 +95,13 @@ def test_ids_and_status_flow_back_and_lead_to_no_change_anywhere(loop: Loop) -> 
     }
     assert row["fields"] == "internal_id, number, status, remaining"
     assert "status: empty → open" in row["changes"]
+    shown = StringIO()
+    with loop.warehouse.open("acme") as held_plan:
+        print_plan(Console(file=shown, width=400), held_plan, loop.ledger, loop.period)
+        write_document(loop.folder / "plan.md", held_plan, loop.ledger, loop.period)
+    assert "status: empty → open" in shown.getvalue()
+    document = (loop.folder / "plan.md").read_text(encoding="utf-8")
+    assert f"return facts of the invoice {loop.word}N-1 of {loop.word}c1 ({loop.word}inv-1)" in document
     # Nothing was booked, so nothing moves an amount or counts against the circuit breaker.
     assert (row["amount"], done.planned.plan.amounts) == (0, "")
     assert loop.run().operations == []
