@@ -91,14 +91,18 @@ def compare_lines(warehouse: TenantWarehouse, lines: Lines, documents: str) -> b
     if not warehouse.value("SELECT count(*) FROM looked_at"):
         return False
     for side, key in (("expected", "external_id"), ("netsuite", "internal_id")):
-        # A line's place among identical lines of its document lets them cancel one by one.
+        # A line's place among identical lines of its document lets them cancel one by one. Where a document gives two
+        # lines the same number, lines are told apart by their place in it.
         run(f"""
             CREATE OR REPLACE TEMP TABLE {side}_line AS
-            SELECT d.external_id, d.currency, l.line_no{_columns(lines, "l.")}, l.row_hash AS content,
-                l.raw_hash AS raw, row_number() OVER (
+            SELECT d.external_id, d.currency, CASE WHEN count(DISTINCT l.line_no) OVER of_document
+                    = count(*) OVER of_document THEN l.line_no ELSE row_number() OVER (
+                    PARTITION BY d.external_id ORDER BY l.line_no, l.row_hash, l.raw_hash)::INTEGER END AS line_no
+                {_columns(lines, "l.")}, l.row_hash AS content, l.raw_hash AS raw, row_number() OVER (
                     PARTITION BY d.external_id, l.row_hash ORDER BY l.raw_hash, l.line_no) AS nth
             FROM {side}.{lines.table} l JOIN looked_at d ON d.{key} = l.{key}
             WHERE l.period = '{lines.period}'
+            WINDOW of_document AS (PARTITION BY d.external_id)
         """)
     for side, other in (("expected", "netsuite"), ("netsuite", "expected")):
         run(f"""

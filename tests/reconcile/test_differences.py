@@ -346,6 +346,17 @@ def test_one_of_three_identical_lines_is_missing(october: Month) -> None:
     found.assert_adds_up()
 
 
+def test_lines_to_which_billing_gives_one_number_are_compared_one_to_one(october: Month) -> None:
+    for number, amount in ((1, "11.00"), (2, "12.00"), (3, "13.00")):
+        october.change_line("inv-same", number, amount=Decimal(amount))
+    october.sql("UPDATE expected.invoice_lines SET line_no = 7 WHERE external_id = 'inv-same'")
+    found = october.reconcile()
+    amounts = [row for row in found.differences if row["field"] == "amount"]
+    assert sorted(row["delta"] for row in amounts) == [Decimal(-3), Decimal(-2), Decimal(-1)]
+    assert {row["kind"] for row in found.differences} == {"line_changed"}
+    found.assert_adds_up()
+
+
 def test_a_fourth_identical_line(october: Month) -> None:
     october.add_line("inv-same", like=1)
     assert october.reconcile().only("line_extra")["delta"] == Decimal("-10.00")
