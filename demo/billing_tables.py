@@ -24,7 +24,8 @@ Row = Mapping[str, Any]
 class Layout:
     """The tables of one tenant and the rows, by table name, that hold what was billed.
 
-    A row may hold more than its table's columns: `rows_of` keeps what the table has.
+    A row may hold more than its table's columns: `rows_of` keeps what the table has. Columns and tables whose names begin
+    with `netsuite_` are for what flows back from NetSuite: billing itself leaves them empty.
     """
 
     tables: sa.MetaData
@@ -35,7 +36,12 @@ class Layout:
         made = self.make_rows(billing)
         return {
             table.name: [
-                {column.name: row[column.name] for column in table.columns} for row in made[table.name]
+                {
+                    column.name: row[column.name]
+                    for column in table.columns
+                    if not column.name.startswith("netsuite_")
+                }
+                for row in ([] if table.name.startswith("netsuite_") else made[table.name])
             ]
             for table in self.tables.sorted_tables
         }
@@ -76,9 +82,12 @@ def _link(name: str, target: str, **options: Any) -> sa.Column[Any]:
 
 
 def _own_tables(*, with_metadata: bool) -> sa.MetaData:
-    """Tables that are named nearly as the canonical ones, with or without the columns of tenant metadata."""
+    """Tables that are named nearly as the canonical ones, with or without the columns of tenant metadata and those for
+    what flows back from NetSuite.
+    """
     metadata = sa.MetaData()
     extra = ("subscription_id", "contract_start") if with_metadata else ()
+    back = ("netsuite_internal_id", "netsuite_number") if with_metadata else ()
     sa.Table(
         "customers",
         metadata,
@@ -88,6 +97,7 @@ def _own_tables(*, with_metadata: bool) -> sa.MetaData:
         sa.Column("is_active", sa.Boolean, nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True)),
         *(_texts("crm_id") if with_metadata else ()),
+        *_texts(*back),
     )
 
     def document(name: str, number: str, issued: str, *more: sa.Column[Any]) -> None:
@@ -103,7 +113,8 @@ def _own_tables(*, with_metadata: bool) -> sa.MetaData:
             sa.Column("total", _amount(), nullable=False),
             *_texts("status", "memo", "po_number", "legal_entity", "terms", "product_line"),
             sa.Column("updated_at", sa.DateTime(timezone=True)),
-            *_texts(*extra),
+            *_texts(*extra, *back, *(("netsuite_subsidiary", "netsuite_status") if back else ())),
+            *([sa.Column("netsuite_remaining", _amount())] if back else ()),
             *more,
         )
 
@@ -145,6 +156,16 @@ def _own_tables(*, with_metadata: bool) -> sa.MetaData:
         sa.Column("amount", _amount(), nullable=False),
         sa.Column("applied_on", sa.Date),
     )
+    if back:
+        sa.Table(
+            "netsuite_applications",
+            metadata,
+            sa.Column("applying_id", sa.String(40), primary_key=True),
+            _link("invoice_id", "invoices.id", primary_key=True),
+            *_texts("netsuite_record", "netsuite_number", "netsuite_currency"),
+            sa.Column("netsuite_amount", _amount()),
+            sa.Column("netsuite_applied_on", sa.Date),
+        )
     return metadata
 
 

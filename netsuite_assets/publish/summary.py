@@ -180,7 +180,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, tenant: str, period: str) ->
     ).fetchall()
     written = connection.execute(
         "SELECT action, record, count(*) FROM outcomes WHERE tenant = $tenant AND period = $period"
-        " AND state IN ('written', 'adopted') GROUP BY ALL ORDER BY 1, 2",
+        " AND state IN ('written', 'adopted') GROUP BY action, record ORDER BY action = 'return', 1, 2",
         where,
     ).fetchall()
     planned = connection.execute(

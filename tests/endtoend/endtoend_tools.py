@@ -315,6 +315,10 @@ class LedgerView:
     def intents(self) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM intents ORDER BY id")
 
+    def booked(self) -> list[dict[str, Any]]:
+        """What was to be written to NetSuite, without what flows back to billing."""
+        return self.rows("SELECT * FROM intents WHERE action <> 'return' ORDER BY id")
+
     def open(self) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM intents WHERE is_open ORDER BY id")
 
