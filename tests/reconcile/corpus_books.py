@@ -207,7 +207,7 @@ def _customer(rng: Random, currency: str, lines: int, key: str) -> Record:
 
 def _header(rng: Random, currency: str, key: str, customer: str, who: str) -> dict[str, Any]:
     return {
-        who: customer, "currency_id": CURRENCY_ID[currency], "tranDate": date(2026, 10, rng.randint(5, 25)),
+        who: customer, "currency_id": CURRENCY_ID[currency], "tranDate": date(2026, 10, rng.choice([1, 31, rng.randint(5, 25)])),
         "memo": f"October Usage {key} é", "subsidiary": rng.choice("13"),
     }  # fmt: skip
 

@@ -94,7 +94,9 @@ class MonthOff(Defect):
 
     def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
         _, actual = pair.both
-        actual.values["tranDate"] = rng.choice([date(2026, 9, 30), date(2026, 11, 1), date(2025, 10, 15)])
+        days = [date(2026, 9, 30), date(2026, 11, 1)]
+        nearest = min(days, key=lambda one: abs(one - actual.values["tranDate"]))
+        actual.values["tranDate"] = rng.choice([nearest, nearest, date(2025, 10, 15)])
         note_it(rng, books, actual, "tranDate")
         return True
 
@@ -321,7 +323,8 @@ class KnownByRules(Defect):
         if abs(expected.total or Decimal(0)) < 1000:
             return False
         pair.matched_by, actual.external_id = "rules", None
-        actual.values["tranDate"] = expected.values["tranDate"] + timedelta(rng.choice([-2, 0, 0, 1]))
+        if rng.random() < 0.5:
+            actual.values["tranDate"] = other_value(rng, "tranDate", expected.values["tranDate"], "")
         actual.move(rng.choice([Decimal(0), Decimal(0), Decimal("0.01"), Decimal("-0.01")]))
         if "payment" in actual.values:
             actual.values["payment"] = actual.total
@@ -396,6 +399,27 @@ class TwoThatFit(Defect):
             if "otherRefNum" in record.values:
                 record.values["otherRefNum"] = number
             pair.besides.append(Besides(record, "ambiguous"))
+        pair.actual, pair.apart = None, "ambiguous"
+        return True
+
+
+@dataclass(frozen=True)
+class OneForTwo(Defect):
+    """Two of billing's documents could be the one that NetSuite holds: it is taken for none."""
+
+    whole: ClassVar[bool] = True
+
+    def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
+        expected, actual = pair.both
+        if abs(expected.total or Decimal(0)) < 1000:
+            return False
+        expected.applied, actual.applied, actual.external_id = {}, {}, None
+        again = copy.deepcopy(expected)
+        again.external_id = f"{expected.external_id}-again"
+        if "otherRefNum" in actual.values and rng.random() < 0.5:
+            actual.values["otherRefNum"] = None
+        books.pairs.append(Pair(again, None, apart="ambiguous"))
+        pair.besides.append(Besides(actual, "ambiguous"))
         pair.actual, pair.apart = None, "ambiguous"
         return True
 
@@ -516,10 +540,11 @@ def other_value(rng: Random, name: str, value: Any, currency: str) -> Any:
         case "date":
             if value is None:
                 return date(2026, 1, 31)
-            apart = timedelta(rng.choice([-4, -3, -2, -1, 1, 2, 3, 4]))
-            return (
-                value + apart if name == "tranDate" else rng.choice([value + apart, value + 30 * apart, None])
-            )
+            days = [timedelta(one) for one in (-4, -3, -2, -1, 1, 2, 3, 4)]
+            if name == "tranDate":
+                return rng.choice([value + one for one in days if (value + one).month == value.month])
+            by = rng.choice(days)
+            return rng.choice([value + by, value + 30 * by, None])
         case "amount" if name == "custbody_credit_limit":
             return rng.choice(
                 [one for one in (None, Decimal(0), Decimal("10.51"), Decimal(11)) if one != value]
@@ -661,6 +686,7 @@ def _all() -> Iterator[Defect]:
     yield Merged("merged", ("customer",), frozenset())
     yield TwoOfAName("two of a name", ("customer",), frozenset())
     yield TwoThatFit("two that fit", DOCUMENTS[:3], frozenset())
+    yield OneForTwo("one for two", DOCUMENTS[:3], frozenset())
     yield Split("split", DOCUMENTS[:3], frozenset())
     yield SomebodysJournal("somebody's journal", ("journalEntry",), frozenset({"somebody"}))
     yield AppliedOff("applied otherwise", ("customerPayment",), frozenset({"applied"}))
