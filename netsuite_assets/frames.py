@@ -92,6 +92,7 @@ EXCEPTION_CODES = {
     "not_linked": "NetSuite seems to hold it already, without billing's external id",
     "ambiguous": "Several records of NetSuite may be it, or one is not surely it",
     "grouped": "Several documents on one side add up to those on the other",
+    "conflict": "Both sides have changed a value since they agreed on it",
     "not_approved": "A correction waits for approval",
     "rejected": "NetSuite refused a correction",
     "not_sent": "A correction could not be sent",
@@ -150,12 +151,18 @@ DIFFERENCES = _contract(
         "amount": _amount("Amount concerned, in the document's currency", pa.Check.ge(0)),
         "delta": _amount("What it adds to billing's total less NetSuite's"),
         "currency": _text("ISO 4217 currency", nullable=True),
-        "owner": _text("Whose value counts", pa.Check.isin(["billing", "netsuite"])),
+        "owner": _text("Whose value counts", pa.Check.isin(["billing", "netsuite", "person"])),
         "reason": _text("The difference in a sentence"),
         "matched_by": _text("By what the two records were taken for the same", nullable=True),
         "rule": _text("The mapping's rule for what should be there, as file:line", nullable=True),
         "changed_by": _text("Who last changed the field in NetSuite, or else the document", nullable=True),
         "changed_at": _instant("When", nullable=True),
+        "base": _text("What both sides agreed on last, where that is known", nullable=True),
+        "changed_side": _text(
+            "Who has changed it since then, where that is known",
+            pa.Check.isin(["billing", "netsuite", "both"]),
+            nullable=True,
+        ),
     },
 )
 
@@ -522,7 +529,7 @@ PLAN = _contract(
         "record": _text(
             "NetSuite record type, or what flows back to billing", pa.Check.isin(RECORDS + RETURNED)
         ),
-        "action": _text("What is done", pa.Check.isin(["create", "update", "delete", "return"])),
+        "action": _text("What is done", pa.Check.isin(["create", "link", "update", "delete", "return"])),
         "external_id": _text("NetSuite external id", nullable=True),
         "internal_id": _text("NetSuite internal id before the write", nullable=True),
         "base_modified": _text("Last change of the record that the plan is based on", nullable=True),
@@ -554,7 +561,7 @@ OUTCOMES = _contract(
         "record": _text(
             "NetSuite record type, or what flows back to billing", pa.Check.isin(RECORDS + RETURNED)
         ),
-        "action": _text("What was done", pa.Check.isin(["create", "update", "delete", "return"])),
+        "action": _text("What was done", pa.Check.isin(["create", "link", "update", "delete", "return"])),
         "external_id": _text("NetSuite external id", nullable=True),
         "internal_id": _text("NetSuite internal id", nullable=True),
         "number": _text("Document number", nullable=True),

@@ -120,7 +120,13 @@ def _written(summary: TenantSummary) -> Iterator[RenderableType]:
             yield _indented(f"{number:>6,}  {_STATES[state]}")
 
 
-_PAST = {"create": "created", "update": "corrected", "delete": "removed", "return": "told to billing"}
+_PAST = {
+    "create": "created",
+    "link": "linked",
+    "update": "corrected",
+    "delete": "removed",
+    "return": "told to billing",
+}
 _STATES = {
     "rejected": "refused by NetSuite",
     "in_doubt": "sent, outcome unknown: the next run looks them up first",

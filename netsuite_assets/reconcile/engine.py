@@ -18,7 +18,7 @@ from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import differences, matched, remembered, settlements, total_parts
+from netsuite_assets.reconcile import agreed, differences, matched, remembered, settlements, total_parts
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
 from resources.tenants import Tenant
@@ -159,7 +159,8 @@ def _find(
         known = remembered.recall(warehouse, period, record, of, issued)
         if known is None:
             asked = remembered.Asked(issued)
-            differences.diff_record(warehouse, rules, period, tenant.reconcile, asked)
+            if differences.diff_record(warehouse, rules, period, tenant.reconcile, asked):
+                remembered.forget(warehouse, record, period if rules.is_monthly else None)
             if record == "customerPayment":
                 settlements.compare_applications(warehouse, rules, period)
             elif record == "journalEntry":
@@ -219,7 +220,8 @@ def _exceptions(
         ("duplicate", tenant.writeback.duplicate),
     ):
         parts.append(_left_to_a_person(kind, period, every_record=policy == "hold"))
-    parts += matched.exceptions(period)
+    parts += matched.exceptions(period, linked=tenant.writeback.not_linked == "link")
+    parts.append(agreed.conflicts(period))
     query = (
         " UNION ALL BY NAME ".join(parts) + " ORDER BY stage, code, record, number, external_id, internal_id"
     )

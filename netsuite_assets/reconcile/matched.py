@@ -159,12 +159,15 @@ def customer_aliases(warehouse: TenantWarehouse) -> bool:
     return bool(warehouse.value("SELECT count(*) FROM customer_aliases"))
 
 
-def exceptions(period: str) -> list[str]:
-    """Queries for the exceptions of `differences_found` that the matching leaves to a person."""
+def exceptions(period: str, *, linked: bool) -> list[str]:
+    """Queries for the exceptions of `differences_found` that the matching leaves to a person; `linked` where the
+    write-back gives the pairs their external ids.
+    """
     again = " Then run again."
     give = "the external id ' || external_id || ' in NetSuite (Setup > Import/Export > Import CSV Records, by its internal id)"
     steps = {
-        "not_linked": f"'If it is the same, give it {give}; if it is another one, give it its own number there.{again}'",
+        "not_linked": f"'If it is the same, give it {give}; if it is another one, give it its own number there;"
+        f" with writeback.not_linked: link in the tenant''s file such records are linked by the write-back.{again}'",
         "ambiguous": "CASE WHEN field = 'internalId' THEN 'Give the customer that took its place "
         f"{give}; if it was deleted by mistake, create it there again with that external id.{again}' ELSE "
         f"'Give the one that is the same {give}; those that are not, give their own number there.{again}' END",
@@ -176,6 +179,7 @@ def exceptions(period: str) -> list[str]:
             number, name, amount, currency, reason, {step} AS next_step
         FROM differences_found WHERE kind = {literal(kind)} AND expected IS NOT NULL)"""
         for kind, step in steps.items()
+        if not (linked and kind == "not_linked")
     ]
 
 

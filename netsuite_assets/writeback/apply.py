@@ -24,7 +24,14 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.book import Book
 from netsuite_assets.writeback.holds import PAUSED, WHEN_PAUSED
-from netsuite_assets.writeback.operations import BY_INTERNAL_ID, label_of, named_as, needs_of
+from netsuite_assets.writeback.operations import (
+    BY_INTERNAL_ID,
+    BY_ITS_ID,
+    LINK,
+    label_of,
+    named_as,
+    needs_of,
+)
 from netsuite_assets.writeback.plan import Planned, PlanRefused, load_plan
 from netsuite_assets.writeback.returning import send_returns, settle_returns
 from netsuite_assets.writeback.returns import RETURN
@@ -102,13 +109,13 @@ async def settle(
     known = sum(event.kind in CLOSING for event in told)
     if not doubtful:
         return known
-    wanted = [(intent.record, intent.action, intent.target) for intent in doubtful]
+    wanted = [(intent.record, intent.action == "delete", intent.target) for intent in doubtful]
     found = await _look_up(netsuite, wanted, confirm=True)
     events = []
     for intent in doubtful:
         there = found[intent.record].get(intent.target)
         gone = intent.action == "delete"
-        if (there is None) == gone:
+        if _happened(intent.action, intent.path, there):
             detail = "deleted" if gone else "found by its external id"
             internal_id = there.internal_id if there else None
             events.append(Event(intent.id, "adopted", internal_id=internal_id, detail=detail))
@@ -186,6 +193,11 @@ def _not_done(record: str, target: str) -> str:
     return f"its {label} {target} was not written"
 
 
+def _base_of(row: Mapping[str, Any]) -> str:
+    """The id by which the record is found that an operation is based on."""
+    return str(row["internal_id"] if row["action"] in BY_ITS_ID else row["external_id"])
+
+
 def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
     if planned.approval is None:
         raise PlanRefused(
@@ -197,12 +209,12 @@ def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
 
 
 async def _look_up(
-    netsuite: NetSuite, wanted: Sequence[tuple[str, str, str]], *, confirm: bool = False
+    netsuite: NetSuite, wanted: Sequence[tuple[str, bool, str]], *, confirm: bool = False
 ) -> dict[str, dict[str, Found]]:
-    """What NetSuite holds now of (record, action, target): deletes by internal id, all others by external id."""
+    """What NetSuite holds now of (record, whether by internal id, that id or external id)."""
     groups: dict[tuple[str, bool], list[str]] = defaultdict(list)
-    for record, action, target in wanted:
-        groups[record, action == "delete"].append(target)
+    for record, by_internal_id, target in wanted:
+        groups[record, by_internal_id].append(target)
     found: dict[str, dict[str, Found]] = defaultdict(dict)
     for (record, by_internal_id), targets in groups.items():
         unique = sorted(set(targets))
@@ -211,6 +223,14 @@ async def _look_up(
         else:
             found[record].update(await find_by_external_id(netsuite, record, unique, confirm=confirm))
     return found
+
+
+def _happened(action: str, path: str, there: Found | None) -> bool:
+    """Whether what is found by an operation's target shows that it was carried out."""
+    if action == "delete":
+        return there is None
+    # An external id that finds another record than the one that was to have it shows nothing.
+    return there is not None and (action != LINK or path.endswith(f"/{there.internal_id}"))
 
 
 class _Run:
@@ -302,12 +322,11 @@ class _Run:
             return back
         months = {self._period, *(row["posts_in"] for row in candidates if row["posts_in"] is not None)}
         closed = await closed_months(self._netsuite, min(months), max(months))
-        found = await _look_up(
-            self._netsuite, [(row["record"], row["action"], target_of(row)) for row in candidates]
-        )
+        wanted = [(row["record"], row["action"] in BY_ITS_ID, _base_of(row)) for row in candidates]
+        found = await _look_up(self._netsuite, wanted)
         ready = []
         for row in candidates:
-            now = found[row["record"]].get(target_of(row))
+            now = found[row["record"]].get(_base_of(row))
             is_document = TABLES[row["record"]].lines is not None
             month = row["posts_in"] or self._period
             if is_document and month in closed:
@@ -350,7 +369,7 @@ class _Run:
         return free
 
     async def _look_again(self, rows: Sequence[dict[str, Any]], intents: Mapping[str, Intent]) -> None:
-        """Adopt at once the creations and removals in doubt that turn out to have happened.
+        """Adopt at once the creations, links and removals in doubt that turn out to have happened.
 
         One that does not show stays in doubt, because it may still arrive; so does an update, whose effect only the
         reading back can tell.
@@ -362,7 +381,7 @@ class _Run:
         ]
         if not doubtful:
             return
-        wanted = [(row["record"], row["action"], target_of(row)) for row, _ in doubtful]
+        wanted = [(row["record"], row["action"] == "delete", target_of(row)) for row, _ in doubtful]
         try:
             found = await _look_up(self._netsuite, wanted, confirm=True)
         except NetSuiteError as error:
@@ -370,7 +389,7 @@ class _Run:
             return
         for row, intent in doubtful:
             there = found[row["record"]].get(target_of(row))
-            if (there is None) == (row["action"] == "delete"):
+            if _happened(row["action"], row["path"], there):
                 internal_id = there.internal_id if there else None
                 detail = "the answer was lost; NetSuite shows that it happened"
                 self._book.note(Event(intent.id, "adopted", internal_id=internal_id, detail=detail))

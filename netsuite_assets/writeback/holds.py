@@ -186,7 +186,7 @@ def _held_with_what_they_need(warehouse: TenantWarehouse) -> int:
             || ', which is held: ' || h.reason AS reason, h.next_step
         FROM operation_needs needs
         JOIN operations_made parent ON parent.record = needs.record AND needs.target = CASE parent.action
-            WHEN 'create' THEN parent.external_id WHEN 'delete' THEN '{BY_INTERNAL_ID}' || parent.internal_id END
+            WHEN 'create' THEN parent.external_id WHEN 'link' THEN parent.external_id WHEN 'delete' THEN '{BY_INTERNAL_ID}' || parent.internal_id END
         JOIN operation_holds h ON h.op = parent.op""",
     )
 

@@ -50,7 +50,7 @@ _REPAIRED_BY_UPDATE: Final = (
     "total",
 )
 #: Kinds after which nothing is written to a record until a person has said which one it is.
-_A_PERSONS: Final = ("not_linked", "ambiguous", "grouped")
+_A_PERSONS: Final = ("ambiguous", "grouped")
 _LINE_KINDS: Final = ("line_missing", "line_extra", "line_changed")
 
 #: Sublists without a key of their own, which are replaced whole; `apply` is keyed by the document that it pays.
@@ -58,6 +58,11 @@ _REPLACED: Final = frozenset({"item", "line"})
 
 #: Records are made in parts of about this many differences, which bounds the memory that it takes.
 _AT_ONCE: Final = 50_000
+
+#: The action that gives NetSuite's record of a matched pair the external id of billing's.
+LINK: Final = "link"
+#: Actions on a record that its external id does not find: it is addressed by its internal id.
+BY_ITS_ID: Final = frozenset({"delete", LINK})
 
 #: What a record that is addressed by its internal id is called where operations name each other.
 BY_INTERNAL_ID: Final = "internal:"
@@ -80,7 +85,7 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
             changes VARCHAR, fields VARCHAR, method VARCHAR, path VARCHAR, query VARCHAR, body VARCHAR, refs VARCHAR[])"""
     )
     if not warehouse.columns("reconciliation.differences"):
-        _needs(warehouse, mapping, period)
+        _needs(warehouse, tenant, mapping, period)
         return
     for record, rules in mapping.written.items():
         count = warehouse.value(
@@ -91,8 +96,8 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
         for part in range(parts if count else 0):
             of_part = (
                 f"period = {literal(period)} AND record = {literal(record)} AND owner = 'billing'"
-                # What another pass than the external id matched is a person's to link first.
-                " AND coalesce(matched_by, 'external_id') = 'external_id'"
+                # What another pass than the external id matched is linked first; the rest of it follows after that.
+                " AND (coalesce(matched_by, 'external_id') = 'external_id' OR kind = 'not_linked')"
                 f" AND hash(external_id, internal_id) % {parts} = {part}"
             )
             run(f"INSERT INTO operations_made BY NAME {_operations(rules, tenant, period, of_part)}")
@@ -104,7 +109,7 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
         " AND operations_made.external_id = made.external_id",
         [len(ONCE_AS) + 1, BY_INTERNAL_ID, period],
     )
-    _needs(warehouse, mapping, period)
+    _needs(warehouse, tenant, mapping, period)
 
 
 def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str) -> str:
@@ -137,10 +142,12 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
         wave = f"CASE WHEN with_lines AND g.items IS NOT NULL THEN {_LETS_GO} ELSE {wave} END"
     path = literal(record_path(record) + "/")
     listed = ", ".join(map(literal, _LINE_KINDS))
+    linked = literal(LINK) if tenant.writeback.not_linked == "link" else "NULL"
     return f"""
         WITH targets AS (
             SELECT external_id, internal_id, min(number) AS number, min(name) AS name, min(currency) AS currency,
                 CASE WHEN bool_or(kind IN ({", ".join(map(literal, _A_PERSONS))})) THEN NULL
+                    WHEN bool_or(kind = 'not_linked') THEN {linked}
                     WHEN bool_or(kind = 'missing_in_netsuite') THEN 'create'
                     WHEN bool_or(kind = 'duplicate') THEN {_removed(record, tenant.writeback.duplicate)}
                     WHEN bool_or(kind = 'only_in_netsuite') THEN {_removed(record, tenant.writeback.only_in_netsuite)}
@@ -157,21 +164,23 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
         SELECT nextval('operation_numbers') AS op,
             CASE action WHEN 'delete' THEN {REMOVALS} ELSE {wave} END AS wave,
             {literal(record)} AS record, action, t.external_id, t.internal_id, n.last_modified AS base_modified,
-            t.number, t.name, t.amount, t.currency,
+            t.number, t.name, CASE action WHEN 'link' THEN 0 ELSE t.amount END AS amount, t.currency,
             CASE action WHEN 'create' THEN 'Create ' || t.external_id || ' in NetSuite.'
+                WHEN 'link' THEN 'Give it the external id ' || t.external_id || '. ' || reasons[1]
                 ELSE array_to_string(list_filter(reasons, lambda x, i: list_position(reasons, x) = i), ' ') END AS changes,
             CASE action WHEN 'update' THEN array_to_string(
                 list_concat(chosen, CASE WHEN with_lines THEN [{literal(tables.sublist or "")}] ELSE [] END), ', ') END
                 AS fields,
-            CASE action WHEN 'create' THEN 'PUT' WHEN 'update' THEN 'PATCH' ELSE 'DELETE' END AS method,
-            {path} || CASE action WHEN 'delete' THEN t.internal_id ELSE 'eid:' || t.external_id END AS path,
+            CASE action WHEN 'create' THEN 'PUT' WHEN 'delete' THEN 'DELETE' ELSE 'PATCH' END AS method,
+            {path} || CASE WHEN action IN ('delete', 'link') THEN t.internal_id ELSE 'eid:' || t.external_id END AS path,
             CASE action WHEN 'delete' THEN '' ELSE {replaced} END AS query,
             CASE action WHEN 'delete' THEN ''
+                WHEN 'link' THEN '{{"externalId":' || to_json(t.external_id)::VARCHAR || '}}'
                 WHEN 'create' THEN '{{' || concat_ws(',', nullif({bodies.whole(rules.fields, "e")}, ''), {line_member}) || '}}'
                 ELSE '{{' || concat_ws(',', nullif({bodies.part(rules.fields, "e", "chosen")}, ''),
                     CASE WHEN with_lines THEN {line_member} END) || '}}' END AS body,
-            CASE action WHEN 'delete' THEN []
-                WHEN 'create' THEN list_distinct(list_concat({bodies.references(rules.fields, "e")}, {line_refs}))
+            CASE WHEN action IN ('delete', 'link') THEN []
+                WHEN action = 'create' THEN list_distinct(list_concat({bodies.references(rules.fields, "e")}, {line_refs}))
                 ELSE list_distinct(list_concat({bodies.references(rules.fields, "e", "chosen")}, {line_refs})) END AS refs
         FROM targets t
         LEFT JOIN (SELECT * FROM expected.{tables.name} WHERE problem IS NULL{of_period}) e
@@ -202,12 +211,12 @@ def _let_go(period: str) -> str:
         GROUP BY a.applying_id"""
 
 
-def _needs(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:
-    """Which of the records that an operation names NetSuite does not hold: those that the plan makes or removes, and
-    those that the mapping cannot make.
+def _needs(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str) -> None:
+    """Which of the records that an operation names NetSuite does not hold: those that the plan makes, links or
+    removes, and those that the mapping cannot make.
     """
     absent = [
-        "SELECT record, external_id AS target, NULL AS problem FROM operations_made WHERE action = 'create'",
+        "SELECT record, external_id AS target, NULL AS problem FROM operations_made WHERE action IN ('create', 'link')",
         f"SELECT record, '{BY_INTERNAL_ID}' || internal_id, NULL FROM operations_made WHERE action = 'delete'",
     ]
     for record, rules in mapping.written.items():
@@ -220,9 +229,10 @@ def _needs(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> N
         )
     if warehouse.columns("reconciliation.differences"):
         # What NetSuite holds, surely or perhaps, under another external id or none: a person links it first.
+        kinds = "'ambiguous'" if tenant.writeback.not_linked == "link" else "'ambiguous', 'not_linked'"
         absent.append(
             "SELECT record, external_id, reason FROM reconciliation.differences"
-            f" WHERE period = {literal(period)} AND kind IN ('not_linked', 'ambiguous') AND expected IS NOT NULL"
+            f" WHERE period = {literal(period)} AND kind IN ({kinds}) AND expected IS NOT NULL"
         )
     warehouse.connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE operation_needs AS

@@ -25,6 +25,7 @@ from netsuite_assets.reconcile.engine import Locate, remaining
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.apply import exceptions_of
 from netsuite_assets.writeback.enrichment import Enriched, enrich
+from netsuite_assets.writeback.operations import LINK
 from netsuite_assets.writeback.returning import confirm
 from netsuite_assets.writeback.returns import RETURN
 from netsuite_assets.writeback.sending import target_of
@@ -143,12 +144,13 @@ def _checked(
         if row["owner"] == "billing" and row["external_id"] is not None:
             differing.setdefault((row["record"], row["external_id"]), []).append(row["reason"])
     present = _present(warehouse, period)
+    linked = _linked(warehouse, period, outcomes)
     checked = []
     for row in frames.records(outcomes):
         if row["action"] == RETURN:
             checked.append(_returned(row, back))
             continue
-        if row["state"] == "in_doubt" and _shows(row, differing, present):
+        if row["state"] == "in_doubt" and _shows(row, differing, present, linked):
             row |= {
                 "state": "adopted",
                 "detail": "the answer was lost; NetSuite holds it as intended",
@@ -159,6 +161,10 @@ def _checked(
                 still = (row["record"], row["internal_id"]) in present
                 row["verified"] = not still
                 row["detail"] = "it was deleted and NetSuite still shows it" if still else row["detail"]
+            elif row["action"] == LINK:
+                there = _is_linked(row, linked)
+                row["verified"] = there
+                row["detail"] = row["detail"] if there else "its external id does not find it"
             else:
                 reasons = differing.get((row["record"], row["external_id"]), [])
                 row["verified"] = not reasons
@@ -181,11 +187,18 @@ def _shows(
     row: Mapping[str, Any],
     differing: Mapping[tuple[str, str], Sequence[str]],
     present: Collection[tuple[str, str]],
+    linked: Collection[tuple[str, str, str]],
 ) -> bool:
     """Whether NetSuite shows what an operation in doubt intended."""
     if row["action"] == "delete":
         return (row["record"], row["internal_id"]) not in present
+    if row["action"] == LINK:
+        return _is_linked(row, linked)
     return (row["record"], row["external_id"]) not in differing
+
+
+def _is_linked(row: Mapping[str, Any], linked: Collection[tuple[str, str, str]]) -> bool:
+    return (row["record"], row["external_id"], row["internal_id"]) in linked
 
 
 def _found(checked: Sequence[Mapping[str, Any]]) -> str:
@@ -204,6 +217,24 @@ def _present(warehouse: TenantWarehouse, period: str) -> set[tuple[str, str]]:
         if tables.lines is not None and warehouse.columns(f"netsuite.{tables.name}"):
             rows = warehouse.sql(f"SELECT internal_id FROM netsuite.{tables.name} WHERE period = ?", [period])
             found |= {(record, row[0]) for row in rows}
+    return found
+
+
+def _linked(warehouse: TenantWarehouse, period: str, outcomes: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """Of the records that were to be linked, by type, external id and internal id, those that are."""
+    wanted: dict[str, list[str]] = {}
+    for row in frames.records(outcomes[outcomes["action"] == LINK]):
+        wanted.setdefault(row["record"], []).append(row["internal_id"])
+    found = set()
+    for record, ids in wanted.items():
+        tables = TABLES[record]
+        where, at = ("", []) if tables.lines is None else (" AND period = ?", [period])
+        rows = warehouse.sql(
+            f"SELECT external_id, internal_id FROM netsuite.{tables.name}"
+            f" WHERE list_contains(?::VARCHAR[], internal_id) AND external_id IS NOT NULL{where}",
+            [ids, *at],
+        )
+        found |= {(record, *row) for row in rows}
     return found
 
 

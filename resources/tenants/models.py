@@ -368,7 +368,7 @@ class AutomaticRule(Settings):
     """
 
     record: Annotated[str, AfterValidator(_written_type)] | None = None
-    action: Literal["create", "update", "delete", "return"] | None = None
+    action: Literal["create", "link", "update", "delete", "return"] | None = None
     fields: Annotated[list[StrictStr], Field(min_length=1)] | None = None
 
 
@@ -441,6 +441,7 @@ class WritebackSettings(Settings):
     closed_period_consent: Annotated[StrictStr, Field(min_length=1)] | None = None
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
+    not_linked: Literal["hold", "link"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     send: Literal["auto", "single", "batch"] = "auto"
     returned: dict[Annotated[str, AfterValidator(_returned_kind)], ReturnedFacts] = Field(

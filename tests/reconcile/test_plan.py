@@ -415,6 +415,16 @@ def test_a_document_that_is_there_without_its_external_id_is_neither_made_again_
     assert "the external id inv-plain in NetSuite" in exception["next_step"]
 
 
+def test_a_document_of_a_closed_month_is_not_linked(october: Month, ledger: Ledger) -> None:
+    october.rules = october.rules.with_policy(not_linked="link")
+    october.change("inv-plain", external_id=None)
+    [row] = rows(plan(october, ledger))
+    assert (row["action"], row["held"]) == ("link", None)
+    october.close_period(PERIOD, "closed")
+    [row] = rows(plan(october, ledger))
+    assert (row["action"], row["held"]) == ("link", "the accounting period 2026-10 is closed in NetSuite")
+
+
 def test_documents_wait_for_a_customer_that_is_to_be_linked(october: Month, ledger: Ledger) -> None:
     """Named by its external id, the customer would not be found."""
     october.remove("inv-plain")
