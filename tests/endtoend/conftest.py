@@ -6,11 +6,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from endtoend_tools import World, recon, run, tenant, world
+from endtoend_office import ACCOUNT, CLIENT, Runs
+from endtoend_site import Site
+from endtoend_tools import ROOT, World, recon, run, tenant, world
 from filelock import FileLock
+
+from demo.keys import ensure_keys
+from demo.sandbox_process import Certificate, running_sandbox
+from demo.stage import CERTIFICATE_ID
 
 Prepare = Callable[[Path], None]
 
@@ -110,3 +117,17 @@ def desk(shared_globex: tuple[World, dict[str, str]], monkeypatch: pytest.Monkey
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     return here
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An account that one small tenant has to itself, and the server of its runs. Empty it first."""
+    folder = tmp_path_factory.mktemp("site")
+    keys = ensure_keys(folder, "office", datetime.now(UTC))
+    certificate = Certificate(ACCOUNT, CLIENT, CERTIFICATE_ID, keys.certificate)
+    profile = ROOT / "sandbox" / "profiles" / "oneworld.yaml"
+    state, log = folder / "state.sqlite", folder / "sandbox.log"
+    with running_sandbox([profile], [certificate], state=state, log=log) as sandbox:
+        runs = Runs()
+        yield Site(sandbox.account_url(ACCOUNT), keys.private_key, runs)
+        runs.close()
