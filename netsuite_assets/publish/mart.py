@@ -26,6 +26,8 @@ from netsuite_assets.mapping.compiler import LEFT_OUT
 from netsuite_assets.publish.ledger_tables import ledger_tables
 from netsuite_assets.quota import QUOTA, ensure_quota
 from netsuite_assets.tables import TABLES
+from netsuite_assets.writeback.enrichment import ENRICHMENT, ensure_enrichment
+from netsuite_assets.writeback.enrichment import TABLE as ENRICHED
 from resources.ledger import Ledger
 from resources.warehouse import (
     STORAGE_VERSION,
@@ -223,6 +225,9 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     working.ensure_table("expected.left_out", LEFT_OUT)
     sources["left_out"] = (LEFT_OUT, f"SELECT {', '.join(LEFT_OUT)} FROM expected.left_out ORDER BY ALL")
     sources["mapping_warnings"] = (WARNINGS, _warnings(working))
+    ensure_enrichment(working)
+    names = ", ".join(map(quote, ENRICHMENT))
+    sources["enrichment"] = (ENRICHMENT, f"SELECT {names} FROM {ENRICHED} ORDER BY ALL")
     ensure_quota(working)
     kept = {name: kind for name, kind in QUOTA.items() if name != "tenant"}
     names = ", ".join(map(quote, kept))

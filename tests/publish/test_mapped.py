@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from month import Month, line, load_rules
 
 from netsuite_assets.publish.mart import Published
+from netsuite_assets.writeback.enrichment import TABLE, ensure_enrichment
 from resources.warehouse import Warehouse
 
+NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 Ask = Callable[[str], list[tuple[object, ...]]]
 
 RULES = """
@@ -72,3 +75,18 @@ def test_a_month_mapped_by_an_earlier_version_can_be_published(
     published(october)
     assert ask("SELECT count(*), count(warning) FROM documents") == [(6, 0)]
     assert ask("SELECT (SELECT count(*) FROM left_out) + (SELECT count(*) FROM mapping_warnings)") == [(0,)]
+
+
+def test_what_netsuite_added_to_what_we_wrote_is_published_anew_each_time(
+    october: Month, published: Callable[[Month], Published], ask: Ask
+) -> None:
+    ensure_enrichment(october.held)
+    row = ["2026-10", "invoice", "inv-plain", "90", "N-1", "taxTotal", "0", "19", None, NOW]
+    october.held.connection.execute(f"INSERT INTO {TABLE} VALUES ({', '.join('?' * len(row))})", row)
+    published(october)
+    columns = "tenant, period, record, external_id, field, intended, netsuite, netsuite_name, seen_at = '2026-11-01 06:00Z'"
+    told = ("acme", "2026-10", "invoice", "inv-plain", "taxTotal", "0", "19", None, True)
+    assert ask(f"SELECT {columns} FROM enrichment") == [told]
+    october.sql(f"UPDATE {TABLE} SET netsuite = '20'")
+    published(october)
+    assert ask("SELECT netsuite FROM enrichment") == [("20",)]
