@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
             "first_month: 2026-01",
             "zzz: 1",
             "tenants/acme.yaml:3:1: unknown key 'zzz'; known here: tenant, timezone, first_month, netsuite, billing,"
-            " reconcile, writeback, currency_precision, records",
+            " reconcile, writeback, currency_precision, accruals, records",
             id="unknown key like no other",
         ),
         pytest.param(
