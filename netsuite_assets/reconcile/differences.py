@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.reconcile import agreed, matched, total_parts
 from netsuite_assets.reconcile import field_differences as fields
-from netsuite_assets.reconcile import matched, total_parts
 from netsuite_assets.reconcile import whole_records as whole
 from netsuite_assets.reconcile.comparison import Comparison
 from netsuite_assets.reconcile.hashes import Hashed, hash_slice
@@ -41,7 +41,7 @@ def begin(warehouse: TenantWarehouse) -> None:
             record VARCHAR, external_id VARCHAR, internal_id VARCHAR, number VARCHAR, name VARCHAR, kind VARCHAR,
             line VARCHAR, field VARCHAR, expected VARCHAR, actual VARCHAR, amount DECIMAL(18,4), delta DECIMAL(18,4),
             currency VARCHAR, owner VARCHAR, reason VARCHAR, matched_by VARCHAR, rule VARCHAR, changed_by VARCHAR,
-            changed_at TIMESTAMPTZ);
+            changed_at TIMESTAMPTZ, base VARCHAR, changed_side VARCHAR);
         CREATE OR REPLACE TEMP TABLE tolerated_found (
             record VARCHAR, part VARCHAR, field VARCHAR, rule VARCHAR, currency VARCHAR, uses BIGINT,
             delta DECIMAL(38,12), greatest DECIMAL(38,12));
@@ -56,9 +56,9 @@ def diff_record(
     period: str,
     settings: ReconcileSettings,
     issued: Issued,
-) -> None:
+) -> bool:
     """Add the differences of one record type and period to `differences_found`, and the uses of tolerances and
-    normalisations to `tolerated_found`.
+    normalisations to `tolerated_found`; whether both sides agree on anything that they did not agree on before.
 
     Raises `keyed.NotConserved` when rows are lost on the way.
     """
@@ -76,14 +76,18 @@ def diff_record(
     if of.is_document and (found.only_right or found.repeated or found.right_unkeyed):
         whole.only_in_netsuite(warehouse, of)
     _diff_pairs(warehouse, of, lines)
+    agreed.say_what_changed(warehouse, of, lines)
+    anew = agreed.keep_agreed(warehouse, of, lines)
     if paired:
         with matched.pairs_as_tables(warehouse, of) as again:
             lines = None if lines is None else replace(lines, tables=again.tables)
             _compare(warehouse, again, lines)
             _diff_pairs(warehouse, again, lines)
+            agreed.say_what_changed(warehouse, again, lines)
         matched.say_by_what(warehouse, of)
     if of.record in total_parts.EXPLAINED:
         total_parts.explain_whole(warehouse, of.record)
+    return anew
 
 
 def _of_record(

@@ -54,7 +54,9 @@ def shared_key(mapping: RecordMapping) -> str | None:
 
 
 def differing_documents(warehouse: TenantWarehouse, lines: Lines) -> None:
-    """Make `line_documents` (external_id): documents whose lines are not the same as they stand.
+    """Make `line_documents` (external_id, billed_lines, held_lines): documents whose lines are not the same as they stand,
+    with a hash of all lines of each side. Makes `billed_lines_of` (external_id, n, h, w): how many lines billing's
+    documents have, and the sums of their hashes.
 
     Gives every line its hashes.
     """
@@ -64,10 +66,14 @@ def differing_documents(warehouse: TenantWarehouse, lines: Lines) -> None:
     # Each side adds up its own lines: of millions of documents, the few that differ are left.
     sums = "count(*) AS n, sum(row_hash) AS h, sum(raw_hash) AS w"
     warehouse.connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE billed_lines_of AS
+        SELECT external_id, {sums} FROM {expected.table} WHERE {expected.where} AND external_id IS NOT NULL
+        GROUP BY external_id
+    """)
+    warehouse.connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE line_documents AS
-        SELECT external_id
-        FROM (SELECT external_id, {sums} FROM {expected.table} WHERE {expected.where} AND external_id IS NOT NULL
-            GROUP BY external_id) e
+        SELECT external_id, {lines_hash("e.n", "e.h")} AS billed_lines, {lines_hash("a.n", "a.h")} AS held_lines
+        FROM billed_lines_of e
         FULL JOIN (
             SELECT d.external_id, l.n, l.h, l.w
             FROM (SELECT internal_id, {sums} FROM {actual.table} WHERE {actual.where} GROUP BY internal_id) l
@@ -75,6 +81,11 @@ def differing_documents(warehouse: TenantWarehouse, lines: Lines) -> None:
             WHERE d.external_id IS NOT NULL) a USING (external_id)
         WHERE (e.n, e.h, e.w) IS DISTINCT FROM (a.n, a.h, a.w)
     """)
+
+
+def lines_hash(count: str, hash_sum: str) -> str:
+    """SQL for one number of all lines of a document, equal where they are the same in some order."""
+    return f"hash(coalesce({count}, 0)::BIGINT, coalesce({hash_sum}, 0)::HUGEINT)"
 
 
 def compare_lines(warehouse: TenantWarehouse, lines: Lines, documents: str) -> bool:

@@ -133,6 +133,14 @@ def remember(warehouse: TenantWarehouse, period: str, record: str, of: str, aske
     )
 
 
+def forget(warehouse: TenantWarehouse, record: str, period: str | None) -> None:
+    """Forget comparisons of a record type, of all months where `period` is None: what they rest on has changed."""
+    warehouse.connection.execute(_TABLE)
+    warehouse.connection.execute(
+        f"DELETE FROM {COMPARED} WHERE record = ? AND coalesce(period = ?, true)", [record, period]
+    )
+
+
 def _found(warehouse: TenantWarehouse, period: str, record: str) -> str:
     """A hash of the differences and uses of rules that are held of a record type and period."""
     parts = []
