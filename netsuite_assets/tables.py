@@ -111,6 +111,9 @@ _LINES_OF: Final[Mapping[str, str]] = {
     str(table.parent): name for name, table in BILLING.items() if table.parent is not None
 }
 
+#: The `status` of a customer of NetSuite's that is inactive.
+INACTIVE: Final = "inactive"
+
 #: Columns that every `netsuite.<record>` table has before its mapped ones. `remaining` is what is not paid of an
 #: invoice, or not used of a credit memo. `dated_in` is the month of the
 #: transaction date: a document found by its external id may lie outside the slice's period.

@@ -30,7 +30,7 @@ from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.extract.scopes import absent, dated_in, held_documents, held_in, proven, read_together
 from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
-from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
+from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, INACTIVE, TABLES
 from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import record
@@ -61,6 +61,7 @@ async def extract_customers(
         "entityid": Column("c.entityid", TEXT),
         "companyname": Column("c.companyname", TEXT),
         "currency_id": Column("c.currency", TEXT),
+        "is_inactive": Column("c.isinactive", pa.bool_()),
         "lastmodified": Column("TO_CHAR(c.lastmodifieddate, 'YYYY-MM-DD HH24:MI:SS')", TEXT),
         **mapped(fields),
     }
@@ -80,7 +81,8 @@ async def extract_customers(
             "netsuite.customers",
             None,
             f"""SELECT NULL::VARCHAR AS period, r.id AS internal_id, r.externalid AS external_id, r.entityid AS number,
-                coalesce(r.companyname, r.entityid) AS name, NULL::VARCHAR AS status, {SYMBOL} AS currency,
+                coalesce(r.companyname, r.entityid) AS name,
+                CASE WHEN r.is_inactive THEN '{INACTIVE}' ELSE 'active' END AS status, {SYMBOL} AS currency,
                 NULL::DECIMAL(18,4) AS total, NULL::DECIMAL(18,4) AS remaining, NULL::VARCHAR AS dated_in,
                 r.lastmodified AS last_modified{selected}
             FROM netsuite_rows.customers r""",

@@ -20,6 +20,7 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import agreed, differences, matched, remembered, settlements, total_parts
 from netsuite_assets.reconcile.changes import say_who_changed
+from netsuite_assets.reconcile.gone_customers import compare_activity
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
 from resources.tenants import Tenant
 from resources.warehouse import IncompleteSlice, TenantWarehouse, literal, quote
@@ -168,6 +169,7 @@ def _find(
             made.append(_Comparison(record, of, asked.text, True))
         else:
             made.append(_Comparison(record, of, known, False))
+    compare_activity(warehouse, tenant, mapping)
     say_who_changed(warehouse, period)
     return made
 

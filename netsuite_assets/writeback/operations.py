@@ -20,6 +20,7 @@ from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.differences import ONCE_AS
+from netsuite_assets.reconcile.gone_customers import FIELD as INACTIVE_FIELD
 from netsuite_assets.tables import REMOVED, called
 from netsuite_assets.writeback import bodies
 from resources.netsuite.writes import WriteRequest, record_path
@@ -35,6 +36,8 @@ WAVES: Final[Mapping[str, int]] = {
     "customerPayment": 5,
     "journalEntry": 6,
 }
+#: A customer is made inactive after all that names it.
+_DEACTIVATIONS: Final = 7
 #: A payment that lets go of an invoice comes before those that are to settle it.
 _LETS_GO: Final = 4
 
@@ -140,6 +143,10 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             " || ']}'"
         )
         wave = f"CASE WHEN with_lines AND g.items IS NOT NULL THEN {_LETS_GO} ELSE {wave} END"
+    inactive = "NULL"
+    if record == "customer" and all(field.name != INACTIVE_FIELD for field in rules.fields):
+        inactive = "'\"isInactive\":' || inactive"
+        wave = f"CASE WHEN inactive = 'true' THEN {_DEACTIVATIONS} ELSE {wave} END"
     path = literal(record_path(record) + "/")
     listed = ", ".join(map(literal, _LINE_KINDS))
     linked = literal(LINK) if tenant.writeback.not_linked == "link" else "NULL"
@@ -156,6 +163,7 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
                     AND kind NOT IN ({listed}, 'total'))),
                     []) AS chosen,
                 bool_or(kind IN ({listed}, 'total')) AS with_lines,
+                max(expected) FILTER (field = {literal(INACTIVE_FIELD)}) AS inactive,
                 greatest(coalesce(sum(amount) FILTER (kind IN ({listed})), 0),
                     coalesce(max(amount) FILTER (kind NOT IN ({listed})), 0))::DECIMAL(18, 4) AS amount,
                 list(reason ORDER BY kind, TRY_CAST(line AS BIGINT), line, field, reason) AS reasons
@@ -177,7 +185,7 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             CASE action WHEN 'delete' THEN ''
                 WHEN 'link' THEN '{{"externalId":' || to_json(t.external_id)::VARCHAR || '}}'
                 WHEN 'create' THEN '{{' || concat_ws(',', nullif({bodies.whole(rules.fields, "e")}, ''), {line_member}) || '}}'
-                ELSE '{{' || concat_ws(',', nullif({bodies.part(rules.fields, "e", "chosen")}, ''),
+                ELSE '{{' || concat_ws(',', nullif({bodies.part(rules.fields, "e", "chosen")}, ''), {inactive},
                     CASE WHEN with_lines THEN {line_member} END) || '}}' END AS body,
             CASE WHEN action IN ('delete', 'link') THEN []
                 WHEN action = 'create' THEN list_distinct(list_concat({bodies.references(rules.fields, "e")}, {line_refs}))

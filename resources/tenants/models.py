@@ -442,6 +442,7 @@ class WritebackSettings(Settings):
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
     not_linked: Literal["hold", "link"] = "hold"
+    customer_gone: Literal["hold", "deactivate"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     send: Literal["auto", "single", "batch"] = "auto"
     returned: dict[Annotated[str, AfterValidator(_returned_kind)], ReturnedFacts] = Field(
