@@ -140,12 +140,15 @@ class Loop:
     word: str = field(default_factory=lambda: f"l{next(_SERIAL)}-")
 
     def __post_init__(self) -> None:
-        shutil.copytree(ROOT / "tenants", self.folder / "tenants", dirs_exist_ok=True)
-        text = yaml.safe_load(TENANT.format(word=self.word))
-        path = self.folder / "tenants" / "acme.yaml"
-        path.write_text(yaml.safe_dump(_deep(text, dict(self.settings)), sort_keys=False), encoding="utf-8")
         self.database = self.folder / "billing.sqlite"
-        self._make_tables()
+        if not self.database.exists():
+            shutil.copytree(ROOT / "tenants", self.folder / "tenants", dirs_exist_ok=True)
+            text = yaml.safe_load(TENANT.format(word=self.word))
+            path = self.folder / "tenants" / "acme.yaml"
+            path.write_text(
+                yaml.safe_dump(_deep(text, dict(self.settings)), sort_keys=False), encoding="utf-8"
+            )
+            self._make_tables()
         self.environ = {
             "NS_URL": self.url,
             "CK": "billing-integration",
@@ -164,6 +167,11 @@ class Loop:
         text = yaml.safe_load(path.read_text(encoding="utf-8"))
         text[section] |= settings
         path.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
+
+    def again(self, folder: Path) -> Loop:
+        """The same loop as it is now, in another folder: for a test that changes nothing in NetSuite."""
+        shutil.copytree(self.folder, folder)
+        return Loop(folder, self.url, self.settings, self.period, self.word)
 
     @property
     def tenant(self) -> Tenant:

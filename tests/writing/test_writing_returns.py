@@ -37,10 +37,29 @@ RETURN: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(account_url: str, tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    return _made(account_url, tmp_path_factory.mktemp("made"))
+
+
 @pytest.fixture
-def loop(account_url: str, tmp_path: Path) -> Iterator[Loop]:
-    """One invoice of 100.00 that NetSuite holds, of a tenant that lets facts flow back."""
-    made = Loop(tmp_path, account_url, {"writeback": {"return": RETURN}})
+def loop(made: Loop, tmp_path: Path) -> Iterator[Loop]:
+    """One invoice of 100.00 that NetSuite holds, of a tenant that lets facts flow back; NetSuite is not to be changed."""
+    again = made.again(tmp_path / "here")
+    yield again
+    again.close()
+
+
+@pytest.fixture
+def own_loop(account_url: str, tmp_path: Path) -> Iterator[Loop]:
+    """The same with an invoice and a customer of its own, which may be changed in NetSuite."""
+    own = _made(account_url, tmp_path)
+    yield own
+    own.close()
+
+
+def _made(account_url: str, folder: Path) -> Loop:
+    made = Loop(folder, account_url, {"writeback": {"return": RETURN}})
     for column in ("netsuite_internal_id", "netsuite_number"):
         made.billing(f"ALTER TABLE customers ADD {column} TEXT")
     for column in ("ns_id", "ns_number", "ns_status"):
@@ -54,8 +73,8 @@ def loop(account_url: str, tmp_path: Path) -> Iterator[Loop]:
     made.invoice("1", "100.00")
     first = made.run()
     assert [row["action"] for row in first.operations] == ["create", "create"]
-    yield made
     made.close()
+    return made
 
 
 def _invoice(loop: Loop) -> tuple[Any, ...]:
@@ -107,7 +126,10 @@ def test_ids_and_status_flow_back_and_lead_to_no_change_anywhere(loop: Loop) -> 
     assert loop.run().operations == []
 
 
-def test_a_payment_and_a_status_that_netsuite_has_flow_back_and_are_taken_back_with_it(loop: Loop) -> None:
+def test_a_payment_and_a_status_that_netsuite_has_flow_back_and_are_taken_back_with_it(
+    own_loop: Loop,
+) -> None:
+    loop = own_loop
     loop.run()
     payment = _pay(loop, "40.00")
     done = loop.run()
@@ -129,7 +151,8 @@ def test_a_payment_and_a_status_that_netsuite_has_flow_back_and_are_taken_back_w
     assert _invoice(loop)[2:] == ("open", 100)
 
 
-def test_a_payment_of_billings_own_is_not_told_to_it_again(loop: Loop) -> None:
+def test_a_payment_of_billings_own_is_not_told_to_it_again(own_loop: Loop) -> None:
+    loop = own_loop
     loop.payment("p1", "100.00", {"1": "100.00"})
     loop.run()
     done = loop.run()
@@ -240,7 +263,8 @@ class _Between:
         self._inner.close()
 
 
-def test_the_address_that_netsuite_bills_to_flows_back_as_one_line(loop: Loop) -> None:
+def test_the_address_that_netsuite_bills_to_flows_back_as_one_line(own_loop: Loop) -> None:
+    loop = own_loop
     loop.billing("ALTER TABLE customers ADD netsuite_address TEXT")
     loop.set("writeback", **{"return": {"customer": {"columns": ["address"]}}})
     customer = loop.get("customer", "cus-c1")["id"]
