@@ -81,7 +81,8 @@ class Pair:
 
     `same_line` is billing's line number to NetSuite's line, of the lines that both hold. `matched_by` is how the two are
     known to be the same; `apart` is what billing's is to be called where NetSuite's counterpart is not taken for it.
-    With `former_id` it was compared once before, when it had its external id and this internal id.
+    With `former_id` it was compared once before, when it had its external id and this internal id. What `is_base` is the
+    same in every month of the corpus.
     """
 
     expected: Record | None
@@ -92,6 +93,7 @@ class Pair:
     matched_by: str = "external_id"
     apart: str | None = None
     former_id: str | None = None
+    is_base: bool = False
 
     @property
     def both(self) -> tuple[Record, Record]:
@@ -332,6 +334,7 @@ class Landing:
         wiped = [pair for pair in books.pairs if pair.former_id is not None]
         if wiped:
             before = Books(books.policy)
+            before.pairs += [pair for pair in books.pairs if pair.is_base]
             for pair in wiped:
                 billed = replace(pair.agreed, applied={})
                 before.pairs.append(Pair(billed, replace(billed, internal_id=str(pair.former_id))))
@@ -417,9 +420,12 @@ class Landing:
         self._prove(changed)
 
     def _forget(self) -> None:
-        """The ids that records of an earlier month of the corpus had: none is known from before."""
-        if self.held.columns("meta.known_ids"):
-            self.held.sql("DELETE FROM meta.known_ids")
+        """What was kept of an earlier month of the corpus: each is compared for the first time."""
+        for schema, table in self.held.sql(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
+            " AND (starts_with(table_name, 'agreed_') OR table_name = 'known_ids')"
+        ):
+            self.held.sql(f"DELETE FROM {schema}.{table}")
 
     def _fill(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.held.sql(f"DELETE FROM {table}")
