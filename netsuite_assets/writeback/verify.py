@@ -91,7 +91,8 @@ async def verify(
     plan = frames.records(frames.read(warehouse, frames.PLAN, period))
     back = confirm(returns, plan) if returns is not None else {}
     left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
-    checked = _checked(warehouse, outcomes, left, period, back)
+    sent = {row["operation_key"]: str(row["fields"] or "").split(", ") for row in plan}
+    checked = _checked(warehouse, outcomes, left, period, back, sent)
     for pause in pauses:
         told(_found(checked))
         if not _missing(checked):
@@ -99,7 +100,7 @@ async def verify(
         told(f"what does not show yet is looked for again in {pause:g} s")
         await sleep(pause)
         left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
-        checked = _checked(warehouse, outcomes, left, period, back)
+        checked = _checked(warehouse, outcomes, left, period, back, sent)
     table = frames.rows_frame(frames.OUTCOMES, checked)
     with warehouse.transaction():
         frames.replace(warehouse, frames.OUTCOMES, period, table)
@@ -131,18 +132,50 @@ async def _read_again(
     return remaining(warehouse, tenant, mapping, period, locate)
 
 
+@dataclass(frozen=True)
+class _Differing:
+    """What a record should hold and does not, by record type and external id: whose value counts, the field or sublist,
+    and the difference in a sentence.
+    """
+
+    rows: Mapping[tuple[str, str], Sequence[tuple[str, str | None, str]]]
+    sent: Mapping[str, Sequence[str]]
+
+    @staticmethod
+    def of(left: Sequence[Mapping[str, Any]], sent: Mapping[str, Sequence[str]]) -> _Differing:
+        found: dict[tuple[str, str], list[tuple[str, str | None, str]]] = {}
+        for row in left:
+            if row["owner"] != "netsuite" and row["external_id"] is not None:
+                of_lines = row["line"] is not None or row["kind"] == "total"
+                place = TABLES[row["record"]].sublist if of_lines else row["field"]
+                key = (row["record"], row["external_id"])
+                found.setdefault(key, []).append((row["owner"], place, row["reason"]))
+        return _Differing(found, sent)
+
+    def reasons(self, row: Mapping[str, Any]) -> list[str]:
+        """Why an operation's record is not as it was intended. What both sides have changed was not sent, unless they
+        did so after it was.
+        """
+        sent = self.sent.get(row["operation_key"], ())
+        return [
+            reason
+            for owner, place, reason in self.rows.get((row["record"], row["external_id"]), ())
+            if owner == "billing" or row["action"] == "create" or place in sent
+        ]
+
+
 def _checked(
     warehouse: TenantWarehouse,
     outcomes: pd.DataFrame,
     left: pd.DataFrame,
     period: str,
     back: Mapping[str, str | None],
+    sent: Mapping[str, Sequence[str]],
 ) -> list[dict[str, Any]]:
-    """The outcomes with what was found; `back` says why billing does not hold what flowed back, by operation."""
-    differing: dict[tuple[str, str], list[str]] = {}
-    for row in frames.records(left):
-        if row["owner"] == "billing" and row["external_id"] is not None:
-            differing.setdefault((row["record"], row["external_id"]), []).append(row["reason"])
+    """The outcomes with what was found; by operation, `back` says why billing does not hold what flowed back, and `sent`
+    which fields an update changed.
+    """
+    differing = _Differing.of(frames.records(left), sent)
     present = _present(warehouse, period)
     linked = _linked(warehouse, period, outcomes)
     checked = []
@@ -166,7 +199,7 @@ def _checked(
                 row["verified"] = there
                 row["detail"] = row["detail"] if there else "its external id does not find it"
             else:
-                reasons = differing.get((row["record"], row["external_id"]), [])
+                reasons = differing.reasons(row)
                 row["verified"] = not reasons
                 row["detail"] = " ".join(reasons) if reasons else row["detail"]
         checked.append(row)
@@ -185,7 +218,7 @@ def _returned(row: dict[str, Any], back: Mapping[str, str | None]) -> dict[str, 
 
 def _shows(
     row: Mapping[str, Any],
-    differing: Mapping[tuple[str, str], Sequence[str]],
+    differing: _Differing,
     present: Collection[tuple[str, str]],
     linked: Collection[tuple[str, str, str]],
 ) -> bool:
@@ -194,7 +227,7 @@ def _shows(
         return (row["record"], row["internal_id"]) not in present
     if row["action"] == LINK:
         return _is_linked(row, linked)
-    return (row["record"], row["external_id"]) not in differing
+    return not differing.reasons(row)
 
 
 def _is_linked(row: Mapping[str, Any], linked: Collection[tuple[str, str, str]]) -> bool:

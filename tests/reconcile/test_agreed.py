@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from month import Month, line
+from month import Month
 
 from netsuite_assets import frames
 from netsuite_assets.reconcile.engine import remaining
