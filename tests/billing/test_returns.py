@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -189,14 +191,12 @@ def test_whatever_is_sent_the_database_holds_what_a_dictionary_would(
 
 
 def _tenant(folder: Path, returned: str) -> TenantRegistry:
+    """Acme, which lets this flow back."""
     root = Path(__file__).parents[2] / "tenants"
-    for name in ("_defaults", "acme"):
-        text = (root / f"{name}.yaml").read_text(encoding="utf-8")
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    own = folder / "acme.yaml"
-    own.write_text(
-        own.read_text(encoding="utf-8").replace("\nrecords:", f"\n  return: {returned}\n\nrecords:", 1)
-    )
+    shutil.copy(root / "_defaults.yaml", folder)
+    text = yaml.safe_load((root / "acme.yaml").read_text(encoding="utf-8"))
+    text["writeback"]["return"] = yaml.safe_load(returned)
+    (folder / "acme.yaml").write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
     return TenantRegistry(folder)
 
 
