@@ -173,7 +173,8 @@ def differences_table(differences: "pd.DataFrame") -> str:
     from netsuite_assets import frames
 
     return markdown(
-        ["Record", "Number", "Customer", "What", "Field", "Should be", "NetSuite has", ">Amount"],
+        ["Record", "Number", "Customer", "What", "Field", "Should be", "NetSuite has", "Agreed before", "Who changed it",
+         ">Amount"],
         [
             [
                 row["record"],
@@ -183,12 +184,21 @@ def differences_table(differences: "pd.DataFrame") -> str:
                 row["field"],
                 row["expected"],
                 row["actual"],
+                row["base"],
+                _who_changed(row),
                 money(row["amount"], None),
             ]
             for row in frames.records(differences.head(SHOWN))
         ],
         more=max(len(differences) - SHOWN, 0),
-    )
+    )  # fmt: skip
+
+
+def _who_changed(row: Mapping[str, Any]) -> str:
+    """Which side has changed it since both agreed, and who it was in NetSuite, as far as either is known."""
+    side = {"billing": "billing", "netsuite": "NetSuite", "both": "both sides"}.get(row["changed_side"], "")
+    by = row["changed_by"] if row["changed_side"] != "billing" else None
+    return f"{side} ({by})" if side and by else side or by or ""
 
 
 def tolerated_table(tolerated: "pd.DataFrame") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,18 @@ def test_what_people_change_in_netsuite_stays(written: Month) -> None:
         ("inv-2", "memo"): "netsuite",
         ("inv-2", "otherRefNum"): "billing",
     }
+
+
+def test_what_both_sides_change_of_it_is_no_conflict(written: Month) -> None:
+    """The tenant's file says whose it is."""
+    written.reconcile()
+    written.change("inv-1", memo="Changed by hand", otherRefNum=None, tranDate=date(2026, 10, 16))
+    for row in written.books.rows["invoices"]:
+        row |= {"memo": "Corrected", "number": "N-9", "issued_on": date(2026, 10, 17)}
+    written.map_billing()
+    found = {row["field"]: row for row in written.reconcile().of("inv-1")}
+    assert {name: (found[name]["changed_side"], found[name]["owner"]) for name in ("memo", "otherRefNum", "tranDate")} == {
+        "memo": ("both", "netsuite"),
+        "otherRefNum": ("both", "billing"),
+        "tranDate": ("both", "person"),
+    }  # fmt: skip
