@@ -29,14 +29,14 @@ from resources.warehouse import TenantWarehouse
 _FAMILY: Final = {"plan": "write_back", "apply": "write_back"}
 
 #: By what a record is known, the surest first.
-_IDENTITY: Final = ("external_id", "internal_id", "number", "name")
+IDENTITY: Final = ("external_id", "internal_id", "number", "name")
 
 _TOLD: Final = 3
 
 
 def identity(row: Mapping[str, Any]) -> tuple[str, str]:
     """What tells a record from others of its type: its external id, else its internal id, its number or its name."""
-    return next(((name, str(row[name])) for name in _IDENTITY if row[name] is not None), ("", ""))
+    return next(((name, str(row[name])) for name in IDENTITY if row[name] is not None), ("", ""))
 
 
 def cause_of(tenant: str, period: str, row: Mapping[str, Any]) -> str:

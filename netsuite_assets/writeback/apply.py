@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import NetSuiteError
 from resources.netsuite.jobs import Jobs, Polling
 from resources.tenants import Tenant
-from resources.warehouse import TenantWarehouse
+from resources.warehouse import TenantWarehouse, literal
 
 Clock = Callable[[], datetime]
 #: Told after each operation: how many are done, of how many.
@@ -173,17 +173,56 @@ async def apply_plan(
         )
     settled = await settle(netsuite, tenant.name, ledger, clock, polling, returns)
     planned = load_plan(warehouse, tenant, mapping, period, ledger)
-    rows = frames.records(planned.operations)
-    if any(row["held"] is None and not tenant.writeback.pauses(row["record"]) for row in rows):
-        _require_approval(tenant, period, planned)
+    kept = f"({planned.judged()})"
+    if planned.approval is None and warehouse.value(
+        f"SELECT count(*) FROM {kept} WHERE held IS NULL AND kept IS DISTINCT FROM {literal(PAUSED)}"
+    ):
+        raise _not_approved(tenant, period, planned)
+    rows = planned.sendable()
     async with Book(ledger, clock) as book:
         run = _Run(netsuite, tenant, planned, ledger, book, progress, polling, returns)
-        outcomes = await run.all(rows)
+        outcomes = await run.all(rows, _not_made(warehouse, kept, rows))
     table = frames.rows_frame(frames.OUTCOMES, outcomes)
     with warehouse.transaction():
         frames.replace(warehouse, frames.OUTCOMES, period, table)
-        frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
-    return Applied(planned.plan.plan_id, table, settled, run.sent)
+        # What was held or not approved has its exception since the plan was made.
+        warehouse.connection.execute(
+            f"INSERT INTO {frames.OUTCOMES.name} BY NAME SELECT {', '.join(_CARRIED)}, 'held' AS state, kept AS detail,"
+            f" CASE WHEN held IS NULL AND kept = {literal(PAUSED)} THEN {literal(WHEN_PAUSED)} END AS next_step"
+            f" FROM {kept} WHERE kept IS NOT NULL"
+        )
+        outcomes_left = unsettled(warehouse, period)
+        frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, outcomes_left))
+    whole = frames.read(warehouse, frames.OUTCOMES, period)
+    return Applied(planned.plan.plan_id, whole, settled, run.sent)
+
+
+def unsettled(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
+    """The outcomes of a period without those that a plan held, which are said already."""
+    names = ", ".join(frames.columns(frames.OUTCOMES))
+    table = warehouse.arrow(
+        f"SELECT {names} FROM {frames.OUTCOMES.name} WHERE period = ? AND (state <> 'held' OR next_step IS NOT NULL)"
+        " ORDER BY ALL",
+        [period],
+    )
+    return frames.validated(frames.OUTCOMES, frames.frame(table.cast(frames.arrow_schema(frames.OUTCOMES))))
+
+
+def _not_made(
+    warehouse: TenantWarehouse, kept: str, rows: Sequence[Mapping[str, Any]]
+) -> set[tuple[str, str]]:
+    """What of that which these operations need is kept back itself: record types, and names as `needs_of` has them."""
+    needed = sorted({target for row in rows for _, target in needs_of(row)})
+    if not needed:
+        return set()
+    found = warehouse.sql(
+        f"""SELECT record, target FROM (SELECT record, CASE action
+            WHEN 'delete' THEN '{BY_INTERNAL_ID}' || internal_id ELSE external_id END AS target
+            FROM {kept} WHERE kept IS NOT NULL AND action NOT IN ('update', '{RETURN}'))
+        WHERE target IN (SELECT unnest(?::VARCHAR[]))""",
+        [needed],
+    )
+    return set(found)
 
 
 def _not_done(record: str, target: str) -> str:
@@ -198,14 +237,13 @@ def _base_of(row: Mapping[str, Any]) -> str:
     return str(row["internal_id"] if row["action"] in BY_ITS_ID else row["external_id"])
 
 
-def _require_approval(tenant: Tenant, period: str, planned: Planned) -> None:
-    if planned.approval is None:
-        raise PlanRefused(
-            f"{tenant.name}, {period}: the plan of {planned.plan.operations:,} operations"
-            f" ({planned.plan.amounts or 'no amounts'}) waits for a named person's approval:"
-            f" {planned.plan.held_because or 'it was made while no writing was allowed'}. Nothing was sent."
-            f" Read it and run: recon approve {tenant.name} {period} --by NAME --note WHY"
-        )
+def _not_approved(tenant: Tenant, period: str, planned: Planned) -> PlanRefused:
+    return PlanRefused(
+        f"{tenant.name}, {period}: the plan of {planned.plan.operations:,} operations"
+        f" ({planned.plan.amounts or 'no amounts'}) waits for a named person's approval:"
+        f" {planned.plan.held_because or 'it was made while no writing was allowed'}. Nothing was sent."
+        f" Read it and run: recon approve {tenant.name} {period} --by NAME --note WHY"
+    )
 
 
 async def _look_up(
@@ -273,12 +311,16 @@ class _Run:
         """How much went which way."""
         return self._sending.sent
 
-    async def all(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The outcome of every operation, in the plan's order; later waves wait for earlier ones."""
+    async def all(
+        self, rows: Sequence[dict[str, Any]], not_made: Collection[tuple[str, str]]
+    ) -> list[dict[str, Any]]:
+        """The outcome of each of these operations, in the plan's order; later waves wait for earlier ones, and what needs
+        something of `not_made` waits for another run.
+        """
         self._total = len(rows)
         ready = await self._still_as_planned(rows)
         ready_keys = {row["operation_key"] for row in ready}
-        not_done: set[tuple[str, str]] = set()
+        not_done = set(not_made)
         for wave in sorted({row["wave"] for row in rows}):
             of_wave = [row for row in rows if row["wave"] == wave]
             sendable = []
@@ -305,16 +347,8 @@ class _Run:
         return not (row["action"] == "create" and state == "stale")  # then NetSuite has it
 
     async def _still_as_planned(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The operations that may be sent: those that the plan says, their period open and their target unchanged."""
-        candidates = []
-        for row in rows:
-            kept = self._planned.kept(row)
-            if kept is None:
-                candidates.append(row)
-            else:
-                # What was held or not approved has its exception since the plan was made.
-                self._end(row, "held", kept, WHEN_PAUSED if kept == PAUSED and not row["held"] else None)
-        candidates = self._not_at_work(candidates)
+        """Those of the operations whose period is open and whose target is unchanged."""
+        candidates = self._not_at_work(rows)
         # Whether billing still holds what it held is asked in the transaction that changes it.
         back = [row for row in candidates if row["action"] == RETURN]
         candidates = [row for row in candidates if row["action"] != RETURN]

@@ -11,7 +11,7 @@ import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
-from netsuite_assets.tell import markdown, money, moneys
+from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import (
     BillingResource,
     LedgerResource,
@@ -71,12 +71,12 @@ def correction_plan(
             status = f"waits for approval: {plan.held_because}"
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": len(planned.operations),
+                "dagster/row_count": planned.count,
                 "plan": plan.plan_id[:12],
                 "operations to send": plan.operations,
                 "amounts": plan.amounts or "–",
                 "status": status,
-                "operations": dg.MetadataValue.md(plan_table(planned.operations)),
+                "operations": dg.MetadataValue.md(plan_table(planned.first(SHOWN), planned.count)),
                 "dagster/column_schema": frames.column_schema(frames.PLAN),
             }
         )
@@ -137,7 +137,7 @@ def applied_corrections(
         ledger.open() as book,
     ):
         applied, quota = asyncio.run(send())
-        tell_outcomes(held, run.period, book, applied.outcomes, utc_now(), context.run.run_id)
+        tell_outcomes(held, run.period, book, utc_now(), context.run.run_id)
         counted = states(applied.outcomes)
         return dg.MaterializeResult(
             metadata={
@@ -199,7 +199,7 @@ def verified_books(
         ledger.open() as book,
     ):
         verified = asyncio.run(read_back())
-        tell_outcomes(held, run.period, book, verified.outcomes, utc_now(), context.run.run_id)
+        tell_outcomes(held, run.period, book, utc_now(), context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(verified.outcomes),
@@ -215,8 +215,8 @@ def verified_books(
         )
 
 
-def plan_table(operations: "pd.DataFrame") -> str:
-    """The operations in the order in which they would be sent, as Markdown."""
+def plan_table(operations: "pd.DataFrame", of: int) -> str:
+    """The first operations in the order in which they would be sent, `of` how many, as Markdown."""
     from netsuite_assets import frames
 
     return markdown(
@@ -226,6 +226,7 @@ def plan_table(operations: "pd.DataFrame") -> str:
              row["changes"], row["held"]]
             for row in frames.records(operations)
         ],
+        more=of - len(operations),
     )  # fmt: skip
 
 

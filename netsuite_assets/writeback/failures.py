@@ -7,22 +7,20 @@ failures of a run that was killed before it could raise any. Not here: what fail
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
-
 from netsuite_assets import frames
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
-from netsuite_assets.reconcile.exceptions import identity, synchronise
+from netsuite_assets.reconcile.exceptions import IDENTITY, identity, synchronise
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.apply import LOOKED_UP_NEXT
 from netsuite_assets.writeback.operations import label_of
 from netsuite_assets.writeback.sending import PLAN_AGAIN
 from resources.ledger import LastingException, Ledger
-from resources.warehouse import TenantWarehouse
+from resources.warehouse import TenantWarehouse, literal
 
 
 def tell_plan(
@@ -43,7 +41,7 @@ def tell_plan(
         run_id,
         also=["apply"],
         more=untold(warehouse, period, ledger, now),
-        stays=still_needed(warehouse, mapping, period, ledger),
+        stays=still_needed(warehouse, mapping, period, ledger, now),
     )
 
 
@@ -51,33 +49,34 @@ def tell_outcomes(
     warehouse: TenantWarehouse,
     period: str,
     ledger: Ledger,
-    outcomes: pd.DataFrame,
     now: datetime,
     run_id: str,
 ) -> None:
     """Bring the ledger's exceptions to what became of a plan, as sent or as read back."""
-    synchronise(warehouse, ledger, period, ["apply"], now, run_id, stays=not_tried(outcomes))
+    synchronise(
+        warehouse, ledger, period, ["apply"], now, run_id, stays=not_tried(warehouse, period, ledger, now)
+    )
 
 
 def still_needed(
-    warehouse: TenantWarehouse, mapping: TenantMapping, period: str, ledger: Ledger
+    warehouse: TenantWarehouse, mapping: TenantMapping, period: str, ledger: Ledger, now: datetime
 ) -> Callable[[LastingException], bool]:
     """Whether a failed operation is still to be done, once a new plan is made of a whole comparison.
 
     It is while the plan writes its record, held or not; while its document cannot be mapped, so that nobody knows; and
     while the outcome of a write to it is not known.
     """
-    needed = {
-        (row["record"], identity(row))
-        for row in frames.records(frames.read(warehouse, frames.PLAN, period))
-    }  # fmt: skip
+    of_period = f"period = {literal(period)}"
+    parts = [f"SELECT record, {', '.join(IDENTITY)} FROM {frames.PLAN.name} WHERE {of_period}"]
     for record in mapping.written:
         tables = TABLES[record]
-        where, at = ("", []) if tables.lines is None else (" AND period = ?", [period])
-        rows = warehouse.sql(
-            f"SELECT external_id FROM expected.{tables.name} WHERE problem IS NOT NULL{where}", at
+        where = "" if tables.lines is None else f" AND {of_period}"
+        parts.append(
+            f"SELECT {literal(record)}, external_id, NULL, NULL, NULL FROM expected.{tables.name}"
+            f" WHERE problem IS NOT NULL{where}"
         )
-        needed |= {(record, ("external_id", str(row[0]))) for row in rows}
+    frames.ensure(warehouse, frames.PLAN)
+    needed = _among(warehouse, " UNION ALL ".join(parts), _failed(warehouse, period, ledger, now))
     doubtful = {(intent.record, intent.target) for intent in ledger.open_intents(warehouse.tenant)}
 
     def stays(row: LastingException) -> bool:
@@ -90,18 +89,40 @@ def still_needed(
     return stays
 
 
-def not_tried(outcomes: pd.DataFrame) -> Callable[[LastingException], bool]:
+def not_tried(
+    warehouse: TenantWarehouse, period: str, ledger: Ledger, now: datetime
+) -> Callable[[LastingException], bool]:
     """Whether an operation was held in this apply, so that how it failed before is still the last that is known."""
-    held = {
-        (row["record"], identity(row))
-        for row in frames.records(outcomes)
-        if row["state"] == "held" and row["next_step"] is None
-    }
+    frames.ensure(warehouse, frames.OUTCOMES)
+    held = _among(
+        warehouse,
+        f"SELECT record, {', '.join(IDENTITY)} FROM {frames.OUTCOMES.name}"
+        f" WHERE period = {literal(period)} AND state = 'held' AND next_step IS NULL",
+        _failed(warehouse, period, ledger, now),
+    )
 
     def stays(row: LastingException) -> bool:
         return (row.record, identity(vars(row))) in held
 
     return stays
+
+
+def _failed(warehouse: TenantWarehouse, period: str, ledger: Ledger, now: datetime) -> list[LastingException]:
+    return [row for row in ledger.exceptions(warehouse.tenant, now, period) if row.stage == "apply"]
+
+
+def _among(
+    warehouse: TenantWarehouse, rows: str, failed: Sequence[LastingException]
+) -> set[tuple[str, tuple[str, str]]]:
+    """Record type and identity of those rows of a query (record and `IDENTITY`) that may be among the failed."""
+    names = sorted({identity(vars(row))[1] for row in failed})
+    if not names:
+        return set()
+    found = warehouse.arrow(
+        f"SELECT * FROM ({rows}) WHERE coalesce({', '.join(IDENTITY)}) IN (SELECT unnest(?::VARCHAR[]))",
+        [names],
+    )
+    return {(row["record"], identity(row)) for row in found.to_pylist()}
 
 
 def untold(warehouse: TenantWarehouse, period: str, ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
@@ -110,15 +131,12 @@ def untold(warehouse: TenantWarehouse, period: str, ledger: Ledger, now: datetim
     Rows of the frame `EXCEPTIONS`: writes whose outcome is not known, and those that NetSuite refused and the plan
     still holds.
     """
-    tenant = warehouse.tenant
-    told = {(row.record, identity(vars(row))) for row in ledger.exceptions(tenant, now, period)
-            if row.stage == "apply"}  # fmt: skip
-    planned = {
-        row["operation_key"]: row for row in frames.records(frames.read(warehouse, frames.PLAN, period))
-    }
-    last = {(row["record"], row["target"]): row for row in ledger.history(tenant, period)}
+    told = {(row.record, identity(vars(row))) for row in _failed(warehouse, period, ledger, now)}
+    latest = {(row["record"], row["target"]): row for row in ledger.history(warehouse.tenant, period)}
+    last = [row for row in latest.values() if row["is_open"] or row["state"] == "rejected"]
+    planned = _planned(warehouse, period, [row["operation_key"] for row in last])
     rows = []
-    for intent in last.values():
+    for intent in last:
         operation = planned.get(intent["operation_key"])
         refused = intent["state"] == "rejected" and operation is not None
         if not (intent["is_open"] or refused):
@@ -137,12 +155,24 @@ def untold(warehouse: TenantWarehouse, period: str, ledger: Ledger, now: datetim
         } | ({name: operation[name] for name in _OF_OPERATION} if operation is not None else {})
         if (row["record"], identity(row)) in told:
             continue
+        label = label_of({**row, "action": intent["action"]})
         row["reason"] = (
-            f"The {intent['action']} of {label_of(row)}: {intent['detail'] or 'the run ended before an answer came'}"
+            f"The {intent['action']} of {label}: {intent['detail'] or 'the run ended before an answer came'}"
         )
         row["next_step"] = LOOKED_UP_NEXT if intent["is_open"] else PLAN_AGAIN
         rows.append(row)
     return rows
+
+
+def _planned(warehouse: TenantWarehouse, period: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is told of those of these operations that the plan has, by their keys."""
+    frames.ensure(warehouse, frames.PLAN)
+    found = warehouse.arrow(
+        f"SELECT operation_key, {', '.join(_OF_OPERATION)} FROM {frames.PLAN.name}"
+        " WHERE period = ? AND operation_key IN (SELECT unnest(?::VARCHAR[]))",
+        [period, list(keys)],
+    )
+    return {row.pop("operation_key"): row for row in found.to_pylist()}
 
 
 _OF_OPERATION = ("external_id", "internal_id", "number", "name", "amount", "currency")

@@ -39,6 +39,9 @@ from resources.warehouse import TenantWarehouse, literal
 
 AUTOMATIC = "policy"
 
+#: Whatever an operation may be on.
+_WRITTEN: Final = (*frames.RECORDS, *frames.RETURNED)
+
 #: What of an operation decides, beside its bytes and its wave, whether and to what it is sent.
 _DECIDING: Final = (
     "operation_key", "record", "action", "external_id", "internal_id", "base_modified", "waits_for", "posts_in", "held"
@@ -60,8 +63,7 @@ class PlanRefused(Exception):
 class Planned:
     """A plan as made, why it waits for a person (`plan.held_because`), and what of it is approved.
 
-    What sends a plan sends those of its operations that are `sendable`, and no others; of each of the others `kept`
-    says why it is not sent.
+    What sends a plan sends those of its operations that are in `sendable`, and no others; of the others `kept` says why.
     """
 
     plan: Plan
@@ -72,30 +74,55 @@ class Planned:
     @cached_property
     def operations(self) -> pd.DataFrame:
         """The operations in the order of sending (frame `PLAN`)."""
-        held = frames.read(self.warehouse, frames.PLAN, self.plan.period)
-        return held.sort_values("sequence", ignore_index=True)
+        return self._frame(f"{self._relation} ORDER BY sequence")
 
     @property
     def approval(self) -> Approval | None:
         """The latest approval that counts; it may be of a part of the operations."""
         return self.approved.standing[-1] if self.approved.standing else None
 
-    def sendable(self, row: Mapping[str, Any]) -> bool:
-        """Whether an operation may be sent: held by nothing, approved, and of a record type that is not paused."""
-        return self.kept(row) is None
+    @cached_property
+    def count(self) -> int:
+        """How many operations there are."""
+        return int(self.warehouse.value(f"SELECT count(*) FROM {self._relation}"))
 
-    def kept(self, row: Mapping[str, Any]) -> str | None:
-        """Why an operation is not sent; None for one that is sendable."""
-        held = text(row["held"])
-        if held is not None:
-            return held
-        if self.tenant.writeback.pauses(row["record"]):
-            return PAUSED
-        if not self.approved.covers(row["operation_key"]):
-            return (
+    def first(self, number: int) -> pd.DataFrame:
+        """The first operations, in the order of sending."""
+        return self._frame(f"{self._relation} ORDER BY sequence LIMIT {number}")
+
+    def sendable(self) -> list[dict[str, Any]]:
+        """The operations that may be sent, in that order: held by nothing, approved, and of a record type that is not
+        paused.
+        """
+        return frames.records(self._frame(f"({self.judged()}) WHERE kept IS NULL ORDER BY sequence"))
+
+    def judged(self) -> str:
+        """A query of the operations with one column more, `kept`: why each is not sent; NULL for one that is sendable."""
+        cases = "WHEN held IS NOT NULL THEN held"
+        paused = ", ".join(literal(record) for record in _WRITTEN if self.tenant.writeback.pauses(record))
+        if paused:
+            cases += f" WHEN record IN ({paused}) THEN {literal(PAUSED)}"
+        if not self.approved.everything:
+            keys = pa.table({"operation_key": pa.array(sorted(self.approved.keys), pa.string())})
+            self.warehouse.connection.register("keys_in", keys)
+            self.warehouse.connection.execute(
+                "CREATE OR REPLACE TEMP TABLE operations_approved AS SELECT operation_key FROM keys_in"
+            )
+            self.warehouse.connection.unregister("keys_in")
+            why = (
                 f"it waits for approval: {self.plan.held_because or 'it is none of the operations approved'}"
             )
-        return None
+            cases += f" WHEN operation_key NOT IN (FROM operations_approved) THEN {literal(why)}"
+        return f"SELECT *, CASE {cases} END AS kept FROM {self._relation}"
+
+    @property
+    def _relation(self) -> str:
+        return f"(SELECT * FROM {frames.PLAN.name} WHERE period = {literal(self.plan.period)})"
+
+    def _frame(self, relation: str) -> pd.DataFrame:
+        names = ", ".join(frames.columns(frames.PLAN))
+        table = self.warehouse.arrow(f"SELECT {names} FROM {relation}")
+        return frames.validated(frames.PLAN, frames.frame(table.cast(frames.arrow_schema(frames.PLAN))))
 
 
 def make_plan(

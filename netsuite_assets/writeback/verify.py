@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from netsuite_assets import frames
 from netsuite_assets.extract.journals import extract_journals
@@ -23,7 +24,7 @@ from netsuite_assets.extract.payments import extract_payments
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.engine import Locate, remaining
 from netsuite_assets.tables import TABLES
-from netsuite_assets.writeback.apply import exceptions_of
+from netsuite_assets.writeback.apply import exceptions_of, unsettled
 from netsuite_assets.writeback.enrichment import Enriched, enrich
 from netsuite_assets.writeback.operations import LINK
 from netsuite_assets.writeback.returning import confirm
@@ -39,6 +40,15 @@ from resources.warehouse import TenantWarehouse
 PAUSES = (1.0, 3.0, 10.0)
 
 _WRITTEN = ("written", "adopted")
+
+#: What reading back says of an outcome.
+_FOUND = {
+    "operation_key": pa.string(),
+    "state": pa.string(),
+    "detail": pa.string(),
+    "next_step": pa.string(),
+    "verified": pa.bool_(),
+}
 
 #: How a month's documents are read that are not like invoices.
 _OTHER_DOCUMENTS = {"customerPayment": extract_payments, "journalEntry": extract_journals}
@@ -87,8 +97,9 @@ async def verify(
     Writes `write_back.outcomes` and `write_back.enrichment`, the exceptions of stage `apply` and the ledger's events.
     The slices that the plan rested on are replaced by the new ones, so an applied plan cannot be applied again.
     """
-    outcomes = frames.read(warehouse, frames.OUTCOMES, period)
-    plan = frames.records(frames.read(warehouse, frames.PLAN, period))
+    frames.ensure(warehouse, frames.OUTCOMES)
+    outcomes = unsettled(warehouse, period)
+    plan = _sent(warehouse, period)
     back = confirm(returns, plan) if returns is not None else {}
     left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
     sent = {row["operation_key"]: str(row["fields"] or "").split(", ") for row in plan}
@@ -103,13 +114,39 @@ async def verify(
         checked = _checked(warehouse, outcomes, left, period, back, sent)
     table = frames.rows_frame(frames.OUTCOMES, checked)
     with warehouse.transaction():
-        frames.replace(warehouse, frames.OUTCOMES, period, table)
+        _record(warehouse, period, checked)
         frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
     _tell(ledger, tenant.name, period, checked, clock())
     to_netsuite = [row for row in checked if row["action"] != RETURN]
     bodies = {row["operation_key"]: row["body"] for row in plan}
     enriched = await enrich(warehouse, netsuite, mapping, period, to_netsuite, bodies, clock())
-    return Verified(table, left, enriched)
+    return Verified(frames.read(warehouse, frames.OUTCOMES, period), left, enriched)
+
+
+def _sent(warehouse: TenantWarehouse, period: str) -> list[dict[str, Any]]:
+    """The operations of the plan that were not held, as rows of the frame `PLAN`."""
+    frames.ensure(warehouse, frames.PLAN)
+    table = warehouse.arrow(
+        f"SELECT p.* FROM {frames.PLAN.name} p JOIN {frames.OUTCOMES.name} o USING (period, operation_key)"
+        " WHERE p.period = ? AND o.state <> 'held' ORDER BY p.sequence",
+        [period],
+    )
+    return [dict(row) for row in table.to_pylist()]
+
+
+def _record(warehouse: TenantWarehouse, period: str, checked: Sequence[Mapping[str, Any]]) -> None:
+    """Bring the outcomes to what was found."""
+    found = pa.Table.from_pylist(
+        [{name: row[name] for name in _FOUND} for row in checked], schema=pa.schema(_FOUND)
+    )
+    warehouse.connection.register("checked_in", found)
+    changed = ", ".join(f"{name} = c.{name}" for name in _FOUND if name != "operation_key")
+    warehouse.connection.execute(
+        f"UPDATE {frames.OUTCOMES.name} AS o SET {changed} FROM checked_in c"
+        " WHERE o.period = ? AND o.operation_key = c.operation_key",
+        [period],
+    )
+    warehouse.connection.unregister("checked_in")
 
 
 async def _read_again(

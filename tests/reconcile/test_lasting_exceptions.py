@@ -69,7 +69,7 @@ class Runs:
         table = frames.rows_frame(frames.OUTCOMES, outcomes)
         frames.replace(self.month.held, frames.OUTCOMES, PERIOD, table)
         frames.replace_exceptions(self.month.held, PERIOD, ("apply",), exceptions_of(PERIOD, table))
-        tell_outcomes(self.month.held, PERIOD, self.ledger, table, self.now, "apply-run")
+        tell_outcomes(self.month.held, PERIOD, self.ledger, self.now, "apply-run")
 
     def open(self) -> dict[str, LastingException]:
         """What is open now, by code; the bill without a customer left out."""
@@ -273,7 +273,7 @@ def test_a_closed_month_is_one_cause_whether_the_plan_or_the_sending_finds_it(
     outcome = carried | {"state": "held", "detail": "closed now", "next_step": "Re-open it."}
     outcomes = frames.rows_frame(frames.OUTCOMES, [outcome])
     frames.replace_exceptions(october.held, PERIOD, ("apply",), exceptions_of(PERIOD, outcomes))
-    tell_outcomes(october.held, PERIOD, runs.ledger, outcomes, runs.now, "apply-run")
+    tell_outcomes(october.held, PERIOD, runs.ledger, runs.now, "apply-run")
     first = runs.open()["period_closed"]
     october.close_period(PERIOD)
     runs.night()
