@@ -9,13 +9,14 @@ is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from demo.documents import Customer, Document, Line
-from demo.planted import Booking, customer_eid
+from demo.documents import Customer, Document, Line, Payment
+from demo.planted import BookedJournal, Booking, customer_eid
 
 Body = dict[str, Any]
 
@@ -97,6 +98,53 @@ def _line(line: Line) -> Body:
         "quantity": line.quantity,
         "rate": line.unit_amount,
         "amount": line.amount,
+    }
+
+
+# What settles invoices looks the same in every account. `invoices` are internal ids by external id.
+
+
+def applied_credit(note: Document, invoices: Mapping[str, str]) -> Body:
+    """What a credit memo's body has besides, where it settles an invoice."""
+    if note.invoice_id is None:
+        return {}
+    return _applied([(note.invoice_id, note.total)], invoices)
+
+
+def payment_body(payment: Payment, names: Names, invoices: Mapping[str, str]) -> Body:
+    """A payment, applied to what it settles."""
+    return {
+        "customer": {"externalId": customer_eid(payment.customer_id)},
+        "currency": names("currency", payment.currency),
+        "tranDate": payment.paid_on.isoformat(),
+        "payment": payment.amount,
+        "memo": f"{payment.method} {payment.reference}",
+        **_applied(payment.applications, invoices),
+    }
+
+
+def _applied(applications: Iterable[tuple[str, Decimal]], invoices: Mapping[str, str]) -> Body:
+    items = [
+        {"doc": {"id": invoices[f"inv-{invoice}"]}, "apply": True, "amount": amount}
+        for invoice, amount in applications
+    ]
+    return {"apply": {"items": items}} if items else {}
+
+
+def journal_body(journal: BookedJournal, names: Names) -> Body:
+    """Money from the bank to a customer's receivable, booked by hand in the customer's company."""
+    who = {"externalId": customer_eid(journal.customer.id)}
+    return {
+        "subsidiary": {"id": SUBSIDIARIES[journal.customer.legal_entity or "us"]},
+        "currency": names("currency", journal.customer.currency),
+        "tranDate": journal.day.isoformat(),
+        "memo": journal.memo,
+        "line": {
+            "items": [
+                {"account": names("account", "Checking"), "debit": journal.amount},
+                {"account": names("account", "Accounts Receivable"), "credit": journal.amount, "entity": who},
+            ]
+        },
     }
 
 
@@ -223,6 +271,7 @@ BODIES: Mapping[str, TenantBodies] = {
             "department": _DEPARTMENTS,
             "classification": _CLASSES,
             "location": "SELECT id, name FROM location ORDER BY id",
+            "account": "SELECT id, fullname AS name FROM account ORDER BY id",
         },
         customer=_acme_customer,
         header=_acme_header,

@@ -16,22 +16,54 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 
-from demo.bodies import BODIES, Body, Names, UnknownName
+from demo.bodies import (
+    BODIES,
+    Body,
+    Names,
+    UnknownName,
+    applied_credit,
+    journal_body,
+    payment_body,
+)
 from demo.defects import plant
 from demo.documents import Billing
 from demo.netsuite_account import Account, BooksError, Login
-from demo.planted import DEFECTS, Booking, Books, Planted, customer_eid
+from demo.payments import settle
+from demo.planted import (
+    DEFECTS,
+    DRIFTS,
+    PAYMENTS_FROM_BILLING,
+    BookedPayment,
+    Booking,
+    Books,
+    Planted,
+    customer_eid,
+)
 
 #: Called with how many records are written and how many there will be.
 Progress = Callable[[int, int], None]
 
 #: SuiteQL's transaction types, in the order in which they can be deleted, and their record names.
-_TRANSACTIONS = {"CustPymt": "customerPayment", "CustCred": "creditMemo", "CustInvc": "invoice"}
+_TRANSACTIONS = {
+    "Journal": "journalEntry",
+    "CustPymt": "customerPayment",
+    "CustCred": "creditMemo",
+    "CustInvc": "invoice",
+}
 
 
 def make_books(tenant: str, billing: Billing, month: str, seed: int) -> Books:
     """The books of `tenant` for what it billed, with its defects in `month`; the same seed makes the same."""
-    return plant(billing, month, Random(seed), DEFECTS[tenant])
+    random = Random(seed)
+    return settle(
+        plant(billing, month, random, DEFECTS[tenant]),
+        billing,
+        month,
+        random,
+        from_billing=tenant in PAYMENTS_FROM_BILLING,
+        defects=DEFECTS[tenant],
+        drifts=DRIFTS.get(tenant, {}),
+    )
 
 
 def fill_books(
@@ -52,10 +84,11 @@ async def _fill(login: Login, tenant: str, books: Books, marker: Path, progress:
         held = await _held(account)
         if held and _marked(marker) == fingerprint:
             return
-        customers, documents = await _bodies(account, tenant, books)
+        names = await _names(account, tenant)
+        customers, documents = _bodies(tenant, books, names)
         marker.unlink(missing_ok=True)
         await _empty(account, held)
-        await _write(account, customers, documents, progress)
+        await _write(account, customers, documents, books, names, progress)
         marker.parent.mkdir(parents=True, exist_ok=True)
         partial = marker.with_name(f"{marker.name}.partial")
         partial.write_text(json.dumps({"tenant": tenant, "books": fingerprint}) + "\n", encoding="utf-8")
@@ -91,17 +124,21 @@ async def _empty(account: Account, held: Sequence[tuple[str, str]]) -> None:
         await _together([account.delete(record, found) for kind, found in held if kind == record])
 
 
-async def _bodies(
-    account: Account, tenant: str, books: Books
+async def _names(account: Account, tenant: str) -> Names:
+    """The account's lists, by name."""
+    return Names(
+        {
+            listing: {row["name"]: row["id"] for row in await account.suiteql(query)}
+            for listing, query in BODIES[tenant].lists.items()
+        }
+    )
+
+
+def _bodies(
+    tenant: str, books: Books, names: Names
 ) -> tuple[list[tuple[str, Body]], list[tuple[Booking, Body]]]:
     """What to send: customers by external id, and documents; every name looked up in the account."""
     bodies = BODIES[tenant]
-    names = Names(
-        {
-            listing: {row["name"]: row["id"] for row in await account.suiteql(query)}
-            for listing, query in bodies.lists.items()
-        }
-    )
     try:
         return (
             [
@@ -120,9 +157,12 @@ async def _write(
     account: Account,
     customers: Sequence[tuple[str, Body]],
     documents: Sequence[tuple[Booking, Body]],
+    books: Books,
+    names: Names,
     progress: Progress | None,
 ) -> None:
-    total, done = len(customers) + len(documents), 0
+    total = len(customers) + len(documents) + len(books.payments) + len(books.journals)
+    done = 0
 
     async def counted(write: Awaitable[None]) -> None:
         nonlocal done
@@ -134,7 +174,35 @@ async def _write(
     await _together(
         [counted(account.upsert("customer", external_id, body)) for external_id, body in customers]
     )
-    await _together([counted(_book(account, booking, body)) for booking, body in documents])
+    invoices = [(booking, body) for booking, body in documents if booking.record == "invoice"]
+    await _together([counted(_book(account, booking, body)) for booking, body in invoices])
+    # What settles invoices names them by their internal ids.
+    rows = await account.suiteql(
+        "SELECT id, externalid FROM transaction WHERE type = 'CustInvc' AND externalid IS NOT NULL ORDER BY id"
+    )
+    ids = {row["externalid"]: row["id"] for row in rows}
+    await _together(
+        [
+            counted(_book(account, booking, body | applied_credit(booking.document, ids)))
+            for booking, body in documents
+            if booking.record == "creditMemo"
+        ]
+    )
+    await _together(
+        [
+            counted(_book_payment(account, one, payment_body(one.payment, names, ids)))
+            for one in books.payments
+        ]
+    )
+    await _together(
+        [counted(account.create("journalEntry", journal_body(one, names))) for one in books.journals]
+    )
+
+
+def _book_payment(account: Account, booked: BookedPayment, body: Body) -> Awaitable[None]:
+    if booked.external_id is None:
+        return account.create("customerPayment", body)
+    return account.upsert("customerPayment", booked.external_id, body)
 
 
 def _book(account: Account, booking: Booking, body: Body) -> Awaitable[None]:

@@ -39,10 +39,15 @@ class _Planter:
                 if document.customer_id is not None:
                     external_id = document_eid(record, document)  # type: ignore[arg-type]
                     self._booked[external_id] = Booking(record, external_id, document)  # type: ignore[arg-type]
+        # NetSuite refuses some changes to what is paid or credited: none of that has a defect.
+        settled = {f"inv-{invoice}" for payment in billing.payments for invoice, _ in payment.applications}
+        for note in billing.credit_notes:
+            if note.invoice_id is not None:
+                settled |= {f"inv-{note.invoice_id}", document_eid("creditMemo", note)}
         self._free = [
             external_id
             for external_id, booking in self._booked.items()
-            if booking.document.in_month(month) and booking.document.total > 0
+            if booking.document.in_month(month) and booking.document.total > 0 and external_id not in settled
         ]
         random.shuffle(self._free)
         self._added: list[Booking] = []

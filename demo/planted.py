@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Literal
 
-from demo.documents import Customer, Document
+from demo.documents import Customer, Document, Payment
 
-Record = Literal["customer", "invoice", "creditMemo"]
+Record = Literal["customer", "invoice", "creditMemo", "customerPayment"]
 Kind = Literal[
     "missing",
     "missing_customer",
@@ -28,6 +30,17 @@ Kind = Literal[
     "duplicate",
     "only_in_netsuite",
     "customer_email",
+    "payment_missing",
+    "payment_not_applied",
+]
+#: How receivables of billing and NetSuite are apart without that a document that billing writes to NetSuite is wrong.
+DriftKind = Literal[
+    "payment_only_in_billing",
+    "payment_only_in_netsuite",
+    "payment_not_applied",
+    "payment_applied_in_part",
+    "payment_applied_too_much_in_billing",
+    "journal_on_receivables",
 ]
 
 
@@ -50,6 +63,40 @@ class Planted:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """One drift of receivables: its kind, a sentence, the invoice's external id, the customer, and the amount apart.
+
+    A journal is of no invoice. `paid` is what the payment is of, where NetSuite has one.
+    """
+
+    kind: DriftKind
+    what: str
+    customer_id: str
+    currency: str
+    amount: Decimal
+    invoice: str | None = None
+    paid: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BookedPayment:
+    """A payment as the books hold it, with what it is applied to there."""
+
+    external_id: str | None
+    payment: Payment
+
+
+@dataclass(frozen=True, slots=True)
+class BookedJournal:
+    """Money that somebody booked by hand from a bank account to the receivable of a customer."""
+
+    customer: Customer
+    day: date
+    amount: Decimal
+    memo: str
+
+
+@dataclass(frozen=True, slots=True)
 class Booking:
     """A document as the books hold it; its values may differ from what was billed."""
 
@@ -65,6 +112,9 @@ class Books:
     customers: tuple[Customer, ...]
     bookings: tuple[Booking, ...]
     planted: tuple[Planted, ...]
+    payments: tuple[BookedPayment, ...] = ()
+    journals: tuple[BookedJournal, ...] = ()
+    drifts: tuple[Drift, ...] = ()
 
 
 #: How many defects of each kind a tenant's books get. A tenant without a kind has nothing that could be so.
@@ -100,6 +150,8 @@ DEFECTS: Mapping[str, Mapping[Kind, int]] = {
         "duplicate": 2,
         "only_in_netsuite": 1,
         "customer_email": 1,
+        "payment_missing": 2,
+        "payment_not_applied": 1,
     },
     "retail": {
         "missing_customer": 2,
@@ -118,9 +170,29 @@ DEFECTS: Mapping[str, Mapping[Kind, int]] = {
 }
 
 
+#: How many drifts of each kind a tenant's receivables get: acme's payments are NetSuite's own, so none is mended.
+DRIFTS: Mapping[str, Mapping[DriftKind, int]] = {
+    "acme": {
+        "payment_only_in_billing": 1,
+        "payment_only_in_netsuite": 1,
+        "payment_not_applied": 1,
+        "payment_applied_in_part": 1,
+        "payment_applied_too_much_in_billing": 1,
+        "journal_on_receivables": 1,
+    },
+}
+
+#: Tenants whose payments NetSuite has from billing, with external ids.
+PAYMENTS_FROM_BILLING = ("globex",)
+
+
 def customer_eid(customer_id: str) -> str:
     return f"cus-{customer_id}"
 
 
 def document_eid(record: Record, document: Document) -> str:
     return f"{'inv' if record == 'invoice' else 'cm'}-{document.id}"
+
+
+def payment_eid(payment: Payment) -> str:
+    return f"pay-{payment.id}"

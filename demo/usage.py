@@ -10,7 +10,7 @@ and a few without a customer, which a reconciliation must raise rather than drop
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product
@@ -21,6 +21,12 @@ from demo.documents import Billing, Customer, Document, Line, Payment, rounded
 TERM_DAYS: Mapping[str, int] = {"Due on receipt": 0, "Net 14": 14, "Net 15": 15, "Net 30": 30, "Net 60": 60}
 PRODUCT_LINES = ("Metering", "Storage", "Compute", "Platform")
 PLANS = ("Free", "Team", "Business")
+
+#: How many customers are new.
+NEWEST = 5
+
+#: By how much a payment is applied beyond its invoice.
+TOO_MUCH = Decimal("5.00")
 
 _FIRST = (
     "Northwind",
@@ -115,8 +121,9 @@ def acme(random: Random, month: str = "2026-10") -> Billing:
         home_entity="us",
     )
     invoices = maker.invoices(customers, count=150, orphans=3, neighbours_each=5)
-    credit_notes = maker.credit_notes(invoices, count=12, prefix="CN", first_id=70_000)
-    return Billing(customers, invoices, credit_notes, maker.payments(invoices, share=0.55, first_id=90_000))
+    credit_notes = maker.credit_notes(invoices, customers, count=12, prefix="CN", first_id=70_000)
+    payments = maker.payments(invoices, credit_notes, customers, share=0.55, first_id=90_000, too_much=1)
+    return Billing(customers, invoices, credit_notes, payments)
 
 
 def globex(random: Random, month: str = "2026-10") -> Billing:
@@ -141,8 +148,9 @@ def globex(random: Random, month: str = "2026-10") -> Billing:
 
     maker = _Maker(random, month, prefix="GB", first_id=8_000, products=_GLOBEX_PRODUCTS, details=details)
     bills = maker.invoices(customers, count=70, orphans=2, neighbours_each=3)
-    credits = maker.credit_notes(bills, count=5, prefix="GC", first_id=3_000)
-    return Billing(customers, bills, credits, maker.payments(bills, share=0.4, first_id=6_000))
+    credits = maker.credit_notes(bills, customers, count=5, prefix="GC", first_id=3_000)
+    payments = maker.payments(bills, credits, customers, share=0.4, first_id=6_000)
+    return Billing(customers, bills, credits, payments)
 
 
 def _acme_customers(random: Random) -> tuple[Customer, ...]:
@@ -276,15 +284,26 @@ class _Maker:
         )
 
     def credit_notes(
-        self, invoices: Sequence[Document], count: int, prefix: str, first_id: int
+        self,
+        invoices: Sequence[Document],
+        customers: Sequence[Customer],
+        count: int,
+        prefix: str,
+        first_id: int,
     ) -> tuple[Document, ...]:
-        """Credit notes that give back part of one line of an invoice of the month, later in the month."""
+        """Credit notes that give back part of one line of an invoice of the month, later in the month.
+
+        Every other one settles that invoice, unless it is more than that; the rest are the customer's to use.
+        """
         _, last = month_days(self.month)
+        settled = _settled_ones(customers)
         credited = self.random.sample(
             [
                 invoice
                 for invoice in invoices
-                if invoice.in_month(self.month) and invoice.customer_id and invoice.lines[0].amount > 1
+                if invoice.in_month(self.month)
+                and invoice.customer_id in settled
+                and invoice.lines[0].amount > 1
             ],
             count,
         )
@@ -297,6 +316,8 @@ class _Maker:
                 _step(billed.quantity),
             )
             number = f"{prefix}-{invoice.issued_on:%Y%m}-{serial:04d}"
+            amount = rounded(quantity * billed.unit_amount)
+            settles = serial % 2 == 1 and amount <= invoice.total
             notes.append(
                 Document(
                     id=note_id,
@@ -309,8 +330,8 @@ class _Maker:
                     po_number=invoice.po_number,
                     legal_entity=invoice.legal_entity,
                     product_line=invoice.product_line,
-                    invoice_id=invoice.id,
-                    reason="usage_correction",
+                    invoice_id=invoice.id if settles else None,
+                    reason="usage_correction" if settles else "goodwill",
                     metadata=invoice.metadata,
                     lines=(
                         Line(
@@ -320,7 +341,7 @@ class _Maker:
                             description=f"Correction: {billed.description}",
                             quantity=quantity,
                             unit_amount=billed.unit_amount,
-                            amount=rounded(quantity * billed.unit_amount),
+                            amount=amount,
                             service_start=billed.service_start,
                             service_end=billed.service_end,
                             metadata=billed.metadata,
@@ -330,18 +351,37 @@ class _Maker:
             )
         return tuple(notes)
 
-    def payments(self, invoices: Sequence[Document], share: float, first_id: int) -> tuple[Payment, ...]:
-        """Payments of a share of the invoices, one in eight in part, a few for two invoices of one customer."""
+    def payments(
+        self,
+        invoices: Sequence[Document],
+        credit_notes: Sequence[Document],
+        customers: Sequence[Customer],
+        share: float,
+        first_id: int,
+        too_much: int = 0,
+    ) -> tuple[Payment, ...]:
+        """Payments of a share of the invoices, one in eight in part, a few for two invoices of one customer.
+
+        What a credit note settles is not paid. `too_much` of those that pay one invoice in full in the month are
+        applied to it with more than it is.
+        """
+        settled = _settled_ones(customers)
+        owed = {invoice.id: invoice.total for invoice in invoices}
+        for note in credit_notes:
+            if note.invoice_id is not None:
+                owed[note.invoice_id] -= note.total
         payable = [
             invoice
             for invoice in invoices
-            if invoice.customer_id and invoice.total > 0 and self.random.random() < share
+            if invoice.customer_id in settled and owed[invoice.id] > 0 and self.random.random() < share
         ]
         payments: list[Payment] = []
         waiting: dict[str, tuple[str, Decimal]] = {}
         for invoice in payable:
             customer_id = invoice.customer_id or ""
-            paid = rounded(invoice.total / 2) if self.random.random() < 0.125 else invoice.total
+            paid = owed[invoice.id]
+            if self.random.random() < 0.125:
+                paid = rounded(paid / 2)
             if paid <= 0:
                 continue
             applied = [(invoice.id, paid)]
@@ -363,7 +403,26 @@ class _Maker:
                     applications=tuple(applied),
                 )
             )
+        totals = {invoice.id: invoice.total for invoice in invoices if invoice.in_month(self.month)}
+        whole = [
+            place
+            for place, payment in enumerate(payments)
+            if len(payment.applications) == 1
+            and f"{payment.paid_on:%Y-%m}" == self.month
+            and totals.get(payment.applications[0][0]) == payment.amount
+        ]
+        for place in whole[:too_much]:
+            payment = payments[place]
+            more = payment.amount + TOO_MUCH
+            payments[place] = replace(
+                payment, amount=more, applications=((payment.applications[0][0], more),)
+            )
         return tuple(payments)
+
+
+def _settled_ones(customers: Sequence[Customer]) -> set[str]:
+    """All but the newest customers, who have paid nothing yet and were credited nothing."""
+    return {customer.id for customer in customers[:-NEWEST]}
 
 
 def _step(quantity: Decimal) -> Decimal:

@@ -78,6 +78,17 @@ TOTAL_PARTS_IN_WORDS = {
     "unexplained": "What nothing of this explains",
 }
 
+#: How two sides may disagree about what of a document is open.
+DRIFT_KINDS = {
+    "paid_in_billing": "Paid in billing, open in NetSuite",
+    "paid_in_netsuite": "Paid in NetSuite, open in billing",
+    "open_differs": "Open on both sides, by different amounts",
+    "unapplied": "Not applied in NetSuite as far as in billing",
+    "over_applied": "More applied than there is",
+    "unknown_payment": "A payment in NetSuite that billing does not know",
+    "unknown_credit_memo": "A credit memo in NetSuite that billing does not know",
+}
+
 EXCEPTION_CODES = {
     "no_customer": "The billing document names no customer",
     "unresolved_reference": "A value has no counterpart in NetSuite",
@@ -100,11 +111,12 @@ EXCEPTION_CODES = {
     "changed_since_planned": "The record changed after the plan was made",
     "not_verified": "A correction was answered well but NetSuite shows otherwise",
     "changed_after_sign_off": "It changed after its month was signed off",
+    **DRIFT_KINDS,
 }
 
 
 #: The stages that raise exceptions, in the order of a run.
-STAGES = ["mapping", "reconcile", "plan", "apply", "sign_off"]
+STAGES = ["mapping", "reconcile", "receivables", "plan", "apply", "sign_off"]
 
 #: How long an exception is open, in whole days: the first bucket whose last day is not passed.
 AGE_BUCKETS = {"0-1": 1, "2-7": 7, "8-30": 30, "31-60": 60, "61-90": 90, "90+": None}
@@ -442,18 +454,27 @@ TIE_OUT_ITEMS = _contract(
     },
 )
 
-#: Receivables from the month's opening to its closing, on one side.
+#: What is rolled forward, in words.
+BALANCES = {
+    "receivables": "Receivables",
+    "deferred_revenue": "Deferred revenue",
+    "unbilled": "Unbilled receivables",
+}
+
+#: A balance from the month's opening to its closing, on one side.
 ROLL_FORWARD = _contract(
     "reconciliation.roll_forward",
     {
         "period": _text("Accounting month, YYYY-MM", pa.Check.str_matches(PERIOD)),
-        "side": _text("Whose receivables", pa.Check.isin(SIDES)),
+        "balance": _text("What is rolled forward", pa.Check.isin(list(BALANCES))),
+        "side": _text("Whose", pa.Check.isin(SIDES)),
         "subsidiary": _text("NetSuite internal id; empty in a single company", nullable=True),
         "subsidiary_name": _text("Its name", nullable=True),
+        "account_id": _text("NetSuite internal id of the account; empty for receivables", nullable=True),
+        "account_number": _text("Its number", nullable=True),
+        "account_name": _text("Its name", nullable=True),
         "currency": _text("ISO 4217: of the documents, or the subsidiary's in the general ledger"),
-        "opening": _amount(
-            "What customers owed before the month; empty when that is not known", nullable=True
-        ),
+        "opening": _amount("The balance before the month; empty when that is not known", nullable=True),
         "opening_from": _text("Where the opening comes from"),
         "invoices": _amount("Invoiced in the month"),
         "credits": _amount("Credited"),
@@ -462,17 +483,6 @@ ROLL_FORWARD = _contract(
         "closing": _amount("Opening and invoices less credits and payments, with adjustments", nullable=True),
     },
 )
-
-#: How two sides may disagree about what of a document is open.
-DRIFT_KINDS = {
-    "paid_in_billing": "Paid in billing, open in NetSuite",
-    "paid_in_netsuite": "Paid in NetSuite, open in billing",
-    "open_differs": "Open on both sides, by different amounts",
-    "unapplied": "Not applied in NetSuite as far as in billing",
-    "over_applied": "More applied than there is",
-    "unknown_payment": "A payment in NetSuite that billing does not know",
-    "unknown_credit_memo": "A credit memo in NetSuite that billing does not know",
-}
 
 #: One document of which another part is open in billing than in NetSuite at the end of the month.
 DRIFT = _contract(

@@ -37,8 +37,10 @@ _SAYS: Final = {
         "'Compare what was applied to it on both sides, and correct the side that is wrong.'",
     ),
     "unapplied": (
-        "'NetSuite has not applied ' || {netsuite} || ' of it; billing has used all but ' || coalesce({billing}, 'nothing') || '.'",
-        "'Apply it in NetSuite to the invoices that billing settles with it.'",
+        "'NetSuite has not applied ' || {netsuite} || ' of it'"
+        " || CASE WHEN d.billing_open = 0 THEN '; billing has used all of it.'"
+        " ELSE coalesce('; billing has used all but ' || {billing} || '.', '.') END",
+        "'Apply it in NetSuite to the invoices that it pays, or give the money back.'",
     ),
     "over_applied": (
         "'More is applied than there is: ' || {amount} || ' too much.'",
@@ -88,12 +90,13 @@ def open_documents(warehouse: TenantWarehouse, period: str) -> tuple[pd.DataFram
         " ".join(f"WHEN {literal(kind)} THEN {texts[at].format(**amounts)}" for kind, texts in _SAYS.items())
         for at in (0, 1)
     ]
-    drift = f"""
+    warehouse.connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE drift_told AS
         SELECT {literal(period)} AS period, d.kind, d.record, d.external_id, d.internal_id, d.number, d.name, d.dated_in,
             d.currency, d.billing_open::DECIMAL(18, 4) AS billing_open, d.netsuite_open::DECIMAL(18, 4) AS netsuite_open,
             d.amount::DECIMAL(18, 4) AS amount, CASE d.kind {said[0]} END AS reason, CASE d.kind {said[1]} END AS next_step
-        FROM drift_found d
-        ORDER BY d.kind, d.record, d.amount DESC, d.dated_in, d.number, d.external_id, d.internal_id"""
+        FROM drift_found d""")
+    drift = "SELECT * FROM drift_told ORDER BY kind, record, amount DESC, dated_in, number, external_id, internal_id"
     aging = f"""
         WITH every AS (
             SELECT 'billing' AS side, subsidiary, currency, open, due_on FROM billed_open WHERE open > 0

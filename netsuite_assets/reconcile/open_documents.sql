@@ -9,24 +9,27 @@ WHERE kind = 'not_linked' AND period <= $period AND internal_id IS NOT NULL GROU
 
 CREATE OR REPLACE TEMP TABLE billed_open AS
 WITH applied AS (
-    SELECT a.invoice_id, sum(a.amount) AS amount
+    SELECT a.invoice_id, sum(a.amount) FILTER (coalesce(a.applied_on, b.paid_on) <= $last) AS amount, sum(a.amount) AS by_now
     FROM {billing_applications} a JOIN {billing_payments} b ON b.id = a.payment_id
-    WHERE {is_money} AND coalesce(a.applied_on, b.paid_on) <= $last GROUP BY a.invoice_id
+    WHERE {is_money} GROUP BY a.invoice_id
 ),
 credited AS (
-    SELECT invoice_id, sum(total) AS amount FROM {credit_notes}
-    WHERE invoice_id IS NOT NULL AND issued_on <= $last AND coalesce(lower(status), '') NOT IN {not_owed} GROUP BY invoice_id
+    SELECT invoice_id, sum(total) FILTER (issued_on <= $last) AS amount, sum(total) AS by_now FROM {credit_notes}
+    WHERE invoice_id IS NOT NULL AND coalesce(lower(status), '') NOT IN {not_owed} GROUP BY invoice_id
 ),
 invoices AS (
     SELECT e.external_id, e.number, e.name, e.currency, e.total, e.problem, e.period, e.subsidiary, lower(b.status) AS status,
         coalesce(b.due_on, b.issued_on) AS due_on, coalesce(a.amount, 0) AS applied, coalesce(c.amount, 0) AS credited,
+        coalesce(a.by_now, 0) + coalesce(c.by_now, 0) AS settled_by_now,
         CASE WHEN lower(b.status) IN {not_owed} THEN 0 ELSE coalesce(e.total, 0) END AS owed
     FROM {inv} e LEFT JOIN {billing_invoices} b ON b.id = e.source_id AND b.period = e.period
     LEFT JOIN applied a ON a.invoice_id = e.source_id LEFT JOIN credited c ON c.invoice_id = e.source_id
     WHERE e.period <= $period
 )
 SELECT *, CASE WHEN {knows_payments} THEN owed - applied - credited
-    WHEN status IN {paid} THEN 0 WHEN status IS NOT NULL THEN owed - credited END::DECIMAL(18, 4) AS open
+    WHEN status IN {paid} THEN 0 WHEN status IS NOT NULL THEN owed - credited END::DECIMAL(18, 4) AS open,
+    -- What is known of it by now, also of later months: NULL without payments, whose status is of now already.
+    CASE WHEN {knows_payments} THEN owed - settled_by_now END::DECIMAL(18, 4) AS open_now
 FROM invoices;
 
 CREATE OR REPLACE TEMP TABLE held_open AS
@@ -35,13 +38,16 @@ WITH pairs AS (
     SELECT applying_id, invoice_id, arg_max(amount, coalesce(last_modified, '')) AS amount, min(applied_on) AS applied_on
     FROM {applications} GROUP BY applying_id, invoice_id
 ),
-by_now AS (SELECT invoice_id, sum(amount) AS amount FROM pairs WHERE applied_on <= $last GROUP BY invoice_id),
+by_now AS (
+    SELECT invoice_id, sum(amount) FILTER (applied_on <= $last) AS amount, sum(amount) AS in_all FROM pairs GROUP BY invoice_id
+),
 -- What was known when the invoice landed: what else settles it (a journal, a refund) is the rest of what is not open.
 then_known AS (SELECT period, invoice_id, sum(amount) AS amount FROM {applications} GROUP BY period, invoice_id)
 SELECT d.internal_id, coalesce(k.external_id, d.external_id) AS external_id, d.number, d.name, d.currency, d.total, d.period,
     d.subsidiary, d."dueDate" AS due_on,
     CASE WHEN {knows_payments} THEN coalesce(d.remaining, 0) + coalesce(t.amount, 0) - coalesce(n.amount, 0)
-        ELSE coalesce(d.remaining, 0) END::DECIMAL(18, 4) AS open
+        ELSE coalesce(d.remaining, 0) END::DECIMAL(18, 4) AS open,
+    (coalesce(d.remaining, 0) + coalesce(t.amount, 0) - coalesce(n.in_all, 0))::DECIMAL(18, 4) AS open_now
 FROM {held_inv} d LEFT JOIN linked k ON k.record = 'invoice' AND k.internal_id = d.internal_id
 LEFT JOIN then_known t ON t.invoice_id = d.internal_id AND t.period = d.period
 LEFT JOIN by_now n ON n.invoice_id = d.internal_id
@@ -49,7 +55,8 @@ WHERE d.period <= $period AND d.dated_in = d.period AND coalesce(d.status, '') <
 
 CREATE OR REPLACE TEMP TABLE open_pairs AS
 SELECT b.external_id, h.internal_id, coalesce(b.number, h.number) AS number, coalesce(b.name, h.name) AS name, b.currency,
-    h.period AS dated_in, b.open AS billing_open, h.open AS netsuite_open, b.owed, b.applied, b.credited, h.total AS held_total
+    h.period AS dated_in, b.open AS billing_open, h.open AS netsuite_open, b.owed, b.applied, b.credited, h.total AS held_total,
+    b.open_now AS billing_now, h.open_now AS netsuite_now
 FROM (SELECT * FROM billed_open WHERE external_id IS NOT NULL QUALIFY count(*) OVER (PARTITION BY external_id) = 1) b
 JOIN (SELECT * FROM held_open WHERE external_id IS NOT NULL QUALIFY count(*) OVER (PARTITION BY external_id) = 1) h
     ON h.external_id = b.external_id AND h.currency = b.currency;

@@ -82,7 +82,8 @@ def relations(warehouse: TenantWarehouse) -> dict[str, str]:
         "subsidiaries": ("netsuite.subsidiaries", {"internal_id": TEXT, "name": TEXT, "currency_id": TEXT}),
         "currencies": ("netsuite.currencies", {"internal_id": TEXT, "symbol": TEXT, "precision": "BIGINT", "exchange_rate": "DECIMAL(28,12)", "is_base": "BOOLEAN"}),
         "applications": ("netsuite.applications", {"period": TEXT, "applying_record": TEXT, "applying_id": TEXT, "applying_number": TEXT, "applying_external_id": TEXT, "invoice_id": TEXT, "invoice_number": TEXT, "invoice_external_id": TEXT, "currency": TEXT, "amount": AMOUNT, "applied_on": "DATE", "last_modified": TEXT}),
-        "differences": ("reconciliation.differences", {"period": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT, "kind": TEXT}),
+        "differences": ("reconciliation.differences", {"period": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT, "kind": TEXT, "field": TEXT, "delta": AMOUNT}),
+        "exceptions": ("reconciliation.exceptions", {"period": TEXT, "stage": TEXT, "code": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT}),
     }  # fmt: skip
     return held(warehouse, tables)
 

@@ -15,19 +15,21 @@ from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
 from netsuite_assets.tell import SHOWN, count, markdown, money, moneys
-from resources.as_dagster import TenantsResource, WarehouseResource
+from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TIE_OUTS = """Billing's receivable against NetSuite's subledger and the accounts of receivables, and revenue, deferred and
-unbilled revenue by account; with the roll-forward of receivables on each side.
+unbilled revenue by account; with the roll-forward of receivables, deferred and unbilled revenue on each side.
 
 Each difference is shown with the documents and journals that explain it, to the cent, and with what nothing explains.
 """
 
 _DRIFT = """What is paid in billing and open in NetSuite at the end of the month, and the reverse; what is not applied, or too
 much; payments and credit memos that billing does not know. With the age of what is open on both sides.
+
+What no difference explains is an exception each, unless the tenant's file says `reconcile.drift: report`.
 """
 
 _SIDES = {"billing": "Billing", "netsuite": "NetSuite", "general_ledger": "General ledger"}
@@ -56,14 +58,25 @@ _SIDES = {"billing": "Billing", "netsuite": "NetSuite", "general_ledger": "Gener
     ],
 )
 def receivables(
-    context: dg.AssetExecutionContext, tenants: TenantsResource, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    ledger: LedgerResource,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Tie out the month's receivables and revenue, and find what is open on one side only."""
     from netsuite_assets import frames
+    from netsuite_assets.reconcile.drift_exceptions import STAGE
+    from netsuite_assets.reconcile.exceptions import synchronise
     from netsuite_assets.reconcile.subledger import reconcile_receivables
+    from resources.warehouse import utc_now
 
-    with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
-        found = reconcile_receivables(held, run.mapping, run.period)
+    with (
+        tenant_run(context, tenants) as run,
+        warehouse.get().open(run.tenant.name) as held,
+        ledger.open() as book,
+    ):
+        found = reconcile_receivables(held, run.mapping, run.period, run.tenant.reconcile.drift)
+        synchronise(held, book, run.period, [STAGE], utc_now(), context.run.run_id)
     ties = frames.records(found.tie_outs)
     drift = frames.records(found.drift)
     amiss = [row for row in ties if row["difference"]]
@@ -75,7 +88,7 @@ def receivables(
             "unexplained": moneys(_by_currency((row["currency"], abs(row["unexplained"])) for row in ties)),
             "tie-outs": dg.MetadataValue.md(ties_table(found.tie_outs)),
             "what stands between": dg.MetadataValue.md(items_table(found.items)),
-            "roll-forward of receivables": dg.MetadataValue.md(roll_forward_table(found.roll_forward)),
+            "roll-forward": dg.MetadataValue.md(roll_forward_table(found.roll_forward)),
             "dagster/column_schema": frames.column_schema(frames.TIE_OUTS),
         },
     )
@@ -84,6 +97,7 @@ def receivables(
         metadata={
             "dagster/row_count": len(drift),
             "amount": moneys(_by_currency((row["currency"], row["amount"]) for row in drift)),
+            "exceptions": len(found.exceptions),
             "by kind": dg.MetadataValue.md(drift_kinds_table(found.drift)),
             "documents": dg.MetadataValue.md(drift_table(found.drift)),
             "aging": dg.MetadataValue.md(aging_table(found.aging)),
@@ -143,10 +157,11 @@ def roll_forward_table(rolled: "pd.DataFrame") -> str:
     from netsuite_assets import frames
 
     return markdown(
-        ["Side", "Subsidiary", "Currency", ">Opening", "From", ">Invoices", ">Credits", ">Payments", ">Adjustments",
+        ["Balance", "Account", "Side", "Subsidiary", "Currency", ">Opening", "From", ">Invoices", ">Credits", ">Payments", ">Adjustments",
          ">Closing"],
         [
-            [_SIDES[row["side"]], row["subsidiary_name"], row["currency"], _known(row["opening"]), row["opening_from"],
+            [frames.BALANCES[row["balance"]], _account(row), _SIDES[row["side"]], row["subsidiary_name"],
+             row["currency"], _known(row["opening"]), row["opening_from"],
              *(money(row[name], None) for name in ("invoices", "credits", "payments", "adjustments")),
              _known(row["closing"])]
             for row in frames.records(rolled)

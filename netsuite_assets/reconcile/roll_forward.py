@@ -1,6 +1,7 @@
-"""The roll-forward of receivables: opening, what moved, closing, on each side.
+"""The roll-forward of receivables, and of deferred revenue and unbilled receivables by account: opening, what moved, closing.
 
-Here: where the opening balance comes from. Not here: the movements (`receivables.py`). Imports no Dagster.
+Here: where the opening balance comes from. Not here: the movements (`receivables.py`, and `tie_outs.py` for those by
+account, in the subsidiary's currency, with the sign by which the balance grows). Imports no Dagster.
 
 An opening balance is the closing of the month before where that is held, else what landed of the months directly
 before, else it is not known: it is never taken for nothing. With the opening the closing is not known either.
@@ -26,12 +27,23 @@ SIDES: Final = {
     "general_ledger": "netsuite.gl_lines",
 }
 
+#: Balances by account, each on these two sides.
+BY_ACCOUNT: Final = ("deferred_revenue", "unbilled")
+ACCOUNT_SIDES: Final = ("billing", "general_ledger")
+
 UNKNOWN: Final = "not known"
+
+#: Identity of a balance's part; receivables have no account.
+_KEY: Final = ("subsidiary", "account_id", "currency")
+
+_MOVED: Final = "(invoices - credits - payments + adjustments)"
 
 
 @dataclass(frozen=True)
 class _Opening:
-    """Where a side's opening comes from, in words, and SQL that gives it (subsidiary, currency, opening); None: unknown."""
+    """Where a side's opening comes from, in words, and SQL that gives it (subsidiary, account_id, currency, opening);
+    None: unknown.
+    """
 
     told: str
     query: str | None
@@ -43,61 +55,108 @@ def before(period: str) -> str:
 
 
 def roll_forward(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
-    """The month's roll-forward by side, subsidiary and currency, as a frame `ROLL_FORWARD`.
+    """The month's roll-forward by balance, side, subsidiary, account and currency, as a frame `ROLL_FORWARD`.
 
-    `receivables.find_movements` must have run. Nothing is written.
+    `receivables.find_movements` and `tie_outs.tie_out` must have run. Nothing is written.
     """
     frames.ensure(warehouse, frames.ROLL_FORWARD)
     parts = []
     for side, table in SIDES.items():
-        opening = _opening(warehouse, side, table, period)
-        query = (
-            opening.query
-            or "SELECT NULL::VARCHAR AS subsidiary, NULL::VARCHAR AS currency, NULL::DECIMAL(18,4) AS opening WHERE false"
-        )
-        known = "coalesce(o.opening, 0)" if opening.query else "NULL"
-        parts.append(f"""
-            SELECT {literal(side)} AS side, coalesce(m.subsidiary, o.subsidiary) AS subsidiary,
-                coalesce(m.currency, o.currency) AS currency, {known}::DECIMAL(18, 4) AS opening,
-                {literal(opening.told)} AS opening_from, coalesce(m.invoices, 0) AS invoices,
-                coalesce(m.credits, 0) AS credits, coalesce(m.payments, 0) AS payments,
-                coalesce(m.adjustments, 0) AS adjustments
-            FROM (
-                SELECT subsidiary, currency, sum(amount) FILTER (part = 'invoices') AS invoices,
-                    -sum(amount) FILTER (part = 'credits') AS credits, -sum(amount) FILTER (part = 'payments') AS payments,
-                    sum(amount) FILTER (part = 'adjustments') AS adjustments
-                FROM movements WHERE side = {literal(side)} AND month = {literal(period)} GROUP BY ALL) m
-            FULL JOIN ({query}) o ON coalesce(o.subsidiary, '') = coalesce(m.subsidiary, '') AND o.currency = m.currency""")
+        moved = f"""
+            SELECT subsidiary, NULL::VARCHAR AS account_id, currency, part, amount FROM movements
+            WHERE side = {literal(side)} AND month = {literal(period)}"""
+        opening = _held(warehouse, "receivables", side, period) or _landed(warehouse, side, table, period)
+        parts.append(_part("receivables", side, moved, opening))
+    for balance in BY_ACCOUNT:
+        for side in ACCOUNT_SIDES:
+            moved = f"""
+                SELECT subsidiary, account_id, currency, amount, CASE record WHEN 'invoice' THEN 'invoices'
+                    WHEN 'creditMemo' THEN 'credits' WHEN 'customerPayment' THEN 'payments' ELSE 'adjustments' END AS part
+                FROM entries WHERE tie_out = {literal(balance)} AND is_left = {side == "billing"}"""
+            opening = _held(warehouse, balance, side, period) or _rolled(warehouse, balance, side, period)
+            parts.append(_part(balance, side, moved, opening))
+    named = relations(warehouse)
     table = warehouse.arrow(f"""
-        SELECT {literal(period)} AS period, r.side, r.subsidiary, s.name AS subsidiary_name, r.currency, r.opening, r.opening_from,
-            r.invoices::DECIMAL(18, 4) AS invoices, r.credits::DECIMAL(18, 4) AS credits,
+        SELECT {literal(period)} AS period, r.balance, r.side, r.subsidiary, s.name AS subsidiary_name, r.account_id,
+            a.number AS account_number, coalesce(a.full_name, r.account_id) AS account_name, r.currency, r.opening,
+            r.opening_from, r.invoices::DECIMAL(18, 4) AS invoices, r.credits::DECIMAL(18, 4) AS credits,
             r.payments::DECIMAL(18, 4) AS payments, r.adjustments::DECIMAL(18, 4) AS adjustments,
-            (r.opening + r.invoices - r.credits - r.payments + r.adjustments)::DECIMAL(18, 4) AS closing
+            (r.opening + {_MOVED})::DECIMAL(18, 4) AS closing
         FROM ({" UNION ALL ".join(parts)}) r
-        LEFT JOIN (SELECT internal_id, any_value(name) AS name FROM {relations(warehouse)["subsidiaries"]}
-            GROUP BY internal_id) s ON s.internal_id = r.subsidiary
-        ORDER BY r.subsidiary, r.currency, r.side""")
+        LEFT JOIN (SELECT internal_id, any_value(name) AS name FROM {named["subsidiaries"]} GROUP BY internal_id) s
+            ON s.internal_id = r.subsidiary
+        LEFT JOIN (SELECT internal_id, any_value(number) AS number, any_value(full_name) AS full_name
+            FROM {named["accounts"]} GROUP BY internal_id) a ON a.internal_id = r.account_id
+        ORDER BY list_position({list(frames.BALANCES)}, r.balance), r.subsidiary, a.number, r.account_id, r.currency, r.side""")
     return frames.validated(frames.ROLL_FORWARD, frames.frame(table))
 
 
-def _opening(warehouse: TenantWarehouse, side: str, table: str, period: str) -> _Opening:
+def _part(balance: str, side: str, moved: str, opening: _Opening) -> str:
+    """SQL of one side's rows, of what `moved` (subsidiary, account_id, currency, part, amount) and the opening."""
+    query = opening.query or (
+        "SELECT NULL::VARCHAR AS subsidiary, NULL::VARCHAR AS account_id, NULL::VARCHAR AS currency,"
+        " NULL::DECIMAL(18, 4) AS opening WHERE false"
+    )
+    known = "coalesce(o.opening, 0)" if opening.query else "NULL"
+    same = " AND ".join(f"coalesce(o.{name}, '') = coalesce(m.{name}, '')" for name in _KEY)
+    key = ", ".join(f"coalesce(m.{name}, o.{name}) AS {name}" for name in _KEY)
+    return f"""
+        SELECT {literal(balance)} AS balance, {literal(side)} AS side, {key}, {known}::DECIMAL(18, 4) AS opening,
+            {literal(opening.told)} AS opening_from, coalesce(m.invoices, 0) AS invoices, coalesce(m.credits, 0) AS credits,
+            coalesce(m.payments, 0) AS payments, coalesce(m.adjustments, 0) AS adjustments
+        FROM (
+            SELECT {", ".join(_KEY)}, sum(amount) FILTER (part = 'invoices') AS invoices,
+                -sum(amount) FILTER (part = 'credits') AS credits, -sum(amount) FILTER (part = 'payments') AS payments,
+                sum(amount) FILTER (part = 'adjustments') AS adjustments
+            FROM ({moved}) GROUP BY ALL) m
+        FULL JOIN ({query}) o ON {same}"""
+
+
+def _held(warehouse: TenantWarehouse, balance: str, side: str, period: str) -> _Opening | None:
+    """The closing of the month before, where one is held."""
     prior = before(period)
     held = (
-        f"SELECT subsidiary, currency, closing AS opening FROM {frames.table_name(frames.ROLL_FORWARD)}"
-        f" WHERE period = {literal(prior)} AND side = {literal(side)} AND closing IS NOT NULL"
+        f"SELECT {', '.join(_KEY)}, closing AS opening FROM {frames.table_name(frames.ROLL_FORWARD)}"
+        f" WHERE period = {literal(prior)} AND balance = {literal(balance)} AND side = {literal(side)}"
+        " AND closing IS NOT NULL"
     )
-    if warehouse.value(f"SELECT count(*) FROM ({held})"):
-        return _Opening(f"closing of {prior}", held)
-    months = []
+    found = warehouse.value(f"SELECT count(*) FROM ({held})")
+    return _Opening(f"closing of {prior}", held) if found else None
+
+
+def _landed(warehouse: TenantWarehouse, side: str, table: str, period: str) -> _Opening:
+    """What landed of the months directly before, of receivables."""
+    months, prior = [], before(period)
     while warehouse.slice(table, prior) is not None:
         months.append(prior)
         prior = before(prior)
     if not months:
         return _Opening(UNKNOWN, None)
-    first, last = months[-1], months[0]
-    told = f"documents of {first}" if first == last else f"documents of {first} to {last}"
     return _Opening(
-        f"{told}, before which nothing landed",
-        "SELECT subsidiary, currency, sum(amount)::DECIMAL(18, 4) AS opening FROM movements"
-        f" WHERE side = {literal(side)} AND month BETWEEN {literal(first)} AND {literal(last)} GROUP BY ALL",
+        f"{_span(months)}, before which nothing landed",
+        "SELECT subsidiary, NULL::VARCHAR AS account_id, currency, sum(amount)::DECIMAL(18, 4) AS opening FROM movements"
+        f" WHERE side = {literal(side)} AND month BETWEEN {literal(months[-1])} AND {literal(months[0])} GROUP BY ALL",
     )
+
+
+def _rolled(warehouse: TenantWarehouse, balance: str, side: str, period: str) -> _Opening:
+    """What moved in the months directly before that were reconciled."""
+    table = frames.table_name(frames.ROLL_FORWARD)
+    months, prior = [], before(period)
+    while warehouse.value(f"SELECT count(*) FROM {table} WHERE period = ?", [prior]):
+        months.append(prior)
+        prior = before(prior)
+    if not months:
+        return _Opening(UNKNOWN, None)
+    return _Opening(
+        f"{_span(months)}, before which nothing was reconciled",
+        f"SELECT {', '.join(_KEY)}, sum({_MOVED})::DECIMAL(18, 4) AS opening FROM {table}"
+        f" WHERE balance = {literal(balance)} AND side = {literal(side)}"
+        f" AND period BETWEEN {literal(months[-1])} AND {literal(months[0])} GROUP BY ALL",
+    )
+
+
+def _span(months: list[str]) -> str:
+    """Consecutive months, the latest first, in words."""
+    first, last = months[-1], months[0]
+    return f"documents of {first}" if first == last else f"documents of {first} to {last}"

@@ -1,17 +1,19 @@
-"""Receivables of a tenant and period: tie-outs, roll-forward, drift and aging, written in one transaction.
+"""Receivables of a tenant and period: tie-outs, roll-forward, drift, aging and exceptions, written in one transaction.
 
 Here: the order of the steps and the refusal to say anything on what is not complete. Not here: the figures themselves
-(`tie_outs.py`, `roll_forward.py`, `open_documents.py`). Imports no Dagster.
+(`tie_outs.py`, `roll_forward.py`, `open_documents.py`, `drift_exceptions.py`). Imports no Dagster.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
 from netsuite_assets import frames
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
+from netsuite_assets.reconcile.drift_exceptions import STAGE, drift_exceptions, no_exceptions
 from netsuite_assets.reconcile.open_documents import open_documents
 from netsuite_assets.reconcile.receivables import find_movements, required_slices
 from netsuite_assets.reconcile.roll_forward import roll_forward
@@ -28,10 +30,16 @@ class Receivables:
     roll_forward: pd.DataFrame
     drift: pd.DataFrame
     aging: pd.DataFrame
+    exceptions: pd.DataFrame
 
 
-def reconcile_receivables(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> Receivables:
-    """Tie the month's receivables and revenue out, and write what was found.
+def reconcile_receivables(
+    warehouse: TenantWarehouse,
+    mapping: TenantMapping,
+    period: str,
+    drift_is: Literal["exceptions", "report"] = "exceptions",
+) -> Receivables:
+    """Tie the month's receivables and revenue out, and write what was found. `drift_is` is the tenant's `reconcile.drift`.
 
     Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete; nothing is written then.
     """
@@ -42,6 +50,7 @@ def reconcile_receivables(warehouse: TenantWarehouse, mapping: TenantMapping, pe
         ties, items = tie_out(warehouse, mapping, period)
         rolled = roll_forward(warehouse, period)
         drift, aging = open_documents(warehouse, period)
+        exceptions = drift_exceptions(warehouse, period) if drift_is == "exceptions" else no_exceptions()
     finally:
         # The run goes on in this process: what was worked out on the way is not kept in its memory.
         for name in sorted(_temporary(warehouse) - before):
@@ -52,7 +61,8 @@ def reconcile_receivables(warehouse: TenantWarehouse, mapping: TenantMapping, pe
         frames.replace(warehouse, frames.ROLL_FORWARD, period, rolled)
         frames.replace(warehouse, frames.DRIFT, period, drift)
         frames.replace(warehouse, frames.AGING, period, aging)
-    return Receivables(ties, items, rolled, drift, aging)
+        frames.replace_exceptions(warehouse, period, (STAGE,), exceptions)
+    return Receivables(ties, items, rolled, drift, aging, exceptions)
 
 
 def _temporary(warehouse: TenantWarehouse) -> set[str]:

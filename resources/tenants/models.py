@@ -344,11 +344,15 @@ class ToleranceSettings(Settings):
 
 
 class ReconcileSettings(Settings):
-    """What is no difference, in all fields and by record type in single ones, and how records are matched."""
+    """What is no difference, in all fields and by record type in single ones, and how records are matched.
+
+    `drift` says whether a document that is paid or applied on one side only is an exception, or is reported alone.
+    """
 
     tolerance: ToleranceSettings = ToleranceSettings()
     compare: dict[str, RecordComparison] = {}
     match: MatchSettings = MatchSettings()
+    drift: Literal["exceptions", "report"] = "exceptions"
 
 
 def _written_type(value: str) -> str:
@@ -442,6 +446,7 @@ class WritebackSettings(Settings):
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
     not_linked: Literal["hold", "link"] = "hold"
+    voided: Literal["hold", "delete"] = "hold"
     customer_gone: Literal["hold", "deactivate"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     send: Literal["auto", "single", "batch"] = "auto"

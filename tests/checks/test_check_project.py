@@ -145,7 +145,7 @@ def test_accepted_values_are_those_of_the_column_contracts(project: Declared) ->
         ]
         assert [set(values) for values in allowed] == [set(question.claim.values)], question.name
         compared.add((question.table.name, column))
-    assert len(compared) == 24
+    assert len(compared) == 25
 
 
 def test_warnings_never_block_and_the_work_itself_only_warns(project: Declared) -> None:

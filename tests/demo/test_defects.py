@@ -15,7 +15,7 @@ from demo.books import make_books
 from demo.defects import plant
 from demo.documents import Billing, Document
 from demo.invoice_file import read_invoice_file
-from demo.planted import DEFECTS, Books, Record, customer_eid, document_eid
+from demo.planted import DEFECTS, DRIFTS, Books, Record, customer_eid, document_eid, payment_eid
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "online-retail-2010-12.csv"
 MONTH = {"acme": "2026-10", "globex": "2026-10", "retail": "2010-12"}
@@ -59,6 +59,14 @@ def differences(billing: Billing, books: Books) -> Found:
     for booking in books.bookings:
         if (booking.record, booking.external_id) not in billed:
             found[booking.record, booking.external_id, None] += 1
+    paid = {one.external_id: one.payment for one in books.payments if one.external_id is not None}
+    if paid:
+        for payment in billing.payments:
+            there = paid.pop(payment_eid(payment), None)
+            if there != payment:
+                field = None if there is None else "apply" if not there.applications else "payment"
+                found["customerPayment", payment_eid(payment), field] += 1
+        found.update(("customerPayment", external_id, None) for external_id in paid)
     return found
 
 
@@ -92,6 +100,27 @@ def check(tenant: str, billing: Billing, books: Books) -> None:
 def test_the_list_is_what_is_wrong_for_every_seed(tenant: str, seed: int) -> None:
     billing = billing_of(tenant, seed)
     check(tenant, billing, make_books(tenant, billing, MONTH[tenant], seed))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_drift_of_receivables_is_what_is_listed_for_every_seed(seed: int) -> None:
+    """By invoice and by customer, what is settled on both sides differs by exactly the listed amounts."""
+    billing = billing_of("acme", seed)
+    books = make_books("acme", billing, "2026-10", seed)
+    assert Counter(drift.kind for drift in books.drifts) == DRIFTS["acme"]
+    settled: Counter[str] = Counter()
+    for sign, payments in ((1, billing.payments), (-1, tuple(one.payment for one in books.payments))):
+        for payment in payments:
+            for invoice, amount in payment.applications:
+                settled[f"inv-{invoice}"] += sign * int(amount * 100)
+    apart = {invoice: abs(cents) for invoice, cents in settled.items() if cents}
+    assert apart == {one.invoice: int(one.amount * 100) for one in books.drifts if one.invoice}
+    (journal,) = books.journals
+    (drift,) = (one for one in books.drifts if one.kind == "journal_on_receivables")
+    assert (journal.amount, journal.customer.id) == (drift.amount, drift.customer_id)
+    spoilt = {planted.external_id for planted in books.planted}
+    assert not spoilt & set(apart)
 
 
 def test_the_list_is_what_is_wrong_for_the_real_invoices() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from endtoend_tools import query
 
 from demo.documents import Billing
-from demo.planted import Planted
+from demo.planted import Drift, Planted
 
 #: record, external id, kind, field, and a word or amount that must stand in the row.
 Finding = tuple[str, str | None, str, str | None]
@@ -44,13 +44,61 @@ def assert_found_exactly(
         _assert_told(defect, rows, originals)
 
 
+def assert_drift_is_told_exactly(published: Path, tenant: str, period: str, drifts: Sequence[Drift]) -> None:
+    """Each drift of receivables is an exception on the right document over the right amount, and no other document is;
+    a journal from elsewhere stands among what explains the tie-out.
+    """
+    rows = query(
+        published,
+        "SELECT code, record, external_id, currency, amount FROM exceptions"
+        " WHERE tenant = ? AND period = ? AND stage = 'receivables'",
+        tenant,
+        period,
+    )
+    assert Counter(rows) == Counter(
+        (kind, record, external_id, drift.currency, amount)
+        for drift in drifts
+        for kind, record, external_id, amount in _drifted(drift)
+    )
+    journals = query(
+        published,
+        "SELECT currency, amount FROM tie_out_items WHERE tenant = ? AND period = ? AND cause = 'journal'"
+        " AND tie_out = 'receivables' AND basis = 'transaction'",
+        tenant,
+        period,
+    )
+    assert Counter(journals) == Counter(
+        (drift.currency, drift.amount) for drift in drifts if drift.kind == "journal_on_receivables"
+    )
+
+
+def _drifted(drift: Drift) -> list[tuple[str, str, str | None, Decimal]]:
+    """Kind, record, external id and amount of the exceptions; NetSuite's own payments have no external id."""
+    invoice, amount = ("invoice", drift.invoice), drift.amount
+    unapplied = ("unapplied", "customerPayment", None, amount)
+    match drift.kind:
+        case "payment_only_in_billing":
+            return [("paid_in_billing", *invoice, amount)]
+        case "payment_only_in_netsuite":
+            return [
+                ("paid_in_netsuite", *invoice, amount),
+                ("unknown_payment", "customerPayment", None, amount),
+            ]
+        case "payment_not_applied" | "payment_applied_in_part":
+            return [("paid_in_billing", *invoice, amount), unapplied]
+        case "payment_applied_too_much_in_billing":
+            return [("over_applied", *invoice, amount), unapplied]
+        case "journal_on_receivables":
+            return []
+
+
 _COLUMNS = ("record", "external_id", "kind", "field", "expected", "actual", "number", "amount", "reason")
 
 
 def _findings(defect: Planted) -> list[Finding]:
     record, external_id = defect.record, defect.external_id
     match defect.kind:
-        case "missing" | "missing_customer":
+        case "missing" | "missing_customer" | "payment_missing":
             return [(record, external_id, "missing_in_netsuite", None)]
         case "changed_amount":
             return [(record, external_id, "line_changed", name) for name in ("rate", "amount")]
@@ -63,6 +111,8 @@ def _findings(defect: Planted) -> list[Finding]:
             return [(record, external_id, "wrong_customer", "entity")]
         case "line_missing":
             return [(record, external_id, "line_missing", None)]
+        case "payment_not_applied":
+            return [(record, external_id, "line_missing", "apply")]
         case "extra_line":
             return [(record, external_id, "line_extra", None)]
         case "duplicate" | "only_in_netsuite":

@@ -31,7 +31,7 @@ import jwt
 from demo.bodies import BODIES, Names
 from demo.books import make_books
 from demo.documents import Billing
-from demo.planted import Booking, Books, customer_eid
+from demo.planted import PAYMENTS_FROM_BILLING, Booking, Books, customer_eid, payment_eid
 from demo.sandbox_process import Certificate, Sandbox, running_sandbox
 from demo.stage import ACCOUNTS, CERTIFICATE_ID, SEED, DemoTenant, Stage, usage_tenants
 
@@ -364,8 +364,9 @@ class LedgerView:
 def assert_holds_exactly(
     view: View, name: str, billing: Billing, *, read: Sequence[str] | None = None
 ) -> None:
-    """The account holds the customers and documents that were billed (those that name a customer), each once, and
-    nothing else; and each of them as the demo's own hand-written bodies have it.
+    """The account holds the customers and documents that were billed (those that name a customer), each once, and no
+    other invoice or credit memo; and each of them as the demo's own hand-written bodies have it. Where payments come
+    from billing it holds exactly those, settling what they settle in billing.
 
     `read` limits the reading of single records to these external ids.
     """
@@ -382,9 +383,11 @@ def assert_holds_exactly(
     }
     held = view.suiteql(
         "SELECT t.id, t.type, t.externalid, t.otherrefnum, ABS(t.foreigntotal) AS total, t.memo"
-        " FROM transaction t ORDER BY t.id"
+        " FROM transaction t WHERE t.type IN ('CustInvc', 'CustCred') ORDER BY t.id"
     )
     assert_each_once(held)
+    if name in PAYMENTS_FROM_BILLING:
+        assert_paid_exactly(view, billing)
     by_id = {row.get("externalid"): row for row in held}
     assert sorted(map(str, by_id)) == sorted(expected)
     for external_id, booking in expected.items():
@@ -422,6 +425,28 @@ def assert_holds_exactly(
                 customers,
                 external_id,
             )
+
+
+def assert_paid_exactly(view: View, billing: Billing) -> None:
+    """The account holds the payments of billing and no others, each applied to what it settles there."""
+    held = view.suiteql(
+        "SELECT t.id, t.externalid, ABS(t.foreigntotal) AS total FROM transaction t WHERE t.type = 'CustPymt' ORDER BY t.id"
+    )
+    names = {row["id"]: row["externalid"] for row in held}
+    assert {names[row["id"]]: Decimal(row["total"]) for row in held} == {
+        payment_eid(each): each.amount for each in billing.payments
+    }
+    links = view.suiteql(
+        "SELECT l.nextdoc, i.externalid, l.foreignamount FROM NextTransactionLineLink l JOIN transaction i"
+        " ON i.id = l.previousdoc JOIN transaction p ON p.id = l.nextdoc WHERE p.type = 'CustPymt' ORDER BY l.nextdoc, i.id"
+    )
+    assert Counter(
+        (names[row["nextdoc"]], row["externalid"], Decimal(row["foreignamount"])) for row in links
+    ) == Counter(
+        (payment_eid(each), f"inv-{invoice}", amount)
+        for each in billing.payments
+        for invoice, amount in each.applications
+    )
 
 
 def assert_each_once(held: Sequence[Mapping[str, str]]) -> None:

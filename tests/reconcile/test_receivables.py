@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -153,7 +153,7 @@ class Books:
         """Billing's slices, with payments, as they are now."""
         self.month.map_billing()
 
-    def tie(self) -> Found:
+    def tie(self, drift_is: Literal["exceptions", "report"] = "exceptions") -> Found:
         """What is found in the tables as they are."""
         self.month.prove()
         for table, key in (("payments", "internal_id"), ("journals", "internal_id"), ("journal_lines", "line_key"),
@@ -163,7 +163,7 @@ class Books:
             )
             self.held.record_slice(f"netsuite.{table}", self.month.period, key=key.split(", "), expected_rows=rows,
                                    source="NetSuite", now=NOW)  # fmt: skip
-        return Found(reconcile_receivables(self.held, self.month.rules.mapping, self.month.period))
+        return Found(reconcile_receivables(self.held, self.month.rules.mapping, self.month.period, drift_is))
 
 
 class Found:
@@ -176,9 +176,16 @@ class Found:
         self.rolled = {
             (row["side"], row["subsidiary"], row["currency"]): row
             for row in frames.records(found.roll_forward)
+            if row["balance"] == "receivables"
+        }
+        self.balances = {
+            (row["balance"], row["side"], row["subsidiary"], row["account_number"]): row
+            for row in frames.records(found.roll_forward)
+            if row["balance"] != "receivables"
         }
         self.drift = frames.records(found.drift)
         self.aging = frames.records(found.aging)
+        self.exceptions = frames.records(found.exceptions)
         for row in self.ties:
             assert row["difference"] == row["left_amount"] - row["right_amount"]
             assert row["difference"] == row["explained"] + row["unexplained"]
@@ -399,6 +406,60 @@ def test_an_opening_is_what_landed_before_and_then_the_closing_that_is_held(book
     assert found.rolled["billing", "3", "EUR"]["opening"] == 0
 
 
+def defer(books: Books) -> None:
+    """Products 10 and 12 are earned later: what is billed of them is deferred, and NetSuite posts it so."""
+    books.held.sql("UPDATE netsuite.items SET deferred_revenue_account = '610'")
+    books.held.sql(
+        "UPDATE netsuite.gl_lines SET account_id = '610', account_number = '2500', account_name = 'Deferred Revenue',"
+        " account_type = 'DeferRevenue' WHERE account_id = '598'"
+    )
+
+
+def test_deferred_revenue_rolls_forward_by_account_on_both_sides(books: Books) -> None:
+    defer(books)
+    books.land_billing()
+    # What was earned of it, and a share that is billed later than it is earned.
+    books.journal("500", ("610", "30.00"), ("598", "-30.00"), is_revenue_recognition=True)
+    books.journal("501", ("411", "8.00"), ("598", "-8.00"), is_revenue_recognition=True)
+    found = books.tie()
+    names = ("opening", "opening_from", "invoices", "credits", "payments", "adjustments", "closing")
+    billing = found.balances["deferred_revenue", "billing", "1", "2500"]
+    ledger = found.balances["deferred_revenue", "general_ledger", "1", "2500"]
+    assert [billing[name] for name in names] == [None, "not known", 150, 12, 0, 0, None]
+    assert [ledger[name] for name in names] == [None, "not known", 150, 12, 0, -30, None]
+    assert (ledger["account_name"], ledger["subsidiary_name"], ledger["currency"]) == (
+        "Deferred Revenue",
+        "Acme Inc.",
+        "USD",
+    )
+    unbilled = found.balances["unbilled", "general_ledger", "1", "1150"]
+    assert [unbilled[name] for name in names] == [None, "not known", 0, 0, 0, 8, None]
+    assert "| Deferred revenue | 2500 Deferred Revenue | General ledger | Acme Inc. | USD | not known |" in (
+        roll_forward_table(found.frames.roll_forward)
+    )
+
+
+def test_a_balance_by_account_opens_with_what_was_reconciled_before_and_then_with_the_closing(
+    books: Books,
+) -> None:
+    defer(books)
+    books.land_billing()
+    books.tie()
+    held = "reconciliation.roll_forward"
+    books.held.sql(f"UPDATE {held} SET period = '2026-09'")
+    found = books.tie()
+    row = found.balances["deferred_revenue", "general_ledger", "1", "2500"]
+    assert (row["opening"], row["closing"]) == (138, 276)
+    assert row["opening_from"] == "documents of 2026-09, before which nothing was reconciled"
+    # A balance that moved nothing before opens with nothing, and one that moves nothing now stays as it was.
+    books.held.sql(
+        f"UPDATE {held} SET opening = 1000, closing = 1138 WHERE period = '2026-09' AND side = 'general_ledger'"
+    )
+    books.held.sql("DELETE FROM netsuite.gl_lines WHERE account_id = '610'")
+    row = books.tie().balances["deferred_revenue", "general_ledger", "1", "2500"]
+    assert (row["opening"], row["opening_from"], row["closing"]) == (1138, "closing of 2026-09", 1138)
+
+
 # What is open
 
 
@@ -455,6 +516,125 @@ def test_a_payment_of_the_next_month_changes_nothing_in_this_one(books: Books) -
     assert books.tie().drift == []
 
 
+# What needs a person
+
+
+def told(found: Found) -> set[tuple[Any, ...]]:
+    return {(row["code"], row["number"], row["currency"], row["amount"]) for row in found.exceptions}
+
+
+def differs(books: Books, record: str, external_id: str | None, kind: str, **more: Any) -> None:
+    """The reconciliation found this of a document of the month."""
+    row = {"period": "2026-10", "record": record, "external_id": external_id, "kind": kind, "amount": Decimal(0),
+           "delta": Decimal(0), "owner": "billing", "reason": "It differs.", **more}  # fmt: skip
+    frames.ensure(books.held, frames.DIFFERENCES)
+    names = ", ".join(row)
+    books.held.sql(
+        f"INSERT INTO reconciliation.differences ({names}) VALUES ({', '.join('?' * len(row))})",
+        list(row.values()),
+    )
+
+
+def drifting(books: Books) -> None:
+    """Billing has INV-1 paid and NetSuite has it open; NetSuite has INV-2 paid and billing has it open."""
+    books.pays("p", "100.00", **{"1": "100.00"})
+    books.land_billing()
+    books.netsuite_pays("900", "50.00", **{"2": "50.00"})
+
+
+PAID_IN_BILLING = ("paid_in_billing", "INV-1", "USD", Decimal(100))
+PAID_IN_NETSUITE = ("paid_in_netsuite", "INV-2", "USD", Decimal(50))
+UNKNOWN = ("unknown_payment", "P900", "USD", Decimal(50))
+
+
+def test_each_drift_is_one_exception_with_what_to_do_and_closes_when_it_is_gone(books: Books) -> None:
+    drifting(books)
+    found = books.tie()
+    assert told(found) == {PAID_IN_BILLING, PAID_IN_NETSUITE, UNKNOWN}
+    assert len(found.exceptions) == 3
+    steps = {row["number"]: (row["stage"], row["reason"], row["next_step"]) for row in found.exceptions}
+    assert steps["INV-2"] == (
+        "receivables",
+        "Paid in NetSuite; billing shows USD 50.00 open.",
+        "Record the payment in billing, or take the application back in NetSuite.",
+    )
+    books.pays("q", "50.00", **{"2": "50.00"})
+    books.land_billing()
+    assert told(books.tie()) == {PAID_IN_BILLING}
+
+
+def test_a_tenant_may_have_drift_reported_alone(books: Books) -> None:
+    drifting(books)
+    books.tie()
+    found = books.tie("report")
+    assert (found.exceptions, len(found.drift)) == ([], 3)
+    assert books.held.value("SELECT count(*) FROM reconciliation.exceptions") == 0
+
+
+def test_a_document_whose_amount_differs_has_no_second_exception(books: Books) -> None:
+    drifting(books)
+    differs(books, "invoice", "inv-1", "line_changed", field="amount", delta=Decimal("5.00"))
+    differs(books, "invoice", "inv-2", "changed", field="memo")  # says nothing of what is open
+    found = books.tie()
+    assert told(found) == {PAID_IN_NETSUITE, UNKNOWN}
+    assert len(found.drift) == 3
+
+
+def test_what_a_payment_or_credit_memo_that_is_told_of_settles_has_no_exception_of_its_own(
+    books: Books,
+) -> None:
+    drifting(books)
+    assert PAID_IN_NETSUITE in told(books.tie())
+    differs(
+        books,
+        "customerPayment",
+        None,
+        "only_in_netsuite",
+        internal_id="900",
+        delta=Decimal("-50.00"),
+    )
+    assert told(books.tie()) == {PAID_IN_BILLING}
+
+
+def test_an_invoice_of_a_credit_memo_that_netsuite_lacks_has_no_exception_of_its_own(books: Books) -> None:
+    books.month.credit_note("d", line("20.00", "Correction"), number="CN-2", invoice_id="1")
+    books.land_billing()
+    drifted = ("open_differs", "INV-1", "USD", Decimal(20))
+    assert told(books.tie()) == {drifted}
+    differs(books, "creditMemo", "cm-d", "missing_in_netsuite", delta=Decimal("20.00"))
+    assert told(books.tie()) == set()
+
+
+def test_what_cannot_be_mapped_is_one_exception_and_not_two(books: Books) -> None:
+    drifting(books)
+    frames.ensure(books.held, frames.EXCEPTIONS)
+    books.held.sql(
+        "INSERT INTO reconciliation.exceptions (period, stage, code, record, external_id, amount, reason, next_step)"
+        " VALUES ('2026-10', 'mapping', 'unmapped_value', 'invoice', 'inv-1', 100, 'No.', 'Do.'),"
+        " ('2026-10', 'reconcile', 'not_linked', 'invoice', 'inv-2', 50, 'No.', 'Do.')"
+    )
+    assert told(books.tie()) == {PAID_IN_NETSUITE, UNKNOWN}
+
+
+def test_what_was_settled_in_a_later_month_is_past(books: Books) -> None:
+    books.pays("p", "100.00", **{"1": "100.00"})
+    books.land_billing()
+    assert told(books.tie()) == {PAID_IN_BILLING}
+    # Paid in billing in October; NetSuite applied it in November.
+    books.netsuite_pays("900", "100.00", on=date(2026, 11, 3), period="2026-11", **{"1": "100.00"})
+    books.held.sql("UPDATE netsuite.applications SET period = '2026-10'")  # it landed with its invoice
+    found = books.tie()
+    assert told(found) == set()
+    assert {row["kind"] for row in found.drift} == {"paid_in_billing"}  # at the month's end it was so
+
+
+def test_drift_that_lasts_is_the_exception_of_the_month_that_showed_it_first(books: Books) -> None:
+    drifting(books)
+    books.tie()
+    books.held.sql("UPDATE reconciliation.exceptions SET period = '2026-09' WHERE external_id = 'inv-1'")
+    assert told(books.tie()) == {PAID_IN_NETSUITE, UNKNOWN}
+
+
 def test_what_is_open_by_its_age(books: Books) -> None:
     books.pays("p", "20.00", **{"1": "20.00"})
     books.land_billing()
@@ -482,8 +662,9 @@ def test_people_see_what_does_not_tie_first_and_an_unknown_opening_as_such(books
         "| Write-off | USD 3.00 | A journal that does not come from billing, booked by Mia Keller. |"
         in items_table(found.items)
     )
-    assert "| Billing | Acme Inc. | USD | not known | not known | 150.00 | 12.00 |" in roll_forward_table(
-        found.roll_forward
+    assert (
+        "| Receivables |  | Billing | Acme Inc. | USD | not known | not known | 150.00 | 12.00 |"
+        in roll_forward_table(found.roll_forward)
     )
     assert (
         books.held.sql("SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name = 'movements'")
