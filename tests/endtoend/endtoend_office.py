@@ -5,7 +5,7 @@ does. Not here: what must be true (the tests). Run as a program this module is t
 
     python endtoend_office.py        one job as a line of JSON in, its end as a line of JSON out
 
-A run that is to be killed counts its steps from its first intent on: each commit of the ledger before and after it is
+A run that is to be killed counts its steps from its first intent on: each commit of a database before and after it is
 done, and of each request its beginning, its last byte sent, its answer's beginning and end. At the given step it sends
 itself SIGKILL. Nothing of the product knows of it: the steps are seen at SQLAlchemy's and httpcore's own hooks.
 """
@@ -13,6 +13,7 @@ itself SIGKILL. Nothing of the product knows of it: the steps are seen at SQLAlc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import json
@@ -119,6 +120,20 @@ class Document:
         return sum((line.amount for line in self.lines), Decimal(0))
 
     @property
+    def body(self) -> dict[str, Any]:
+        """The document as a person enters it in NetSuite."""
+        due = {"dueDate": f"{MONTH}-30"} if self.record == "invoice" else {}
+        lines = [
+            {"item": {"id": "417"}, "description": line.text, "quantity": float(line.quantity),
+             "rate": float(line.rate), "amount": float(line.amount)}
+            for line in self.lines
+        ]  # fmt: skip
+        return due | {
+            "entity": {"externalId": f"cus-{self.customer}"}, "currency": {"id": "1"}, "tranDate": self.issued_on,
+            "otherRefNum": self.number, "item": {"items": lines},
+        }  # fmt: skip
+
+    @property
     def issued_on(self) -> str:
         return f"{MONTH}-{self.day:02}"
 
@@ -222,7 +237,7 @@ def _add(connection: sqlite3.Connection, table: str, **row: str) -> None:
 class Ended:
     """How a run ended: its exit status (negative: the signal), what it said of itself, and its steps.
 
-    `said` has `operations`, `states`, `unverified` and `refused` of a run that came to its end.
+    `said` has `operations`, `conflicts`, `states`, `unverified` and `refused` of a run that came to its end.
     """
 
     status: int
@@ -253,7 +268,8 @@ class Runs:
         )
 
     def run(self, office: Office, *parts: str, kill_at: int | None = None) -> Ended:
-        """Do `plan`, `apply` or both in a process of its own, which ends itself at its step number `kill_at`.
+        """Do `plan`, `approve` (by a person) and `apply`, or some of these, in a process of its own, which ends itself at
+        its step number `kill_at`.
 
         `apply` reads back too. Fails when the process ends with an error that no person is told.
         """
@@ -281,45 +297,42 @@ class Runs:
 
 def _serve() -> None:
     """Fork a process for each job, one after the other, until there are no more."""
-    _warm_up()
+    known: set[str] = set()
     for line in sys.stdin:
         job = json.loads(line)
+        office = Office(**job["office"])
         child = os.fork()
         if child == 0:
-            os._exit(_child(Office(**job["office"]), job["parts"], job["kill_at"]))
+            os._exit(_child(office, job["parts"], job["kill_at"]))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+        # What one run imported, the next ones have from the beginning.
+        modules = office.home / "modules.txt"
+        if modules.exists() and not known:
+            known = set(modules.read_text(encoding="utf-8").split())
+            for name in sorted(known - set(sys.modules)):
+                with contextlib.suppress(ImportError):  # some can be imported by their own package alone
+                    importlib.import_module(name)
+            gc.collect()
+            gc.freeze()
     os._exit(0)
-
-
-def _warm_up() -> None:
-    """Import what a run needs, so that every fork has it."""
-    for name in (
-        "netsuite_assets.extract.netsuite",
-        "netsuite_assets.extract.reference",
-        "netsuite_assets.mapping.expected",
-        "netsuite_assets.reconcile.engine",
-        "netsuite_assets.writeback.verify",
-        "resources.connections",
-    ):
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
 
 
 def _child(office: Office, parts: Sequence[str], kill_at: int | None) -> int:
     with (office.home / "run.log").open("a", encoding="utf-8") as log:
         os.dup2(log.fileno(), 2)
         try:
-            said = _run(office, parts, _Steps(office.home / "steps.txt", kill_at))
+            said = _run(office, parts, Steps(office.home / "steps.txt", kill_at))
             (office.home / "said.json").write_text(json.dumps(said), encoding="utf-8")
+            modules = {name for name, module in sys.modules.items() if getattr(module, "__spec__", None)}
+            (office.home / "modules.txt").write_text("\n".join(modules), encoding="utf-8")
         except BaseException:
             traceback.print_exc(file=log)
             return 1
     return 0
 
 
-class _Steps:
+class Steps:
     """Counts the steps of a process from its first intent on, notes each, and ends the process at one of them."""
 
     def __init__(self, path: Path, kill_at: int | None) -> None:
@@ -339,8 +352,8 @@ class _Steps:
             if self._count == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def watch(self, engine: Any) -> None:
-        """See the ledger's commits and every request from now on."""
+    def watch(self) -> None:
+        """See every commit and every request of this process from now on."""
         import httpx
         import sqlalchemy as sa
 
@@ -348,9 +361,9 @@ class _Steps:
             if statement.startswith("INSERT INTO intents"):
                 self._counts = True
 
-        sa.event.listen(engine, "before_cursor_execute", executes)
-        sa.event.listen(engine, "commit", lambda _: self.at("about to commit"))
-        sa.event.listen(engine.pool, "checkin", lambda *_: self.at("committed"))
+        sa.event.listen(sa.Engine, "before_cursor_execute", executes)
+        sa.event.listen(sa.Engine, "commit", lambda _: self.at("about to commit"))
+        sa.event.listen(sa.Pool, "checkin", lambda *_: self.at("committed"))
         plain = httpx.AsyncHTTPTransport.handle_async_request
 
         async def seen(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -369,7 +382,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _run(office: Office, parts: Sequence[str], steps: _Steps) -> dict[str, Any]:
+def _run(office: Office, parts: Sequence[str], steps: Steps) -> dict[str, Any]:
     """The stages of one run, as the assets call them."""
     from netsuite_assets import frames
     from netsuite_assets.extract.billing import extract_billing
@@ -379,6 +392,7 @@ def _run(office: Office, parts: Sequence[str], steps: _Steps) -> dict[str, Any]:
     from netsuite_assets.mapping.expected import fill_expected
     from netsuite_assets.reconcile.engine import reconcile
     from netsuite_assets.writeback.apply import apply_plan
+    from netsuite_assets.writeback.approval import Selection, approve
     from netsuite_assets.writeback.plan import PlanRefused, make_plan
     from netsuite_assets.writeback.verify import verify
     from resources.billing.canonical import TABLES
@@ -394,9 +408,9 @@ def _run(office: Office, parts: Sequence[str], steps: _Steps) -> dict[str, Any]:
     environ = office.environ
     tenant = TenantRegistry(office.home / "tenants").load("acme", environ)
     mapping = compile_mapping(tenant)
+    steps.watch()
     ledger = Ledger(environ["RECON_LEDGER"])
-    steps.watch(ledger._engine)
-    said: dict[str, Any] = {"refused": None, "unverified": 0, "states": {}, "operations": 0}
+    said: dict[str, Any] = {"refused": None, "unverified": 0, "states": {}, "operations": 0, "conflicts": []}
     polling = Polling(first=0.02, growth=1.3, longest=0.2, patience=20)
     source = billing_source(tenant, environ)
 
@@ -417,6 +431,16 @@ def _run(office: Office, parts: Sequence[str], steps: _Steps) -> dict[str, Any]:
                 reconcile(held, tenant, mapping, MONTH, source.locate)
                 planned = make_plan(held, tenant, mapping, MONTH, ledger, _now())
                 said["operations"] = len(planned.operations)
+                said["conflicts"] = [
+                    external_id
+                    for (external_id,) in held.sql(
+                        "SELECT DISTINCT external_id FROM reconciliation.exceptions WHERE code = 'conflict' ORDER BY 1"
+                    )
+                ]
+            if "approve" in parts:
+                said["approved"] = approve(
+                    held, ledger, MONTH, "Ada", "read line by line", Selection(), _now()
+                )
             if "apply" in parts:
                 clock = _now
                 applied = await apply_plan(

@@ -6,6 +6,7 @@ client that shares nothing with the product's. Not here: the tenant and its runs
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from endtoend_office import CLIENT, Document, Office, Runs
+from endtoend_office import CLIENT, MONTH, Document, Office, Runs
 from endtoend_tools import LedgerView, View
 from typer.testing import CliRunner
 
@@ -53,6 +54,7 @@ class Site:
         """Empty the account and put it right; it is then seen by a client that shares nothing with the product's."""
         view = View(self.url, CLIENT, self.key)
         view.http.post("/sandbox/reset").raise_for_status()
+        close_period(view, False)
         view.govern(async_processors=1, async_delay_ms=0, async_task_ms=0, latency_ms=0)
         return view
 
@@ -61,6 +63,19 @@ class Site:
         office = Office(str(folder), self.url, str(self.key))
         office.open(**writeback)
         return office
+
+
+def close_period(netsuite: View, closed: bool) -> None:
+    """Close or re-open the month in NetSuite."""
+    netsuite.http.post("/sandbox/periods", json={"month": MONTH, "closed": closed}).raise_for_status()
+
+
+def await_quiet(netsuite: View, seconds: float = 30) -> None:
+    """Wait until no request and no job is under way in the account."""
+    deadline = time.monotonic() + seconds
+    while (stats := netsuite.stats())["in_flight"] or stats["async"]["tasks_open"]:
+        assert time.monotonic() < deadline, stats
+        time.sleep(0.01)
 
 
 def disturb(netsuite: View, random: Random) -> None:

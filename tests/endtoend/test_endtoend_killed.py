@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from endtoend_office import MONTH, Document, Ended, Line, Office
+from endtoend_office import Document, Ended, Line, Office
 from endtoend_site import Site, assert_holds, assert_ledger_right, disturb
 from endtoend_tools import View
 
@@ -59,16 +59,7 @@ def plant(netsuite: View, customers: dict[str, str], documents: list[Document]) 
     raised = replace(wrong, lines=tuple(replace(line, rate=line.rate + 1) for line in wrong.lines))
     twice = replace(doubled, lines=(*doubled.lines, *doubled.lines))
     for each in (raised, twice, unknown):
-        content = {
-            "entity": {"externalId": "cus-c0"}, "currency": {"id": "1"}, "tranDate": each.issued_on,
-            "dueDate": f"{MONTH}-30", "otherRefNum": each.number,
-            "item": {"items": [
-                {"item": {"id": "417"}, "description": line.text, "quantity": float(line.quantity),
-                 "rate": float(line.rate), "amount": float(line.amount)}
-                for line in each.lines
-            ]},
-        }  # fmt: skip
-        netsuite.put("invoice", f"eid:{each.external_id}", content)
+        netsuite.put("invoice", f"eid:{each.external_id}", replace(each, customer="c0").body)
 
 
 def finish(site: Site, office: Office, runs: int = 4) -> tuple[int, Ended]:
@@ -98,7 +89,7 @@ def test_a_run_that_nobody_disturbs_leaves_nothing_to_do(site: Site, tmp_path: P
     assert (
         seen["request begun"] == seen["request sent"] == seen["answer begun"] == seen["answer received"] > 20
     )
-    assert seen["about to commit"] == seen["committed"] > 15
+    assert seen["committed"] >= seen["about to commit"] > 15
     assert_holds(netsuite, *month)
     assert_ledger_right(office, netsuite)
     again = site.runs.run(office, "plan")
