@@ -9,12 +9,15 @@ A value is agreed on when a comparison finds it the same, by the tenant's rules;
 side is held against its own value of then, in canonical form and without tolerances, so that values which drift within a
 tolerance are no change of the side that stood still. What the mapping makes of billing's record is billing's value.
 The lines of a document are one value, because they are written as one.
+
+Where one side now has what the other had when they were compared last, they have agreed in between, unseen: NetSuite has
+taken a write that was never read back, or somebody gave one side the other's value. That value is the base then.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from netsuite_assets.mapping.compiler import MappedField
@@ -45,7 +48,8 @@ _LINE_KINDS: Final = ("line_missing", "line_extra", "line_changed")
 
 #: `content` is a hash of billing's record and lines, `made_of` of how hashes are made; `differing` names what did not agree
 #: when it was last looked at, `never` what of that never has; `held` has NetSuite's own value of what agreed within a
-#: tolerance; `billed_lines` and `held_lines` are hashes of all lines of a side.
+#: tolerance; `billed_lines` and `held_lines` are hashes of all lines of a side. `seen` has of what is differing billing's and
+#: NetSuite's value when it was last looked at, as text.
 _CORE: Final = {
     "period": "VARCHAR",
     "external_id": "VARCHAR",
@@ -57,6 +61,7 @@ _CORE: Final = {
     "document_total": "DECIMAL(18,4)",
     "billed_lines": "UBIGINT",
     "held_lines": "UBIGINT",
+    "seen": "MAP(VARCHAR, VARCHAR[])",
 }
 
 
@@ -64,14 +69,11 @@ def say_what_changed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
     """Fill `base` and `changed_side` of the differences of the pairs that were compared last; where both sides have
     changed a value, `owner` becomes `person`.
     """
-    table = _ensured(warehouse, of)
     run = warehouse.connection.execute
-    found = warehouse.sql(
-        "SELECT DISTINCT field FROM differences_found WHERE record = ? AND external_id IS NOT NULL",
-        [of.record],
-    )
-    touched = {row[0] for row in found}
-    fields = [field for field in of.fields if field.name in touched]
+    fields = _touched(warehouse, of)
+    _find_base(warehouse, of, lines, fields)
+    if not warehouse.value("SELECT count(*) FROM pairs_base"):
+        return
     values = "".join(
         f", p.{left} IS DISTINCT FROM p.{right} AS {quote(f'apart {one.name}')}, p.{right} AS {quote(f'held {one.name}')},"
         f" e.{quote(one.name)} AS {quote(f'billed {one.name}')}, b.{_column(one)} AS {quote(f'then {one.name}')}"
@@ -84,11 +86,9 @@ def say_what_changed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
             CASE WHEN b.made_of = {literal(_made_of(warehouse, of))} THEN b.billed_lines END AS billed_lines,
             b.held_lines{values}
         FROM (SELECT * FROM header_pairs WHERE problem IS NULL) p
-        JOIN (SELECT * FROM {table} WHERE {_of_period(of)}) b ON b.external_id = p.key
+        JOIN pairs_base b ON b.external_id = p.key
         JOIN (SELECT * FROM {of.expected} WHERE {of.where}) e ON e.external_id = p.key
     """)
-    if not warehouse.value("SELECT count(*) FROM pairs_then"):
-        return
     mapped = {field.name: field for field in of.mapping.fields}
     parts = [_NOTHING, *(_field_since(of, one, mapped[one.name]) for one in fields)]
     if of.is_document:
@@ -115,12 +115,12 @@ def say_what_changed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
 def keep_agreed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> bool:
     """Keep what the comparison of the external ids found to agree; whether any of it was not kept already.
 
-    Needs the tables of that comparison, with all differences of its pairs. Of records that agree as they did only two
+    Needs the tables of that comparison, with all differences of its pairs, and `pairs_base`. Of records that agree as they did only two
     numbers are read, and nothing is written.
     """
     table = _ensured(warehouse, of)
     _find_anew(warehouse, of, lines, table)
-    _find_pairs_anew(warehouse, of, lines, table)
+    _find_pairs_anew(warehouse, of, lines)
     whole, pairs = (warehouse.value(f"SELECT count(*) FROM {name}") for name in ("agreed_anew", "pairs_anew"))
     if not whole + pairs:
         return False
@@ -141,6 +141,66 @@ def keep_agreed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | N
     return True
 
 
+def _touched(warehouse: TenantWarehouse, of: ComparedRecord) -> list[Field]:
+    """The fields of which there are differences."""
+    rows = warehouse.sql("SELECT DISTINCT field FROM differences_found WHERE record = ?", [of.record])
+    found = {row[0] for row in rows}
+    return [field for field in of.fields if field.name in found]
+
+
+def _find_base(
+    warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, fields: Sequence[Field]
+) -> None:
+    """Make `pairs_base`, as rows of the table: what is kept of the pairs that were compared last, and where they have
+    agreed in between, the value that they agreed on.
+    """
+    table = _ensured(warehouse, of)
+    values: list[tuple[str, str, str, Callable[[str], str], str, str, str]] = [
+        (field.name, _column(field), COLUMN_TYPES[field.comparison.kind], field.comparison.canonical,
+            f"e.{quote(field.name)}", f"p.{field.columns[1]}", f"p.{field.columns[0]} IS DISTINCT FROM p.{field.columns[1]}")
+        for field in fields
+    ]  # fmt: skip
+    documents = ""
+    if of.is_document:
+        values.append(
+            (_TOTAL, "document_total", "DECIMAL(18,4)", str, "p.expected_total", "p.actual_total", "true")
+        )
+    if lines is not None:
+        made_of = literal(_made_of(warehouse, of))
+        values.append((_LINES, "billed_lines", "UBIGINT", str, "d.billed_lines", "d.held_lines",
+            f"d.external_id IS NOT NULL AND b.made_of = {made_of}"))  # fmt: skip
+        documents = "LEFT JOIN line_documents d ON d.external_id = p.key"
+    columns, replaced, met = "", [], []
+    for name, column, kind, canonical, billed, held, where in values:
+        then_billed, then_held = (f"(map_extract(b.seen, {literal(name)})[1])[{at}]::{kind}" for at in (1, 2))
+        taken = f"{canonical(held)} IS NOT DISTINCT FROM {canonical(then_billed)}"
+        given = f"{canonical(billed)} IS NOT DISTINCT FROM {canonical(then_held)}"
+        told = quote(f"met {name}")
+        columns += (
+            f", CASE WHEN {where} AND {_in('map_keys(b.seen)', name)} AND ({taken}) <> ({given})"
+            f" THEN CASE WHEN {taken} THEN [{then_billed}] ELSE [{then_held}] END END AS {told}"
+        )
+        for one in [column] if name != _LINES else [column, "held_lines"]:
+            replaced.append(f"CASE WHEN {told} IS NULL THEN {one} ELSE {told}[1] END AS {one}")
+        met.append(f"CASE WHEN {told} IS NOT NULL THEN {literal(name)} END")
+    names = f"[{', '.join(met)}]::VARCHAR[]"
+    replaced += [
+        f"nullif(list_filter(never, lambda one: NOT coalesce(list_contains({names}, one), false)), []) AS never",
+        f"CASE WHEN held IS NOT NULL THEN map_from_entries(list_filter(map_entries(held),"
+        f" lambda one: NOT coalesce(list_contains({names}, one.key), false))) END AS held",
+    ]
+    warehouse.connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE pairs_base AS
+        SELECT {", ".join([*_CORE, *map(_column, of.fields)])} FROM (
+            SELECT * REPLACE ({", ".join(replaced)}) FROM (
+                SELECT b.*{columns}
+                FROM (SELECT * FROM {table} WHERE {_of_period(of)}) b
+                JOIN (SELECT * FROM header_pairs WHERE problem IS NULL) p ON p.key = b.external_id
+                JOIN (SELECT * FROM {of.expected} WHERE {of.where}) e ON e.external_id = p.key
+                {documents}))
+    """)
+
+
 def _find_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, table: str) -> None:
     """Make `agreed_anew` (row_no, external_id, content, lines): records that are wholly the same on both sides, and
     are not kept as they are.
@@ -159,7 +219,7 @@ def _find_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | No
     """)
 
 
-def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, table: str) -> None:
+def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
     """Make `pairs_anew`, as rows of the table: pairs that differ in something, or agree within a tolerance, and are not
     kept as they are.
     """
@@ -185,6 +245,15 @@ def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
         f" AS {_column(field)}"
         for field in of.fields
     )
+    both = [(one.name, f"r.{quote(one.name)}", f"p.{one.columns[1]}") for one in _touched(warehouse, of)]
+    if of.is_document:
+        both.append((_TOTAL, "p.expected_total", "p.actual_total"))
+    if lines is not None:
+        both.append((_LINES, "d.billed_lines", "d.held_lines"))
+    seen = ", ".join(
+        f"{{key: {literal(name)}, value: [{billed}::VARCHAR, {held}::VARCHAR]}}"
+        for name, billed, held in both
+    )
     kept = "list_filter(map_entries(b.held), lambda one: list_contains(x.differing, one.key))"
     run(f"""
         CREATE OR REPLACE TEMP TABLE pairs_anew AS
@@ -195,18 +264,20 @@ def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
                 CASE WHEN len(x.held) + coalesce(len({kept}), 0) > 0
                     THEN map_from_entries(list_concat(x.held, {kept})) END AS held,
                 CASE WHEN {_in("x.differing", _TOTAL)} THEN b.document_total ELSE coalesce(r.total, 0) END AS document_total,
-                {sides["billed"]}, {sides["held"]}{fields}
-            FROM (SELECT key FROM header_pairs WHERE problem IS NULL
-                INTERSECT SELECT key FROM header_apart WHERE wanted) p
+                {sides["billed"]}, {sides["held"]},
+                CASE WHEN x.differing IS NOT NULL THEN map_from_entries(list_filter([{seen}]::STRUCT(key VARCHAR, value VARCHAR[])[],
+                    lambda one: list_contains(x.differing, one.key))) END AS seen{fields}
+            FROM (SELECT * FROM header_pairs WHERE problem IS NULL
+                AND key IN (SELECT key FROM header_apart WHERE wanted)) p
             JOIN ({_billed(of, lines)}) e ON e.external_id = p.key
             JOIN {of.expected} r ON r.rowid = e.row_no
             LEFT JOIN pair_states x ON x.key = p.key
             LEFT JOIN {documents} d ON d.external_id = p.key
-            LEFT JOIN (SELECT * FROM {table} WHERE {_of_period(of)}) b ON b.external_id = p.key) n
-        LEFT JOIN (SELECT * FROM {table} WHERE {_of_period(of)}) b USING (external_id)
+            LEFT JOIN pairs_base b ON b.external_id = p.key) n
+        LEFT JOIN pairs_base b USING (external_id)
         WHERE b.external_id IS NULL
-            OR (n.content, n.made_of, n.differing, n.never, n.held, n.held_lines)
-                IS DISTINCT FROM (b.content, b.made_of, b.differing, b.never, b.held, b.held_lines)
+            OR (n.content, n.made_of, n.differing, n.never, n.held, n.held_lines, n.seen)
+                IS DISTINCT FROM (b.content, b.made_of, b.differing, b.never, b.held, b.held_lines, b.seen)
     """)
 
 

@@ -152,6 +152,45 @@ def test_what_agreed_before_a_write_is_not_remembered_after_it(agreed: Month) ->
     assert told(agreed.reconcile().only("changed")) == ("corrected", "netsuite", "billing")
 
 
+def test_a_write_that_was_never_read_back_is_no_change_of_netsuites(agreed: Month) -> None:
+    """NetSuite has what billing had when they were compared last, and billing has changed again since."""
+    bill(agreed, "plain", memo="corrected")
+    bill_line(agreed, "plain", 2, description="Chairs")
+    agreed.reconcile()
+    agreed.change("inv-plain", memo="corrected")
+    agreed.change_line("inv-plain", 2, description="Chairs")
+    bill(agreed, "plain", memo="corrected again")
+    bill_line(agreed, "plain", 2, description="Stools")
+    for _ in range(2):
+        assert {row["kind"]: told(row) for row in agreed.reconcile().differences} == {
+            "changed": ("corrected", "billing", "billing"),
+            "line_changed": (None, "billing", "billing"),
+        }
+    agreed.change("inv-plain", memo="by hand")
+    [row] = [row for row in agreed.reconcile().differences if row["kind"] == "changed"]
+    assert told(row) == ("corrected", "both", "person")
+
+
+def test_a_side_that_was_given_the_others_value_has_agreed(october: Month) -> None:
+    october.change("inv-plain", memo="by hand", terms=None)
+    assert {told(row) for row in october.reconcile().differences} == {(None, None, "billing")}
+    bill(october, "plain", memo="by hand")
+    october.change("inv-plain", memo="by hand again")
+    assert {row["field"]: told(row) for row in october.reconcile().differences} == {
+        "memo": ("by hand", "netsuite", "billing"),
+        "terms": (None, None, "billing"),
+    }
+
+
+def test_sides_that_swapped_their_values_have_not_agreed(agreed: Month) -> None:
+    bill(agreed, "plain", memo="one")
+    agreed.change("inv-plain", memo="another")
+    assert told(agreed.reconcile().only("changed")) == ("October usage", "both", "person")
+    bill(agreed, "plain", memo="another")
+    agreed.change("inv-plain", memo="one")
+    assert told(agreed.reconcile().only("changed")) == ("October usage", "both", "person")
+
+
 def test_a_customers_field(agreed: Month) -> None:
     agreed.change("cus-c1", email="old@example.com")
     bill(agreed, "c1", "customers", email="new@example.com")
@@ -361,6 +400,7 @@ class Sides(RuleBasedStateMachine):
         self.month.sql("DROP TABLE IF EXISTS meta.comparisons")
         self.now: dict[str, dict[str, Any]] = {side: {} for side in ("billing", "netsuite")}
         self.then: dict[str, Any] = {}
+        self.seen: dict[str, tuple[Any, Any]] = {}
         for name, values in VALUES.items():
             for side in self.now:
                 self.change(side, name, values[0])
@@ -413,6 +453,12 @@ class Sides(RuleBasedStateMachine):
             assert row["external_id"] == "inv-plain"
             found["lines" if row["line"] is not None else row["field"]] = (row["changed_side"], row["owner"])
         billing, netsuite = self.now["billing"], self.now["netsuite"]
+        for name, (billed, held) in self.seen.items():
+            if billing[name] != netsuite[name] and (netsuite[name] == billed) != (billing[name] == held):
+                self.then[name] = billed if netsuite[name] == billed else held
+        self.seen = {
+            name: (billing[name], netsuite[name]) for name in billing if billing[name] != netsuite[name]
+        }
         assert found == {name: self._told(name) for name in billing if billing[name] != netsuite[name]}, (
             billing,
             netsuite,
