@@ -200,7 +200,7 @@ def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: in
 
 _EVIDENCE: Final = """concat_ws(', ', 'the same customer and currency',
     CASE WHEN apart = 0 THEN 'the same amount'
-        ELSE rtrim(rtrim((abs(apart) / 10000)::DECIMAL(18,4)::VARCHAR, '0'), '.')
+        ELSE rtrim(rtrim((abs(apart)::DECIMAL(24,0) * 0.0001)::VARCHAR, '0'), '.')
             || CASE WHEN apart > 0 THEN ' more' ELSE ' less' END END,
     CASE WHEN later = 0 THEN 'the same day' ELSE abs(later) || CASE WHEN abs(later) = 1 THEN ' day ' ELSE ' days ' END
         || CASE WHEN later > 0 THEN 'later' ELSE 'earlier' END END,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -77,15 +77,35 @@ def fingerprint(
         for name in (tables.name, tables.lines)
         if name
     }
+    if tables.lines is not None:
+        # Of documents that are not expected it counts whether billing has voided them.
+        slices[f"billing.{mapping.compared[record].tables.billing}"] = period
     slices |= {"expected.customers": None, "netsuite.customers": None, "netsuite.reference": None}
     contents = []
     for table, part in sorted(slices.items()):
         proof = warehouse.slice(table, part)
         contents.append([table, None if proof is None else proof.content_hash])
+    if record == "customerPayment":
+        contents += _settled(warehouse, tenant, mapping, period)
     settings = tenant.reconcile.model_dump(mode="json")
     contracts = [frames.columns(contract) for contract in _FOUND.values()]
     text = json.dumps([record, contents, mapping.hash, settings, contracts, _code()])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settled(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
+) -> Iterator[list[str | None]]:
+    """What a payment's comparison rests on besides: which documents of this month and of others were found alike."""
+    warehouse.connection.execute(_TABLE)
+    for record in sorted({"invoice", "creditMemo"} & set(mapping.compared)):
+        yield [record, fingerprint(warehouse, tenant, mapping, period, record)]
+        others = warehouse.sql(
+            f"SELECT period, fingerprint, found FROM {COMPARED} WHERE record = ? AND period <> ? ORDER BY period",
+            [record, period],
+        )
+        for other in others:
+            yield [record, *map(str, other)]
 
 
 @cache

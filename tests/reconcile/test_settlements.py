@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from month import Month, TenantRules, line, load_rules
 
+from netsuite_assets.reconcile.engine import reconcile
 from resources.warehouse import Warehouse
 
 JOURNALS = """
@@ -100,6 +101,20 @@ def _apply(month: Month, invoice: str, amount: str | None) -> None:
         month.sql(f"DELETE FROM netsuite.applications WHERE {where}", [invoice])
     else:
         month.sql(f"UPDATE netsuite.applications SET amount = ? WHERE {where}", [Decimal(amount), invoice])
+
+
+def test_what_payments_settle_is_compared_again_when_an_invoice_has_changed(paid: Month) -> None:
+    def unchanged() -> tuple[str, ...]:
+        paid.prove()
+        month, rules = paid, paid.rules
+        found = reconcile(month.held, rules.tenant, rules.mapping, month.period, month.books.locate)
+        return found.unchanged
+
+    unchanged()
+    assert "customerPayment" in unchanged()
+    paid.change("inv-2", memo="x")
+    assert not {"invoice", "customerPayment"} & set(unchanged())
+    assert {"invoice", "customerPayment"} <= set(unchanged())
 
 
 def test_an_application_of_another_amount(paid: Month) -> None:
