@@ -21,6 +21,7 @@ from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import agreed, differences, matched, remembered, settlements, total_parts
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.reconcile.gone_customers import compare_activity
+from netsuite_assets.reconcile.whole_records import VOIDED
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
 from resources.tenants import Tenant
 from resources.warehouse import IncompleteSlice, TenantWarehouse, literal, quote
@@ -217,11 +218,17 @@ def _exceptions(
 ) -> pd.DataFrame:
     """Records that cannot be mapped, and documents that policy or the matching leaves to a person."""
     parts = [_unmapped(rules, period) for rules in mapping.records.values()]
-    for kind, policy in (
-        ("only_in_netsuite", tenant.writeback.only_in_netsuite),
-        ("duplicate", tenant.writeback.duplicate),
+    voided = f"expected IS NOT DISTINCT FROM {literal(VOIDED)}"
+    for setting, policy, which in (
+        (
+            "only_in_netsuite",
+            tenant.writeback.only_in_netsuite,
+            f"kind = 'only_in_netsuite' AND NOT {voided}",
+        ),
+        ("voided", tenant.writeback.voided, f"kind = 'only_in_netsuite' AND {voided}"),
+        ("duplicate", tenant.writeback.duplicate, "kind = 'duplicate'"),
     ):
-        parts.append(_left_to_a_person(kind, period, every_record=policy == "hold"))
+        parts.append(_left_to_a_person(setting, which, period, every_record=policy == "hold"))
     parts += matched.exceptions(period, linked=tenant.writeback.not_linked == "link")
     parts.append(agreed.conflicts(period))
     query = (
@@ -240,14 +247,17 @@ def _unmapped(rules: RecordMapping, period: str) -> str:
         FROM expected.{quote(rules.tables.name)} WHERE {where}problem IS NOT NULL)"""
 
 
-def _left_to_a_person(kind: str, period: str, *, every_record: bool) -> str:
+def _left_to_a_person(setting: str, which: str, period: str, *, every_record: bool) -> str:
     """The documents that only NetSuite holds, or holds twice: all of them, or those that the write-back never removes."""
     removed = ", ".join(map(literal, sorted(REMOVED)))
-    which = "" if every_record else f" AND record NOT IN ({removed})"
+    which += "" if every_record else f" AND record NOT IN ({removed})"
+    step = "Void or delete it in NetSuite" + (
+        "" if setting == "voided" else " if it is wrong, or bill it if it is right"
+    )
     return f"""(
         SELECT {literal(period)} AS period, 'reconcile' AS stage, kind AS code, record, external_id, internal_id,
             number, name, amount, currency, reason,
-            'Void or delete it in NetSuite if it is wrong, or bill it if it is right'
-            || CASE WHEN record IN ({removed}) THEN '; with writeback.{kind}: delete in the tenant''s file such documents'
+            {literal(step)}
+            || CASE WHEN record IN ({removed}) THEN '; with writeback.{setting}: delete in the tenant''s file such documents'
                 || ' are removed by the write-back.' ELSE '.' END AS next_step
-        FROM differences_found WHERE kind = {literal(kind)}{which})"""
+        FROM differences_found WHERE {which})"""

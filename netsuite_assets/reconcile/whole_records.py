@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import Final
 
 from netsuite_assets.reconcile.record import BY_EXTERNAL_ID, ComparedRecord, insert, money
 from resources.warehouse import TenantWarehouse, literal, quote
 
 #: How a second copy's `expected` begins; the external id of the document that it repeats follows.
 ONCE_AS = "once, as "
+
+#: What stands under `expected` of a document that billing has voided.
+VOIDED: Final = "voided"
+_VOID: Final = "('void', 'voided')"
 
 #: Asks billing on which days it issued the documents with these external ids, in any month.
 Issued = Callable[[Sequence[str]], Mapping[str, date]]
@@ -80,8 +85,8 @@ def repeated(of: ComparedRecord) -> str:
 
 
 def find_strangers(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issued) -> None:
-    """Make `strangers`, the documents of the month that no external id joins to one of billing's, and `elsewhere`
-    (external_id, issued_on): those of other months.
+    """Make `strangers`, the documents of the month that no external id joins to one of billing's, and of these `elsewhere`
+    (external_id, issued_on), those of other months, and `voided` (external_id), those that billing has voided.
     """
     run = warehouse.connection.execute
     run(f"""
@@ -103,6 +108,23 @@ def find_strangers(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issue
             "INSERT INTO elsewhere SELECT unnest(?::VARCHAR[]), unnest(?::DATE[])",
             [list(found), list(found.values())],
         )
+    _find_voided(warehouse, of, list(found))
+
+
+def _find_voided(warehouse: TenantWarehouse, of: ComparedRecord, held: Sequence[str]) -> None:
+    """Make `voided`: of the documents that billing holds and does not expect in NetSuite, those that it has voided."""
+    warehouse.connection.execute("CREATE OR REPLACE TEMP TABLE voided (external_id VARCHAR)")
+    billed = f"billing.{of.mapping.tables.billing}"
+    if not held or "status" not in warehouse.columns(billed):
+        return
+    ids = [str(of.mapping.source_id(external_id)) for external_id in held]
+    warehouse.connection.execute(
+        f"""INSERT INTO voided SELECT external_id FROM (
+            SELECT unnest(?::VARCHAR[]) AS external_id, unnest(?::VARCHAR[]) AS source_id) h
+        WHERE EXISTS (SELECT 1 FROM {billed} b WHERE b.period = {literal(of.period)} AND b.id = h.source_id
+            AND lower(b.status) IN {_VOID})""",
+        [list(held), ids],
+    )
 
 
 def only_in_netsuite(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
@@ -144,13 +166,16 @@ def _copies(of: ComparedRecord) -> str:
 def _strangers(of: ComparedRecord) -> str:
     return insert(
         f"""a.external_id, a.internal_id, a.number, a.name,
-        CASE WHEN w.issued_on IS NOT NULL THEN 'wrong_period'
+        CASE WHEN v.external_id IS NOT NULL THEN 'only_in_netsuite'
+             WHEN w.issued_on IS NOT NULL THEN 'wrong_period'
              WHEN twin.external_id IS NOT NULL THEN 'duplicate' ELSE 'only_in_netsuite' END,
         NULL, NULL,
-        CASE WHEN w.issued_on IS NOT NULL THEN strftime(w.issued_on, '%Y-%m') WHEN twin.external_id IS NOT NULL
+        CASE WHEN v.external_id IS NOT NULL THEN {literal(VOIDED)}
+             WHEN w.issued_on IS NOT NULL THEN strftime(w.issued_on, '%Y-%m') WHEN twin.external_id IS NOT NULL
              THEN {literal(ONCE_AS)} || twin.external_id END,
         {money("a.total", "a.currency")}, abs(coalesce(a.total, 0)), -coalesce(a.total, 0), a.currency, 'billing',
-        CASE WHEN w.issued_on IS NOT NULL
+        CASE WHEN v.external_id IS NOT NULL THEN 'Billing has voided this {of.tables.label}; NetSuite still holds it.'
+             WHEN w.issued_on IS NOT NULL
              THEN 'NetSuite dates it in this month; billing issued it on ' || w.issued_on::VARCHAR
                   || '. The reconciliation of that month corrects it.'
              WHEN twin.external_id IS NOT NULL
@@ -158,6 +183,7 @@ def _strangers(of: ComparedRecord) -> str:
              ELSE 'NetSuite holds this {of.tables.label}; billing has no such document.' END""",
         f"""FROM strangers a
         LEFT JOIN elsewhere w ON w.external_id = a.external_id
+        LEFT JOIN voided v ON v.external_id = a.external_id
         LEFT JOIN copies twin ON twin.row_no = a.row_no
         WHERE a.dated_in = {literal(of.period)}
             AND NOT EXISTS (SELECT 1 FROM settled_held s WHERE s.internal_id = a.internal_id)""",

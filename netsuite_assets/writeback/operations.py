@@ -21,6 +21,7 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile.differences import ONCE_AS
 from netsuite_assets.reconcile.gone_customers import FIELD as INACTIVE_FIELD
+from netsuite_assets.reconcile.whole_records import VOIDED
 from netsuite_assets.tables import REMOVED, called
 from netsuite_assets.writeback import bodies
 from resources.netsuite.writes import WriteRequest, record_path
@@ -157,6 +158,8 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
                     WHEN bool_or(kind = 'not_linked') THEN {linked}
                     WHEN bool_or(kind = 'missing_in_netsuite') THEN 'create'
                     WHEN bool_or(kind = 'duplicate') THEN {_removed(record, tenant.writeback.duplicate)}
+                    WHEN bool_or(kind = 'only_in_netsuite' AND expected = {literal(VOIDED)})
+                        THEN {_removed(record, tenant.writeback.voided)}
                     WHEN bool_or(kind = 'only_in_netsuite') THEN {_removed(record, tenant.writeback.only_in_netsuite)}
                     WHEN bool_or(kind IN ({", ".join(map(literal, _REPAIRED_BY_UPDATE))})) THEN 'update' END AS action,
                 coalesce(list_sort(list(DISTINCT field) FILTER (field IS NOT NULL AND line IS NULL
