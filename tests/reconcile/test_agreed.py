@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from month import NOW, Month
 
 from netsuite_assets import frames
+from netsuite_assets.reconcile.assets import differences_table
 from netsuite_assets.reconcile.engine import remaining
 
 
@@ -377,6 +378,24 @@ def test_a_newly_mapped_field_never_agreed(agreed: Month) -> None:
     assert [row["field"] for row in agreed.reconcile().differences] == ["terms"]
     agreed.change("inv-plain", memo="by hand")
     assert told(agreed.reconcile().of("inv-plain")[0]) == ("October usage", "netsuite", "billing")
+
+
+# In the Dagster UI
+
+
+def test_the_assets_page_says_what_was_agreed_and_who_changed_it(agreed: Month) -> None:
+    agreed.change("inv-plain", memo="by hand")
+    bill(agreed, "same", memo="corrected")
+    agreed.reconcile()
+    found = frames.read(agreed.held, frames.DIFFERENCES, agreed.period)
+    found.loc[found["external_id"] == "inv-plain", "changed_by"] = "Jane Doe"
+    head, _, *rows = differences_table(found).splitlines()
+    names = [name.strip() for name in head.strip("| ").split("|")]
+    told = [dict(zip(names, map(str.strip, row.strip().strip("|").split("|")), strict=True)) for row in rows]
+    assert sorted((row["Number"], row["Agreed before"], row["Who changed it"]) for row in told) == [
+        ("N-plain", "October usage", "NetSuite (Jane Doe)"),
+        ("N-same", "", "billing"),
+    ]
 
 
 # Any order of changes
