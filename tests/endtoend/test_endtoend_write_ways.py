@@ -17,6 +17,7 @@ from test_endtoend_interrupted import DRIVE, MONTH, await_
 from netsuite_assets.launch import run_job
 
 BATCHES = {"methods": ["PUT"], "path": "/record/v1/(customer|invoice)(\\?|$)"}
+BATCHED = ("customer", "invoice", "creditMemo", "customerPayment")
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_a_run_killed_between_submission_and_result_is_finished_by_the_next(
 
 def is_alone(entry: Mapping[str, Any]) -> bool:
     """Whether a write of the request log was about one record."""
-    return entry["path"].partition("?")[0].rpartition("/")[2] not in ("customer", "invoice", "creditMemo")
+    return entry["path"].partition("?")[0].rpartition("/")[2] not in BATCHED
 
 
 def assert_right(here: World) -> None:
