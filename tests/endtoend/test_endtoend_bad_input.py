@@ -296,7 +296,11 @@ def test_a_ledger_that_cannot_be_opened(
         (("reconsile", "globex", MONTH), 2, ("No such command",)),
         (("demo", "--billing-url", "sqlite:///x"), 2, ("--invoices",)),
         (("plan", "globex", "2026-09"), 1, ("no plan for 2026-09", "recon reconcile globex 2026-09")),
-        (("approve", "globex", "2026-09", "--by", "A", "--note", "B"), 1, ("no plan for 2026-09",)),
+        (
+            ("approve", "globex", "2026-09", "--by", "A", "--note", "B"),
+            1,
+            ("globex, 2026-09: there is no plan",),
+        ),
         (("approve", "globex", MONTH), 2, ("Missing option",)),
         (("explain", "globex", "order", "x"), 2, ("customer, invoice, creditMemo",)),
         (("explain", "globex", "invoice", "inv-0"), 1, ("no invoice inv-0",)),

@@ -55,11 +55,17 @@ from resources.tenants import TenantError
         ({"exchangeRate": {"value": "1,5"}}, "'1,5' is not a number that fits DECIMAL(28,12)"),
         ({"tranDate": {"from": "total"}}, "'total' is amount and tranDate is date; no rule makes one of the other"),
         ({"tranDate": {"from": "updated_at"}}, "'updated_at' is datetime and tranDate is date; no rule makes one of the other"),
-        ({"memo": {"from": "memo"}, "Memo": {"from": "number"}}, "memo has a rule already, in tenants/acme.yaml:62"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_header_rule_is_told(tmp_path: Path, fields: dict[str, Any], expected: str) -> None:
     assert mistakes(tmp_path, invoice_rules(fields)) == [expected]
+
+
+def test_a_rule_that_is_given_twice_names_the_place_of_the_first(tmp_path: Path) -> None:
+    (told,) = mistakes(tmp_path, invoice_rules({"memo": {"from": "memo"}, "Memo": {"from": "number"}}))
+    lines = (tmp_path / "tenants" / "acme.yaml").read_text(encoding="utf-8").splitlines()
+    first = next(number for number, written in enumerate(lines, start=1) if written.strip() == "memo:")
+    assert told == f"memo has a rule already, in tenants/acme.yaml:{first}"
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def test_a_signed_request_is_taken_and_its_nonce_only_once(oneworld: Api) -> Non
 @pytest.mark.parametrize(
     ("changes", "detail"),
     [
-        ({"oauth_timestamp": str(int(time.time()) - 400)}, "InvalidTimestamp"),
-        ({"oauth_timestamp": str(int(time.time()) + 900)}, "InvalidTimestamp"),
+        ({"oauth_timestamp": "-400"}, "InvalidTimestamp"),
+        ({"oauth_timestamp": "+900"}, "InvalidTimestamp"),
         ({"oauth_nonce": "short"}, "nonce_rejected"),
         ({"oauth_signature_method": "HMAC-SHA1"}, "UnknownAlgorithm"),
         ({"oauth_version": "2.0"}, "VersionRejected"),
@@ -186,6 +186,8 @@ def test_a_signed_request_is_taken_and_its_nonce_only_once(oneworld: Api) -> Non
     ],
 )
 def test_other_refusals(oneworld: Api, changes: dict[str, str], detail: str) -> None:
+    if changes.get("oauth_timestamp", "").startswith(("-", "+")):
+        changes = {"oauth_timestamp": str(int(time.time()) + int(changes["oauth_timestamp"]))}
     assert signed(oneworld, **changes).status_code == 401
     assert oneworld.admin("GET", "logins?status=failure")["items"][-1]["detail"] == detail
 

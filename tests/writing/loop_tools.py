@@ -203,11 +203,13 @@ class Loop:
         connection.close()
         return found
 
+    def email(self, key: str) -> str:
+        """All loops share one account: another loop's customer must not look like one of these."""
+        return f"{key}@{self.word.strip('-')}.example"
+
     def customer(self, key: str) -> None:
-        name = f"{self.word}{key}"
-        self.bill(
-            "customers", id=key, name=name, email=f"{key}@example.com", currency="USD", legal_entity="us"
-        )
+        name, email = f"{self.word}{key}", self.email(key)
+        self.bill("customers", id=key, name=name, email=email, currency="USD", legal_entity="us")
 
     def invoice(self, key: str, amount: str, customer: str = "c1", day: int = 15) -> None:
         self.bill(

@@ -24,7 +24,7 @@ def loop(writing: Writing, tmp_path: Path) -> Iterator[Loop]:
             {
                 "externalId": f"{made.word}cus-{key}",
                 "companyName": f"{made.word}{key}",
-                "email": f"{key}@example.com",
+                "email": made.email(key),
                 "subsidiary": {"id": "1"},
                 "currency": {"id": "1"},
             },

@@ -31,7 +31,7 @@ def by_hand(loop: Loop) -> dict[str, str]:
     """The internal ids of the customer and the invoice that were booked by hand."""
     customer = loop.write(
         "customer",
-        {"companyName": f"{loop.word}c1", "email": "c1@example.com", "subsidiary": {"id": "1"}},
+        {"companyName": f"{loop.word}c1", "email": loop.email("c1"), "subsidiary": {"id": "1"}},
     )
     invoice = loop.write(
         "invoice",
