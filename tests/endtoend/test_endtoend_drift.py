@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,11 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (acme,) = (tenant for tenant in usage_tenants() if tenant.name == "acme")
     with made.sandbox() as sandbox:
         made.fill_billing(acme)
-        monkeypatch.setenv("RECON_LEDGER", "")
+        former = dict(os.environ)
         made.set_environment(sandbox, PERIOD)
+        # The variables are this test's alone.
+        os.environ.clear()
+        os.environ.update(former)
         for line in made.environment_file.read_text().splitlines():
             name, given, value = line.partition("=")
             if given:

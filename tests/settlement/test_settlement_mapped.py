@@ -77,7 +77,7 @@ def test_mapped_fields_come_along(usual: Account, mapping: Mapping, month: str) 
     body = {"memo": "ACH", "custbody_subscription_ref": "sub-7", "cseg_product": {"id": "2"}}
     usual.write("PATCH", f"customerPayment/{payment}", body)
     journal = usual.journal(
-        f"{month}-30", ("411", "debit", "5.00"), ("598", "credit", "5.00"), custbody_subscription_ref="sub-8"
+        f"{month}-28", ("411", "debit", "5.00"), ("598", "credit", "5.00"), custbody_subscription_ref="sub-8"
     )
     line = usual.get(f"journalEntry/{journal}")["line"]["items"][1]["line"]
     usual.write(
@@ -106,7 +106,7 @@ def test_what_billing_has_in_the_month_is_found_though_netsuite_dates_it_elsewhe
     buyer = usual.customer()
     here, there = usual.payment(buyer, f"{month}-05", "1.00"), usual.payment(buyer, f"{after}-05", "2.00")
     unknown = usual.payment(buyer, f"{after}-06", "3.00")
-    entry = usual.journal(f"{after}-30", ("411", "debit", "5.00"), ("598", "credit", "5.00"))
+    entry = usual.journal(f"{after}-28", ("411", "debit", "5.00"), ("598", "credit", "5.00"))
     ids = {ref: usual.get(f"customerPayment/{ref}")["externalId"] for ref in (here, there)}
     expected = {
         "payments": [*ids.values(), "pay-nobody-has"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,11 +45,14 @@ def recon(*arguments: str) -> Result:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Both demo accounts in the sandbox, and their billing databases; the variables that lead there."""
     made = Stage(tmp_path_factory.mktemp("stage"))
-    with made.sandbox() as sandbox, pytest.MonkeyPatch.context() as patch:
+    with made.sandbox() as sandbox:
         for tenant in usage_tenants():
             made.fill_billing(tenant)
-        patch.setenv("RECON_LEDGER", "")
+        former = dict(os.environ)
         made.set_environment(sandbox, "2026-10")
+        # Each test takes the variables by itself.
+        os.environ.clear()
+        os.environ.update(former)
         yield dict(
             line.split("=", 1) for line in made.environment_file.read_text().splitlines() if "=" in line
         )
