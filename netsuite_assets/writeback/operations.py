@@ -24,6 +24,7 @@ from netsuite_assets.reconcile.gone_customers import FIELD as INACTIVE_FIELD
 from netsuite_assets.reconcile.whole_records import VOIDED
 from netsuite_assets.tables import REMOVED, called
 from netsuite_assets.writeback import bodies
+from resources.ledger.proof import request_hash as hash_of_request
 from resources.netsuite.writes import WriteRequest, record_path
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse, literal
@@ -275,7 +276,7 @@ def named_as(row: Mapping[str, Any]) -> str:
 
 def request_hash(request: WriteRequest) -> str:
     """The hash of the exact request: method, path, query and body."""
-    return sha256([request.method, request.path, request.query, request.body.decode()])
+    return hash_of_request(request.method, request.path, request.query, request.body.decode())
 
 
 def request_in(row: Mapping[str, Any]) -> WriteRequest:
