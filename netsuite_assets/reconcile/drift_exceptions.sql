@@ -2,10 +2,15 @@
 -- Rests on `open_documents.sql`.
 CREATE OR REPLACE TEMP TABLE told AS
 SELECT record, external_id, internal_id FROM {differences}
-WHERE period <= $period AND (delta <> 0 OR record = 'customerPayment' AND field = 'apply')
+WHERE period <= $period AND kind <> 'grouped' AND (delta <> 0 OR record = 'customerPayment' AND field = 'apply')
 UNION
 SELECT record, external_id, internal_id FROM {exceptions}
-WHERE period <= $period AND stage IN ('mapping', 'reconcile') AND code <> 'not_linked';
+WHERE period <= $period AND stage IN ('mapping', 'reconcile') AND code NOT IN ('not_linked', 'grouped');
+
+CREATE OR REPLACE TEMP TABLE applied_by AS
+SELECT a.applying_record AS record, a.applying_id AS internal_id, a.invoice_id,
+    coalesce(k.external_id, a.applying_external_id) AS external_id
+FROM {applications} a LEFT JOIN linked k ON k.record = a.applying_record AND k.internal_id = a.applying_id;
 
 -- Documents of which something is told by way of what they settle, or are settled by.
 INSERT INTO told
@@ -17,8 +22,8 @@ SELECT 'invoice', i.external_id, NULL FROM told t JOIN {memos} m ON m.external_i
 JOIN {credit_notes} c ON c.id = m.source_id JOIN {inv} i ON i.source_id = c.invoice_id
 WHERE t.record = 'creditMemo'
 UNION
-SELECT 'invoice', NULL, a.invoice_id FROM told t JOIN {applications} a ON a.applying_record = t.record
-    AND (a.applying_id = t.internal_id OR a.applying_external_id = t.external_id)
+SELECT 'invoice', NULL, a.invoice_id FROM told t JOIN applied_by a ON a.record = t.record
+    AND (a.internal_id = t.internal_id OR a.external_id = t.external_id)
 UNION
 SELECT 'customerPayment', p.external_id, NULL FROM told t JOIN {inv} i ON i.external_id = t.external_id
 JOIN {billing_applications} a ON a.invoice_id = i.source_id JOIN {payments} p ON p.source_id = a.payment_id

@@ -1,7 +1,8 @@
 """What customers owe, as billing, NetSuite's subledger and its general ledger have it: the movements of each month.
 
-Here: the temporary tables `movements`, `posted` and `on_receivables`, on which tie-outs, the roll-forward and the open
-documents rest. Not here: what is made of them (`tie_outs.py`, `roll_forward.py`, `open_documents.py`). Imports no Dagster.
+Here: the temporary tables `movements`, `posted` and `on_receivables`, and of the documents that belong together without
+an external id, `linked` and `grouped_documents`; on these tie-outs, the roll-forward and the open documents rest. Not here: what is made of them (`tie_outs.py`, `roll_forward.py`,
+`open_documents.py`). Imports no Dagster.
 
 Billing's side is what the mapping expects, with what cannot be mapped: it is owed all the same. Its payments are those
 that the mapping expects or, where payments are not mapped, those of billing whose status does not say that no money
@@ -82,7 +83,7 @@ def relations(warehouse: TenantWarehouse) -> dict[str, str]:
         "subsidiaries": ("netsuite.subsidiaries", {"internal_id": TEXT, "name": TEXT, "currency_id": TEXT}),
         "currencies": ("netsuite.currencies", {"internal_id": TEXT, "symbol": TEXT, "precision": "BIGINT", "exchange_rate": "DECIMAL(28,12)", "is_base": "BOOLEAN"}),
         "applications": ("netsuite.applications", {"period": TEXT, "applying_record": TEXT, "applying_id": TEXT, "applying_number": TEXT, "applying_external_id": TEXT, "invoice_id": TEXT, "invoice_number": TEXT, "invoice_external_id": TEXT, "currency": TEXT, "amount": AMOUNT, "applied_on": "DATE", "last_modified": TEXT}),
-        "differences": ("reconciliation.differences", {"period": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT, "kind": TEXT, "field": TEXT, "delta": AMOUNT}),
+        "differences": ("reconciliation.differences", {"period": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT, "kind": TEXT, "field": TEXT, "expected": TEXT, "reason": TEXT, "delta": AMOUNT}),
         "exceptions": ("reconciliation.exceptions", {"period": TEXT, "stage": TEXT, "code": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT}),
     }  # fmt: skip
     return held(warehouse, tables)
@@ -100,7 +101,9 @@ def maps_payments(mapping: TenantMapping) -> bool:
 
 
 def find_movements(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> None:
-    """Make the temporary tables `movements`, `posted` and `on_receivables` of all landed months up to this one."""
+    """Make the temporary tables of all landed months up to this one. `engine.reconcile` of the month must have run: it
+    pairs the documents that no external id joins.
+    """
     text = _SQL.format(
         **relations(warehouse),
         by_subsidiary=str(by_subsidiary(mapping)).lower(),

@@ -1,7 +1,20 @@
 -- Every movement of receivables that landed up to the month, on each side, one row a document; and the months that landed.
 -- {inv}, {memos}, ... are the warehouse's tables; {by_subsidiary} is whether the tenant's mapping tells subsidiaries apart.
--- `amount` raises what customers owe. `key` is the same for the same document on both sides; a document that NetSuite
--- holds without external id has a key of its own.
+-- `amount` raises what customers owe. `key` is the same for the same document on both sides, and for all documents of a
+-- group that stand for each other; a document that NetSuite holds and nothing pairs with one of billing's has a key of its own.
+
+-- Records of NetSuite's that the reconciliation took for billing's though their external id does not say so.
+CREATE OR REPLACE TEMP TABLE linked AS
+SELECT record, internal_id, arg_max(external_id, period) AS external_id FROM {differences}
+WHERE kind = 'not_linked' AND period <= $period AND internal_id IS NOT NULL AND external_id IS NOT NULL
+GROUP BY record, internal_id;
+
+-- Documents that add up to the same as others on the other side: all of a group are told by one sentence.
+CREATE OR REPLACE TEMP TABLE grouped_documents AS
+SELECT period, record, CASE WHEN expected IS NULL THEN 'netsuite' ELSE 'billing' END AS side,
+    CASE WHEN expected IS NULL THEN internal_id ELSE external_id END AS id, min(record || ' group:' || reason) AS key
+FROM {differences} WHERE kind = 'grouped' AND period <= $period GROUP BY ALL;
+
 CREATE OR REPLACE TEMP TABLE customers_known AS
 SELECT source_id, any_value(external_id) AS external_id, any_value(name) AS name, any_value(subsidiary) AS subsidiary
 FROM {customers} WHERE source_id IS NOT NULL GROUP BY source_id;
@@ -37,10 +50,13 @@ billed_payments AS (
 ),
 held_payments AS (
     SELECT p.*, CASE WHEN {maps_payments} THEN 'customerPayment:' || coalesce(p.external_id, '#' || p.internal_id)
-        ELSE concat_ws('|', 'customerPayment', coalesce(p.customer_external_id, '?'), p.currency, p.total, p.period,
-            row_number() OVER (PARTITION BY p.customer_external_id, p.currency, p.total, p.period ORDER BY p.internal_id))
+        ELSE concat_ws('|', 'customerPayment', coalesce(p.customer, '?'), p.currency, p.total, p.period,
+            row_number() OVER (PARTITION BY p.customer, p.currency, p.total, p.period ORDER BY p.internal_id))
         END AS key
-    FROM {held_payments} p WHERE p.dated_in = p.period AND NOT coalesce(p.is_voided, false)
+    FROM (
+        SELECT p.*, coalesce(k.external_id, p.customer_external_id) AS customer FROM {held_payments} p
+        LEFT JOIN linked k ON k.record = 'customer' AND k.internal_id = p.customer_id) p
+    WHERE p.dated_in = p.period AND NOT coalesce(p.is_voided, false)
 ),
 every AS (
     SELECT 'billing' AS side, e.period AS month, 'invoices' AS part, e.subsidiary, e.currency, e.total AS amount,
@@ -94,6 +110,12 @@ every AS (
         g.external_id, g.transaction_id, g.number, NULL, NULL, 'transaction:' || g.transaction_id
     FROM on_receivables g
 )
-SELECT * REPLACE (CASE WHEN {by_subsidiary} THEN subsidiary END AS subsidiary, coalesce(currency, 'unknown') AS currency,
-    coalesce(amount, 0)::DECIMAL(18, 4) AS amount)
-FROM every WHERE month <= $period;
+SELECT e.* REPLACE (CASE WHEN {by_subsidiary} THEN subsidiary END AS subsidiary, coalesce(currency, 'unknown') AS currency,
+    coalesce(amount, 0)::DECIMAL(18, 4) AS amount,
+    coalesce(g.key, CASE WHEN k.external_id IS NOT NULL AND (e.record <> 'customerPayment' OR {maps_payments})
+        THEN e.record || ':' || k.external_id ELSE e.key END) AS key)
+FROM every e
+LEFT JOIN linked k ON e.side = 'netsuite' AND k.record = e.record AND k.internal_id = e.internal_id
+LEFT JOIN grouped_documents g ON g.record = e.record AND g.period = e.month AND g.side = e.side
+    AND g.id = CASE e.side WHEN 'billing' THEN e.external_id ELSE e.internal_id END
+WHERE month <= $period;

@@ -2,8 +2,13 @@
 -- Rests on `receivables.sql`. Money of another currency is converted at the rate at which NetSuite posted the document
 -- itself; where it did not, at the document's or the currency's rate in NetSuite. No binary fraction is involved.
 CREATE OR REPLACE TEMP TABLE held_documents AS
-SELECT key, any_value(internal_id) AS internal_id, sum(amount)::DECIMAL(18, 4) AS amount, any_value(currency) AS currency
-FROM movements WHERE side = 'netsuite' AND month = $period GROUP BY key;
+WITH each AS (
+    SELECT key, internal_id, sum(amount) AS amount FROM movements
+    WHERE side = 'netsuite' AND month = $period GROUP BY key, internal_id
+)
+SELECT key, any_value(e.internal_id) AS internal_id, sum(e.amount)::DECIMAL(18, 4) AS amount,
+    sum(g.amount)::DECIMAL(18, 4) AS posted_amount, any_value(g.currency) AS base
+FROM each e LEFT JOIN on_receivables g ON g.transaction_id = e.internal_id AND g.period = $period GROUP BY key;
 
 CREATE OR REPLACE TEMP TABLE rates AS
 SELECT symbol AS currency, any_value(exchange_rate) AS rate, any_value(precision) AS places, bool_or(is_base) AS is_base
@@ -11,21 +16,21 @@ FROM {currencies} WHERE symbol IS NOT NULL GROUP BY symbol;
 
 -- Each document of the month with what NetSuite posted of it to receivables.
 CREATE OR REPLACE TEMP TABLE keyed_postings AS
-SELECT p.*, coalesce(h.key, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
+SELECT p.*, coalesce(h.key, k.record || ':' || k.external_id, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
     WHEN 'CustPymt' THEN 'customerPayment:' WHEN 'Journal' THEN 'journalEntry:' ELSE p.type || ':' END
     || coalesce(p.external_id, '#' || p.transaction_id)) AS key,
     CASE p.type WHEN 'CustInvc' THEN 'invoice' WHEN 'CustCred' THEN 'creditMemo' WHEN 'CustPymt' THEN 'customerPayment'
         WHEN 'Journal' THEN 'journalEntry' ELSE p.type END AS record
-FROM posted p LEFT JOIN (SELECT internal_id, any_value(key) AS key FROM held_documents GROUP BY internal_id) h
-    ON h.internal_id = p.transaction_id
+FROM posted p LEFT JOIN (SELECT internal_id, any_value(key) AS key FROM movements
+    WHERE side = 'netsuite' AND month = $period GROUP BY internal_id) h ON h.internal_id = p.transaction_id
+LEFT JOIN (SELECT * FROM linked WHERE record <> 'customer') k ON k.internal_id = p.transaction_id
 WHERE p.period = $period;
 
 CREATE OR REPLACE TEMP TABLE in_base AS
 WITH of_documents AS (
-    SELECT m.*, h.internal_id AS held_id, h.amount AS held_amount, g.amount AS posted_amount,
-        coalesce(g.currency, b.currency, (SELECT min(currency) FROM rates WHERE is_base), m.currency) AS base
+    SELECT m.*, h.internal_id AS held_id, h.amount AS held_amount, h.posted_amount,
+        coalesce(h.base, b.currency, (SELECT min(currency) FROM rates WHERE is_base), m.currency) AS base
     FROM movements m LEFT JOIN held_documents h ON h.key = m.key
-    LEFT JOIN on_receivables g ON g.transaction_id = h.internal_id AND g.period = m.month
     LEFT JOIN base_currencies b ON b.subsidiary = m.subsidiary
     WHERE m.month = $period AND m.side <> 'general_ledger'
 )
@@ -55,7 +60,9 @@ of_journals AS (
     FROM {journals} j JOIN {journal_lines} l ON l.external_id = j.external_id AND l.period = j.period
     LEFT JOIN (SELECT external_id, any_value(subsidiary) AS subsidiary, any_value(currency) AS currency,
             any_value(exchange_rate) AS exchange_rate
-        FROM {held_journals} WHERE period = $period AND external_id IS NOT NULL GROUP BY external_id) h
+        FROM (SELECT j.* REPLACE (coalesce(k.external_id, j.external_id) AS external_id) FROM {held_journals} j
+            LEFT JOIN linked k ON k.record = 'journalEntry' AND k.internal_id = j.internal_id)
+        WHERE period = $period AND external_id IS NOT NULL GROUP BY external_id) h
         ON h.external_id = j.external_id
     WHERE j.period = $period GROUP BY j.external_id, j.problem, l.account
 )
@@ -69,7 +76,7 @@ SELECT d.key, l.record, l.external_id, d.held_id AS internal_id, d.number, d.nam
 FROM (
     SELECT record, external_id, account_id, count(*) AS lines, sum(amount)::DECIMAL(18, 4) AS amount
     FROM lines GROUP BY record, external_id, account_id) l
-JOIN in_base d ON d.side = 'billing' AND d.key = l.record || ':' || l.external_id
+JOIN in_base d ON d.side = 'billing' AND d.record = l.record AND d.external_id = l.external_id
 LEFT JOIN rates r ON r.currency = d.own_currency
 UNION ALL
 SELECT j.key, j.record, j.external_id, NULL, j.number, j.name, j.problem,
