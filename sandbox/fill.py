@@ -1,4 +1,4 @@
-"""Fills an account from a seed: customers, invoices with lines, credit memos and payments of some of them, journals.
+"""Fills an account from a seed: customers, invoices with lines, credit memos, payments and deposits for some, journals.
 
 Records go through the record service's own rules, so that what is filled could have been written over HTTP.
 """
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sandbox.profile import Role
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
+from sandbox.record.deposit_applications import DepositApplications
+from sandbox.record.deposits import Deposits
 from sandbox.record.documents import Documents
 from sandbox.record.journals import Journals
 from sandbox.record.kinds import CREDIT_MEMO, INVOICE
@@ -64,6 +66,8 @@ class Order(BaseModel):
     credit_memos: int = Field(0, ge=0)
     payments: int = Field(0, ge=0)
     journals: int = Field(0, ge=0)
+    deposits: int = Field(0, ge=0)
+    """Every second one is applied to an invoice of its customer, where one is open."""
     first: date = date(2026, 9, 1)
     last: date = date(2026, 10, 31)
     seed: int = 1
@@ -83,6 +87,7 @@ class _Filler:
         self._memos = Documents(context, CREDIT_MEMO)
         self._payments = Payments(context)
         self._journals = Journals(context)
+        self._deposits, self._applications = Deposits(context), DepositApplications(context)
 
     def run(self) -> dict[str, int]:
         order = self._order
@@ -92,7 +97,8 @@ class _Filler:
         self._each(order.credit_memos, lambda n: self._memo(n, customers, targets))
         self._each(order.payments, lambda n: self._payment(n, customers, targets))
         self._each(order.journals, self._journal)
-        names = ("customers", "invoices", "credit_memos", "payments", "journals")
+        self._each(order.deposits, lambda n: self._deposit(n, customers, targets))
+        names = ("customers", "invoices", "credit_memos", "payments", "journals", "deposits")
         return {name: getattr(order, name) for name in names}
 
     def _each(self, count: int, make: Any) -> list[Any]:
@@ -177,10 +183,33 @@ class _Filler:
             sublists["apply"] = [{"doc": str(target), "apply": True, "amount": amount}]
         else:
             customer, amount = self._random.choice(customers), Decimal(self._random.randint(1, 10_000)) / 100
-        values |= {"customer": customer, "payment": amount}
-        if self._context.profile.undeposited_funds_account is None:
-            values["account"] = self._accounts(self._subsidiary(customer), _FUNDS)[0]
+        values |= {"customer": customer, "payment": amount, **self._funds(customer)}
         self._payments.create(Body(values, sublists), _FILLER)
+
+    def _funds(self, customer: str) -> Values:
+        """The account for money received, where there are no undeposited funds."""
+        if self._context.profile.undeposited_funds_account is not None:
+            return {}
+        return {"account": self._accounts(self._subsidiary(customer), _FUNDS)[0]}
+
+    def _deposit(self, number: int, customers: list[str], invoices: list[tuple[int, str, Decimal]]) -> None:
+        """Every second deposit is applied to an invoice, for half of what it is worth at most."""
+        day = self._day()
+        values: Values = {"tranDate": day, "externalId": self._external("customerdeposit", number)}
+        amount = Decimal(self._random.randint(100, 100_000)) / 100
+        target: tuple[int, str, Decimal] | None = None
+        if number % 2 and invoices:
+            target = invoices.pop(self._random.randrange(len(invoices)))
+        customer = target[1] if target is not None else self._random.choice(customers)
+        values |= {"customer": customer, "payment": amount, **self._funds(customer)}
+        identifier = self._deposits.create(Body(values), _FILLER)
+        if target is None:
+            return
+        used = min(target[2], amount / 2).quantize(Decimal("0.01"), ROUND_DOWN)
+        applied: Values = {"deposit": str(identifier), "tranDate": day}
+        applied["externalId"] = self._external("depositapplication", number)
+        lines: list[Values] = [{"doc": str(target[0]), "apply": True, "amount": used}]
+        self._applications.create(Body(applied, {"apply": lines}), _FILLER)
 
     def _journal(self, number: int) -> None:
         values: Values = {"tranDate": self._day(), "externalId": self._external("journalentry", number)}
@@ -193,11 +222,15 @@ class _Filler:
         self._journals.create(Body(values, {"line": lines}), _FILLER)
 
     def _accounts(self, subsidiary: str | None, types: tuple[str, ...] | None) -> list[str]:
-        """Accounts of some types, or every one that a journal may use without naming a customer."""
+        """Accounts of some types, or every one that a journal may use without naming a customer.
+
+        Customers' deposits are left to deposits and their applications.
+        """
         masters = self._context.masters
         return [
             account.id
             for account in masters.accounts.values()
             if (account.type in types if types else account.type not in _NEEDING_MORE)
+            and account.id != self._context.profile.customer_deposits_account
             and masters.valid_for("account", account.id, subsidiary)
         ]

@@ -143,6 +143,8 @@ class Numbering(Section):
     invoice: str = "INV"
     credit_memo: str = "CM"
     payment: str = "PYMT"
+    deposit: str = "CD"
+    deposit_application: str = "DA"
     journal: str = "JE"
     sales_order: str = "SO"
     customer: str | None = None
@@ -197,6 +199,8 @@ class Profile(Section):
     receivables_account: Id
     undeposited_funds_account: Id | None = None
     """Where payments go that are not deposited yet; without it a payment must name its account."""
+    customer_deposits_account: Id | None = None
+    """The liability that customers' deposits are posted to; an account without it has no deposits."""
     tax_account: Id | None = None
     """Where taxes are posted; an account that has it has SuiteTax."""
     tax_types: list[TaxCode] = []
@@ -263,7 +267,7 @@ class Profile(Section):
                 problems.append(f"subsidiary {sub.id} ({sub.name}): parent {sub.parent} is not declared")
         if self.receivables_account not in accounts:
             problems.append(f"receivables_account {self.receivables_account} is not among the accounts")
-        for name in ("undeposited_funds_account", "tax_account"):
+        for name in ("undeposited_funds_account", "customer_deposits_account", "tax_account"):
             if getattr(self, name) is not None and getattr(self, name) not in accounts:
                 problems.append(f"{name} {getattr(self, name)} is not among the accounts")
         for item in self.items:

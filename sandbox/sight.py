@@ -13,6 +13,7 @@ from dataclasses import dataclass
 _PARENTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "transactionaccountingline": (("transaction", "transaction", "id"),),
     "nexttransactionlinelink": (("previousdoc", "transaction", "id"), ("nextdoc", "transaction", "id")),
+    "previoustransactionlinelink": (("previousdoc", "transaction", "id"), ("nextdoc", "transaction", "id")),
     "transactionhistory": (("transaction", "transaction", "id"),),
     "revenueelement": (("source", "transaction", "id"),),
     "revenueplan": (("createdfrom", "revenueelement", "id"),),

@@ -124,6 +124,28 @@ class Switches(BaseModel):
     transform_applies_payment: bool = Field(
         True, description="The payment that an invoice is transformed to is applied to that invoice."
     )
+    deposit_application_create_text: str = Field(
+        "A deposit application is made by applying a customer deposit: transform the deposit.",
+        description="Text of the refusal of a POST of a deposit application.",
+    )
+    deposit_application_header_sign: Literal["positive", "negative"] = Field(
+        "positive", description="Sign of foreigntotal in SuiteQL for deposit applications."
+    )
+    deposit_application_main_line: Literal["deposits", "receivables"] = Field(
+        "deposits",
+        description="Which line of a deposit application has mainline `T`: the liability's or the receivables'.",
+    )
+    deposit_application_status: str = Field(
+        "none",
+        pattern="^(none|[A-Z])$",
+        description="Status letter of deposit applications, which may have none.",
+    )
+    apply_touches_deposit: bool = Field(
+        True, description="Applying or unapplying a deposit moves the deposit's lastModifiedDate."
+    )
+    deposit_link_type: str = Field(
+        "DepAppl", description="linktype of the row between a deposit and its application."
+    )
     journal_main_line: bool = Field(
         True, description="The first line of a journal has mainline `T` in SuiteQL; off: none has."
     )

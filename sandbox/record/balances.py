@@ -11,6 +11,8 @@ from sandbox.record.context import Context
 def of_customer(context: Context, identifier: str) -> tuple[Decimal, Decimal]:
     """A customer's balance (invoices open less what credits and payments have left) and what is overdue today.
 
+    A deposit is no part of it: it is owed to the customer, and lowers receivables only as it is applied.
+
     Amounts in other currencies are brought to the customer's at their transactions' rates.
     """
     found = context.database.get("entity", int(identifier))
@@ -25,14 +27,14 @@ def of_customer(context: Context, identifier: str) -> tuple[Decimal, Decimal]:
     whole = f"CAST(round({left} * {unit}) AS INTEGER)"
     owed, late = read(
         f"SELECT total({whole}), total(CASE WHEN {left} > 0 AND duedate < ? THEN {whole} END) FROM q_transaction "
-        "WHERE entity = ? AND posting = 'T' AND currency = ?",
+        "WHERE entity = ? AND posting = 'T' AND currency = ? AND type <> 'CustDep'",
         (today, int(identifier), int(currency.id)),
     ).fetchone()
     balance, overdue = Decimal(int(owed)) / unit, Decimal(int(late)) / unit
     subsidiary = "subsidiary" if context.profile.oneworld else "NULL"
     others = read(
         f"SELECT {left}, exchangerate, duedate, {subsidiary} FROM q_transaction "
-        f"WHERE entity = ? AND posting = 'T' AND currency <> ? AND {left} <> 0",
+        f"WHERE entity = ? AND posting = 'T' AND currency <> ? AND type <> 'CustDep' AND {left} <> 0",
         (int(identifier), int(currency.id)),
     )
     for amount, rate, due, owner in others:

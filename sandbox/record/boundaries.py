@@ -9,7 +9,7 @@ from sandbox.record.schema import RecordType, space_of
 from sandbox.record.values import Body
 from sandbox.store.database import Doc
 
-_NAMING_TRANSACTIONS = ("apply", "credit")
+_NAMING_TRANSACTIONS = ("apply", "credit", "deposit")
 """Sublists whose rows are about other transactions, which `doc` names."""
 
 

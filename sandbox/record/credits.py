@@ -80,14 +80,14 @@ def chosen(context: Context, payment: Doc, entries: list[Values]) -> Amounts:
     return taken
 
 
-def split(context: Context, memos: Amounts, wanted: Amounts, before: Amounts) -> tuple[Amounts, Shares]:
-    """Part what is to be applied between the payment and the memos: the memos first, on invoices that are new to it.
+def split(context: Context, credits: Amounts, wanted: Amounts, before: Amounts) -> tuple[Amounts, Shares]:
+    """Part what is to be applied between the payment and the credits: these first, on invoices that are new to it.
 
-    Refuses memos that are worth more than all that is to be applied.
+    `credits` is what is taken of each memo and deposit. Refuses more than all that is to be applied.
     """
     own, shares = dict(wanted), Shares()
     order = sorted(wanted, key=lambda target: wanted[target] == before.get(target))
-    for memo, amount in memos.items():
+    for memo, amount in credits.items():
         left = amount
         for target in order:
             part = min(left, own.get(target, Decimal(0)))

@@ -65,6 +65,8 @@ def _money(profile: Profile) -> Iterator[tuple[str, Doc]]:
     for a in profile.accounts:
         doc = {"id": a.id, "acctNumber": a.number, "acctName": a.name, "fullName": a.name, "acctType": a.type}
         doc |= {"isInactive": False, "isSummary": False}
+        if a.id == profile.customer_deposits_account:
+            doc["sSpecAcct"] = "CustDep"
         yield "account", doc | ({"subsidiary": a.subsidiaries} if profile.oneworld else {})
 
 

@@ -1,7 +1,8 @@
 """A transaction's rows in SuiteQL's tables: header, lines and general ledger lines, with NetSuite's signs.
 
 Line amounts are in the ledger's view: an invoice's main line is positive, its revenue lines negative, a credit memo is
-the mirror image. A payment's main line is the bank's, its second line the receivables'. Base amounts are rounded line by
+the mirror image. A payment's main line is the bank's, its second line the receivables'; a deposit's second line is the
+liability's, which its application debits before it credits the receivables. Base amounts are rounded line by
 line, and the main line balances them; in a journal the last line does.
 """
 
@@ -13,11 +14,17 @@ from decimal import Decimal
 
 from sandbox.record import addresses, lines
 from sandbox.record.context import Context, integer, stamp
-from sandbox.record.kinds import CREDIT_MEMO, INVOICE, JOURNAL, PAYMENT, Kind
+from sandbox.record.kinds import CREDIT_MEMO, DEPOSIT, DEPOSIT_APPLICATION, INVOICE, JOURNAL, PAYMENT, Kind
 from sandbox.store.database import Doc
 from sandbox.wire import Json
 
 Cells = dict[str, Json]
+_TWO_LINES = {
+    PAYMENT: ("_fundsAccount", "arAcct", "_receivableKey"),
+    DEPOSIT: ("_fundsAccount", "_depositsAccount", "_depositsKey"),
+    DEPOSIT_APPLICATION: ("_depositsAccount", "arAcct", "_receivableKey"),
+}
+"""The types that have a debit and a credit: where the document names the two accounts, and the second line's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def _posts(kind: Kind, doc: Doc) -> bool:
 
 
 def _header(context: Context, doc: Doc, kind: Kind) -> Cells:
-    negative = kind.sign < 0 and context.profile.switches.credit_header_sign == "negative"
+    negative = _negative(context, kind)
     row: Cells = {
         "id": int(doc["id"]),
         "type": kind.code,
@@ -86,12 +93,12 @@ def _header(context: Context, doc: Doc, kind: Kind) -> Cells:
         "exchangerate": doc["exchangeRate"],
         "foreigntotal": -doc["total"] if negative else doc["total"],
         "terms": integer(doc.get("terms")),
-        "status": doc["status"],
+        "status": doc.get("status"),
         "approvalstatus": doc.get("approvalStatus"),
         "memo": doc.get("memo"),
         "message": doc.get("message"),
         "email": doc.get("email"),
-        "otherrefnum": doc.get("checkNumber") if kind is PAYMENT else doc.get("otherRefNum"),
+        "otherrefnum": doc.get("checkNumber") if kind in (PAYMENT, DEPOSIT) else doc.get("otherRefNum"),
         "source": doc["source"],
         "paymentmethod": doc.get("paymentOption"),
         "customform": integer(doc.get("customForm")),
@@ -111,7 +118,7 @@ def _header(context: Context, doc: Doc, kind: Kind) -> Cells:
         "foreignamountpaid": doc["amountPaid"] if kind.sign > 0 else None,
         "foreignamountunpaid": doc["amountRemaining"] if kind.sign > 0 else None,
         "foreignpaymentamountused": doc["amountPaid"] if kind.sign < 0 else None,
-        "foreignpaymentamountunused": doc["amountRemaining"] if kind.sign < 0 else None,
+        "foreignpaymentamountunused": doc["amountRemaining"] if _keeps(kind) else None,
     }
     if context.profile.oneworld:
         row["subsidiary"] = int(doc["subsidiary"])
@@ -120,15 +127,31 @@ def _header(context: Context, doc: Doc, kind: Kind) -> Cells:
     return row
 
 
+def _negative(context: Context, kind: Kind) -> bool:
+    """Whether a header's total is negative."""
+    switches = context.profile.switches
+    if kind is DEPOSIT_APPLICATION:
+        return switches.deposit_application_header_sign == "negative"
+    return kind.applies and switches.credit_header_sign == "negative"
+
+
+def _keeps(kind: Kind) -> bool:
+    """Whether it can have something left to apply; a deposit application is no more than what it applies."""
+    return kind.sign < 0 and kind is not DEPOSIT_APPLICATION
+
+
 def _closed(kind: Kind, doc: Doc) -> bool:
     return kind in (INVOICE, CREDIT_MEMO) and bool(doc["status"] == "B")
 
 
 def _parts(context: Context, doc: Doc, kind: Kind) -> Iterator[_Part]:
     """Every line but the main line, in order."""
-    if kind is PAYMENT:
-        cells: Cells = {"accountinglinetype": "ACCOUNTSRECEIVABLE", **_segments(doc)}
-        yield _Part(1, doc["_receivableKey"], doc["arAcct"], doc["total"], cells)
+    if kind in _TWO_LINES:
+        main, second, key = _TWO_LINES[kind]
+        account = second if _side(context, kind) > 0 else main
+        of_receivables = account == "arAcct"
+        cells: Cells = {"accountinglinetype": "ACCOUNTSRECEIVABLE" if of_receivables else None}
+        yield _Part(1, doc[key], doc[account], doc["total"], cells | _segments(doc))
         return
     ledger_view = context.profile.switches.line_quantity_sign == "ledger" and kind is not CREDIT_MEMO
     for line in doc["item"]:
@@ -165,7 +188,7 @@ def _parts(context: Context, doc: Doc, kind: Kind) -> Iterator[_Part]:
 def _insert_lines(context: Context, doc: Doc, kind: Kind) -> None:
     database, modified = context.database, context.local(doc["lastModifiedDate"])
     precision = context.masters.base_currency(doc.get("subsidiary")).precision
-    side = -1 if kind is CREDIT_MEMO else 1
+    side = _side(context, kind)
     posting, shared = _posts(kind, doc), _shared(context, doc, doc.get(kind.party), modified)
     base_total = Decimal(0)
     for number, part in enumerate(_parts(context, doc, kind), 1):
@@ -191,19 +214,20 @@ def _insert_lines(context: Context, doc: Doc, kind: Kind) -> None:
         "id": 0,
         "linesequencenumber": 0,
         "mainline": True,
-        "accountinglinetype": "PAYMENT" if kind is PAYMENT else "ACCOUNTSRECEIVABLE",
+        "accountinglinetype": _main_type(context, kind),
+        "createdfrom": integer(doc.get("deposit")) if kind is DEPOSIT_APPLICATION else None,
         "memo": doc.get("memo"),
-        "expenseaccount": int(_main_account(doc, kind)),
+        "expenseaccount": int(_main_account(context, doc, kind)),
         **_money(side * doc["total"], side * base_total),
-        **(_paid(doc, kind.sign) if kind.sign else {}),
+        **(_paid(doc, kind) if kind.sign else {}),
         **_segments(doc),
         **context.custom_cells("transactionline", doc),
         **_FLAGS,
     }
     database.insert("transactionline", main)
-    gl = _gl(doc, 0, _main_account(doc, kind), side * base_total, modified, posting)
+    gl = _gl(doc, 0, _main_account(context, doc, kind), side * base_total, modified, posting)
     if kind.sign:
-        gl |= _settled(doc, kind.sign, precision)
+        gl |= _settled(doc, kind, precision)
     database.insert("transactionaccountingline", gl)
 
 
@@ -238,7 +262,7 @@ def _settle_main(context: Context, doc: Doc, kind: Kind) -> None:
     """Only what is paid and what remains changed: bring the two main lines up to it."""
     identifier = int(doc["id"])
     precision = context.masters.base_currency(doc.get("subsidiary")).precision
-    paid, settled = _paid(doc, kind.sign), _settled(doc, kind.sign, precision)
+    paid, settled = _paid(doc, kind), _settled(doc, kind, precision)
     for table, values, where in (
         ("q_transactionline", paid, '"transaction" = ? AND id = 0'),
         ("q_transactionaccountingline", settled, '"transaction" = ? AND transactionline = 0'),
@@ -248,8 +272,24 @@ def _settle_main(context: Context, doc: Doc, kind: Kind) -> None:
         context.database.connection.execute(f"UPDATE {table} SET {sets} WHERE {where}", (*cells, identifier))
 
 
-def _main_account(doc: Doc, kind: Kind) -> str:
-    return str(doc["_fundsAccount"] if kind is PAYMENT else doc["account"])
+def _side(context: Context, kind: Kind) -> int:
+    """1 when the main line is a debit, -1 when it is a credit."""
+    swapped = context.profile.switches.deposit_application_main_line == "receivables"
+    return -1 if kind is CREDIT_MEMO or (kind is DEPOSIT_APPLICATION and swapped) else 1
+
+
+def _main_account(context: Context, doc: Doc, kind: Kind) -> str:
+    if kind not in _TWO_LINES:
+        return str(doc["account"])
+    main, second, _ = _TWO_LINES[kind]
+    return str(doc[main if _side(context, kind) > 0 else second])
+
+
+def _main_type(context: Context, kind: Kind) -> str | None:
+    """The main line's accounting line type, where one is known."""
+    if kind in (PAYMENT, DEPOSIT):
+        return "PAYMENT"
+    return None if kind is DEPOSIT_APPLICATION and _side(context, kind) > 0 else "ACCOUNTSRECEIVABLE"
 
 
 def _shared(context: Context, doc: Doc, entity: str | None, modified: str) -> Cells:
@@ -273,19 +313,20 @@ def _money(foreign: Decimal, base: Decimal) -> Cells:
     }
 
 
-def _paid(doc: Doc, sign: int) -> dict[str, Decimal]:
-    names = ("foreignamountpaid", "foreignamountunpaid")
-    if sign < 0:
-        names = ("foreignpaymentamountused", "foreignpaymentamountunused")
-    return {names[0]: doc["amountPaid"], names[1]: doc["amountRemaining"]}
+def _paid(doc: Doc, kind: Kind) -> dict[str, Decimal]:
+    """The main line's paid and unpaid amounts, or used and unused ones."""
+    if kind.sign > 0:
+        return {"foreignamountpaid": doc["amountPaid"], "foreignamountunpaid": doc["amountRemaining"]}
+    used = {"foreignpaymentamountused": doc["amountPaid"]}
+    return used | ({"foreignpaymentamountunused": doc["amountRemaining"]} if _keeps(kind) else {})
 
 
-def _settled(doc: Doc, sign: int, precision: int) -> dict[str, Decimal]:
-    """The main ledger line's paid and unpaid amounts, in base currency."""
-    names = ("amountpaid", "amountunpaid") if sign > 0 else ("paymentamountused", "paymentamountunused")
-    rate = doc["exchangeRate"]
-    values = (doc["amountPaid"], doc["amountRemaining"])
-    return {name: lines.rounded(value * rate, precision) for name, value in zip(names, values, strict=True)}
+def _settled(doc: Doc, kind: Kind, precision: int) -> dict[str, Decimal]:
+    """The same of the main ledger line, in base currency."""
+    return {
+        name.removeprefix("foreign"): lines.rounded(value * doc["exchangeRate"], precision)
+        for name, value in _paid(doc, kind).items()
+    }
 
 
 def _segments(holder: Doc) -> Cells:

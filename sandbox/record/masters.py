@@ -14,7 +14,7 @@ from sandbox.record.schema import ENUMS, ITEM_TYPES, RecordType, space_of
 from sandbox.store.database import Database, Doc
 from sandbox.wire import Json, decode
 
-_STATUSES = (
+_STATUSES: tuple[tuple[str, str, dict[str, str]], ...] = (
     (
         "CustInvc",
         "Invoice",
@@ -26,6 +26,18 @@ _STATUSES = (
         "Payment",
         {"A": "Unapproved Payment", "B": "Not Deposited", "C": "Deposited", "R": "Rejected"},
     ),
+    (
+        "CustDep",
+        "Customer Deposit",
+        {
+            "A": "Not Deposited",
+            "B": "Deposited",
+            "C": "Fully Applied",
+            "D": "Unapproved Payment",
+            "R": "Rejected",
+        },
+    ),
+    ("DepAppl", "Deposit Application", {}),
     ("Journal", "Journal", {"A": "Pending Approval", "B": "Approved for Posting"}),
     ("SalesOrd", "Sales Order", {"F": "Pending Billing", "G": "Billed"}),
 )

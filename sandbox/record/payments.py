@@ -1,12 +1,22 @@
-"""Customer payments: where the money goes, what it pays, and the credit memos that are applied along with it."""
+"""Customer payments: what they pay, and the credit memos and deposits that are applied along with them."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.errors import invalid_value, missing_values, user_error
+from sandbox.errors import invalid_value, missing_values
 from sandbox.profile import Role
-from sandbox.record import applications, balances, credits, headers, ledger, lines, periods, settlement
+from sandbox.record import (
+    applications,
+    balances,
+    credits,
+    deposit_applications,
+    funds,
+    headers,
+    ledger,
+    periods,
+    settlement,
+)
 from sandbox.record.context import Context
 from sandbox.record.kinds import PAYMENT
 from sandbox.record.values import Body
@@ -53,7 +63,7 @@ class Payments:
         """The payment as a GET shows it: with its apply and credit lines, and the customer's balance."""
         doc["apply"] = applications.apply_lines(self._context, PAYMENT, doc)
         doc["credit"] = credits.credit_lines(self._context, doc)
-        doc["deposit"] = []
+        doc["deposit"] = deposit_applications.deposit_lines(self._context, doc)
         doc["balance"] = balances.of_customer(self._context, doc["customer"])[0]
         doc["pending"] = Decimal(0)
         return doc
@@ -66,50 +76,26 @@ class Payments:
         doc.setdefault("arAcct", customer.get("receivablesAccount") or context.profile.receivables_account)
         if context.masters.accounts[doc["arAcct"]].type != "AcctRec":
             raise invalid_value(doc["arAcct"], "arAcct", "arAcct")
-        self._funds(doc, previous, body)
-        for account in (doc["arAcct"], doc["_fundsAccount"]):
-            headers.check_account(context, account, doc.get("subsidiary"))
+        funds.choose(context, doc, previous, body)
+        headers.check_account(context, doc["arAcct"], doc.get("subsidiary"))
         headers.dates(context, doc, previous, body)
         headers.check_periods(context, doc, previous, body, role)
         self._amount(doc, body)
         headers.check_ids(context, PAYMENT, doc, previous)
         headers.number(context, PAYMENT, doc, previous)
         doc["lastModifiedDate"] = now
-        if deposits := body.sublists.get("deposit"):
-            # No customer deposit exists here, so none can be applied.
-            raise invalid_value(deposits[0].get("doc", ""), "doc", "deposit.items[0].doc")
         before = settlement.amounts_by(context, int(doc["id"]))
         if before and previous is not None and any(doc.get(n) != previous.get(n) for n in _FIXED):
             name = next(n for n in _FIXED if doc.get(n) != previous.get(n))
             raise invalid_value(doc.get(name), name, name)
-        applying = bool(body.sublists.keys() & {"apply", "credit"}) or bool(body.values.get("autoApply"))
+        applying = bool(body.sublists.keys() & {"apply", "credit", "deposit"}) or bool(
+            body.values.get("autoApply")
+        )
         settlement.balance(context, PAYMENT, doc, final=not applying)
         lines_too = previous is None or bool(body.values.keys() & _LINE_FIELDS)
         settlement.save(context, PAYMENT, doc, lines_too=lines_too)
         if applying:
             self._apply(doc, body, before, now)
-
-    def _funds(self, doc: Doc, previous: Doc | None, body: Body) -> None:
-        """Undeposited funds, or an account: one of the two, and the one that was named last."""
-        chosen = body.values.get("undepFunds")
-        if body.values.get("account") is not None:
-            if chosen:
-                raise user_error(self._context.profile.switches.funds_conflict_text)
-            doc["undepFunds"] = False
-        elif chosen:
-            doc.pop("account", None)
-        elif chosen is None and previous is None:
-            doc["undepFunds"] = True
-        doc.setdefault("undepFunds", "account" not in doc)
-        if doc["undepFunds"]:
-            found: str | None = self._context.profile.undeposited_funds_account
-        else:
-            found = doc.get("account")
-        if found is None:
-            raise missing_values(["Account"])
-        if self._context.masters.accounts[found].type not in ("Bank", "OthCurrAsset", "CredCard"):
-            raise invalid_value(found, "account", "account")
-        doc["_fundsAccount"] = found
 
     def _amount(self, doc: Doc, body: Body) -> None:
         """The payment's amount; one that is not given is what the apply lines ask of it."""
@@ -118,16 +104,14 @@ class Payments:
             entries = body.sublists.get("apply")
             if not entries:
                 raise missing_values(["Payment Amount"])
-            given = sum(credits.chosen(context, doc, body.sublists.get("credit") or []).values(), Decimal(0))
+            memos = credits.chosen(context, doc, body.sublists.get("credit") or [])
+            taken = deposit_applications.chosen(context, doc, body.sublists.get("deposit") or [])
+            given = sum((*memos.values(), *taken.values()), Decimal(0))
             doc["payment"] = max(applications.asked(context, entries) - given, Decimal(0))
-        precision = context.masters.currencies[doc["currency"]].precision
-        doc["payment"] = lines.rounded(doc["payment"], precision)
-        if doc["payment"] < 0:
-            raise invalid_value(doc["payment"], "payment", "payment")
-        doc["total"] = doc["payment"]
+        funds.round_amount(context, doc)
 
     def _apply(self, doc: Doc, body: Body, before: applications.Amounts, now: str) -> None:
-        """Apply the given credit memos first, then the payment to what of the given invoices they leave."""
+        """Apply the given credit memos and deposits first, then the payment to what of the invoices they leave."""
         context = self._context
         given = body.sublists.get("credit")
         if "credit" in body.sublists:
@@ -137,11 +121,15 @@ class Payments:
                 memos = [int(memo) for memo in doc.get("_credits", {})]
             credits.release(context, doc, memos, now)
         chosen = credits.chosen(context, doc, given or [])
-        spread = sum(chosen.values(), Decimal(0))
+        taken = deposit_applications.chosen(context, doc, body.sublists.get("deposit") or [])
+        spread = sum((*chosen.values(), *taken.values()), Decimal(0))
         money = doc | {"total": doc["total"] + spread}
         wanted = applications.wanted(context, PAYMENT, money, body, before)
-        own, shares = credits.split(context, chosen, wanted, before)
-        credits.remember(doc, shares)
-        # The payment's own part goes first: what the memos add is then checked against what it leaves.
+        own, shares = credits.split(context, chosen | taken, wanted, before)
+        of_memos = {memo: parts for memo, parts in shares.items() if memo in chosen}
+        credits.remember(doc, of_memos)
+        # The payment's own part goes first: what the others add is then checked against what it leaves.
         applications.settle(context, PAYMENT, doc, before, own, now)
-        credits.apply(context, shares, now)
+        credits.apply(context, of_memos, now)
+        of_deposits = {deposit: parts for deposit, parts in shares.items() if deposit in taken}
+        deposit_applications.make(context, doc, of_deposits, now)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.profile import Profile, Role
 from sandbox.profile_custom import CustomField, CustomRecordType
-from sandbox.record.transaction_fields import SUBLISTS, SUITE_TAX, TRANSACTIONS
+from sandbox.record.transaction_fields import DEPOSITS, SUBLISTS, SUITE_TAX, TRANSACTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +252,8 @@ def _transactions(profile: Profile) -> list[RecordType]:
         sublists[name] = Sublist(name, key, fields)
     types: list[RecordType] = []
     for name, t in TRANSACTIONS.items():
+        if name in DEPOSITS and profile.customer_deposits_account is None:
+            continue
         fields = {key: field for key, field in _fields(t.fields).items() if key not in absent}
         if profile.switches.undep_funds_form == "boolean" and "undepfunds" in fields:
             fields["undepfunds"] = Field("undepFunds", "boolean", label="Undep. Funds")
@@ -329,6 +331,13 @@ ENUMS: dict[str, dict[str, str]] = {
         "C": "Deposited",
         "R": "Rejected",
     },
+    "customerDepositStatus": {
+        "A": "Not Deposited",
+        "B": "Deposited",
+        "C": "Fully Applied",
+        "D": "Unapproved Payment",
+        "R": "Rejected",
+    },
     "journalEntryStatus": {"A": "Pending Approval", "B": "Approved for Posting"},
     "salesOrderStatus": {"F": "Pending Billing", "G": "Billed"},
     "orderStatus": {"F": "Pending Billing", "G": "Billed"},
@@ -350,6 +359,8 @@ ENUMS: dict[str, dict[str, str]] = {
         "103": "Standard Customer Payment",
         "104": "Standard Journal Entry",
         "105": "Standard Sales Order",
+        "106": "Standard Customer Deposit",
+        "107": "Standard Deposit Application",
     },
     "priceLevel": {"-1": "Custom", "1": "Base Price"},
 }

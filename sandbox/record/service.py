@@ -21,6 +21,8 @@ from sandbox.record import collection, forms, listing, lists, metadata, relation
 from sandbox.record.boundaries import Boundaries
 from sandbox.record.context import Context
 from sandbox.record.customers import Customers
+from sandbox.record.deposit_applications import DepositApplications
+from sandbox.record.deposits import Deposits
 from sandbox.record.documents import Documents
 from sandbox.record.journals import Journals
 from sandbox.record.kinds import DOCUMENTS
@@ -58,6 +60,8 @@ class RecordService:
         self._rules: dict[str, Rules] = {
             "customer": Customers(context),
             "customerPayment": Payments(context),
+            "customerDeposit": Deposits(context),
+            "depositApplication": DepositApplications(context),
             "journalEntry": Journals(context),
             **{kind.record_type: Documents(context, kind) for kind in DOCUMENTS},
             **lists.rules(context),

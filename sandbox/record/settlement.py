@@ -7,7 +7,7 @@ from decimal import Decimal
 from sandbox.errors import user_error
 from sandbox.record import ledger
 from sandbox.record.context import Context
-from sandbox.record.kinds import PAYMENT, Kind
+from sandbox.record.kinds import DEPOSIT, DEPOSIT_APPLICATION, PAYMENT, Kind
 from sandbox.store.database import Doc
 
 _UNAPPROVED = {"1": "D", "3": "E"}
@@ -39,6 +39,8 @@ def balance(context: Context, kind: Kind, doc: Doc, *, final: bool = True) -> No
     if kind.applies:
         used = sum(amounts_by(context, identifier).values(), Decimal(0))
         doc["applied"], doc["unapplied"] = used, doc["total"] - used
+    elif kind is DEPOSIT:
+        used = sum(doc["_uses"].values(), Decimal(0))
     else:
         used = sum(amounts_on(context, identifier).values(), Decimal(0))
     doc["amountPaid"], doc["amountRemaining"] = used, doc["total"] - used
@@ -50,6 +52,13 @@ def balance(context: Context, kind: Kind, doc: Doc, *, final: bool = True) -> No
         doc["status"] = _UNAPPROVED[doc["approvalStatus"]]
     elif kind is PAYMENT:
         doc["status"] = "B" if doc["undepFunds"] else "C"
+    elif kind is DEPOSIT:
+        spent = used and not doc["amountRemaining"]
+        doc["status"] = "C" if spent else "A" if doc["undepFunds"] else "B"
+    elif kind is DEPOSIT_APPLICATION:
+        letter = context.profile.switches.deposit_application_status
+        if letter != "none":
+            doc["status"] = letter
     else:
         doc["status"] = "A" if doc["amountRemaining"] > 0 else "B"
 

@@ -35,6 +35,20 @@ _PAYMENT = (
     truth>undepFunds: undepFunds; bool: autoApply; num: payment applied! unapplied! balance! pending! total!
 """
 )
+_DEPOSIT = (
+    _BODY
+    + """;
+    str: checkNumber; ref>customer: customer; ref>account: account; enum>paymentOption: paymentOption;
+    truth>undepFunds: undepFunds; bool: toBeEmailed; num: payment total!
+"""
+)
+_DEPOSIT_APPLICATION = """
+    str: id! externalId tranId transactionNumber! memo;
+    ref>customer: customer!; ref>customerDeposit: deposit!; ref>account: arAcct; ref>subsidiary: subsidiary!;
+    ref>currency: currency!; ref>accountingPeriod: postingPeriod; ref>department: department; ref>classification: class;
+    ref>location: location; enum>customForm: customForm; enum>status: status!; num: exchangeRate! total! applied! unapplied!;
+    date: tranDate depositDate!; datetime: createdDate! lastModifiedDate!
+"""
 _JOURNAL = (
     _BODY
     + """;
@@ -91,6 +105,12 @@ TRANSACTIONS = {
     "customerPayment": TransactionFields(
         "Customer Payment", "Transactions -> Customer Payment", _PAYMENT, ("apply", "credit", "deposit")
     ),
+    "customerDeposit": TransactionFields(
+        "Customer Deposit", "Transactions -> Customer Deposit", _DEPOSIT, ()
+    ),
+    "depositApplication": TransactionFields(
+        "Deposit Application", "Transactions -> Deposit Application", _DEPOSIT_APPLICATION, ("apply",)
+    ),
     "journalEntry": TransactionFields(
         "Journal Entry", "Transactions -> Make Journal Entry", _JOURNAL, ("line",)
     ),
@@ -104,5 +124,7 @@ SUBLISTS: dict[str, tuple[str | None, str, bool]] = {
     "deposit": ("doc", _DEPOSIT_LINE, False),
     "taxDetails": (None, _TAX_LINE, False),
 }
+DEPOSITS = ("customerDeposit", "depositApplication")
+"""The types that exist only in an account that has an account for customers' deposits."""
 SUITE_TAX = ("taxDetails", "taxDetailsOverride", "taxDetailsReference")
 """What exists only in an account that has SuiteTax."""

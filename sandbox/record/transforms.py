@@ -7,7 +7,7 @@ from decimal import Decimal
 from sandbox.errors import Refusal
 from sandbox.record import lines
 from sandbox.record.context import Context
-from sandbox.record.kinds import CREDIT_MEMO, INVOICE, KINDS, PAYMENT
+from sandbox.record.kinds import CREDIT_MEMO, DEPOSIT, INVOICE, KINDS, PAYMENT
 from sandbox.record.schema import RecordType
 from sandbox.record.values import Body, Values
 from sandbox.store.database import Doc
@@ -16,6 +16,7 @@ TARGETS = {
     "customer": ("invoice", "salesOrder", "customerPayment"),
     "salesOrder": ("invoice",),
     "invoice": ("creditMemo", "customerPayment"),
+    "customerDeposit": ("depositApplication",),
 }
 """What each type can be transformed to."""
 _HEADER = ("subsidiary", "currency", "department", "class", "location")
@@ -45,6 +46,9 @@ def prepare(context: Context, source: RecordType, doc: Doc, target: RecordType, 
     kind = KINDS[target.name]
     if source.name == "customer":
         given.values.setdefault(kind.party, doc["id"])
+        return given
+    if source.name == DEPOSIT.record_type:
+        given.values["deposit"] = doc["id"]
         return given
     values: Values = {kind.party: doc["entity"]}
     names = [*_HEADER, *([] if kind is PAYMENT else _DOCUMENT)]

@@ -49,13 +49,15 @@ class Table:
 
     custom: tuple[Column, ...] = ()
     """The columns of the account's own fields and segments; they are among `columns` too."""
+    rows_of: str = ""
+    """The table whose rows these are, where a table is another name of one."""
 
     def with_custom(self, column: Column) -> Table:
         return replace(self, columns={**self.columns, column.name: column}, custom=(*self.custom, column))
 
     @property
     def physical(self) -> str:
-        return f"q_{self.name}"
+        return f"q_{self.rows_of or self.name}"
 
     @property
     def keys(self) -> list[tuple[str, ...]]:
@@ -109,7 +111,7 @@ _TABLES = (
         indexes=(
             *("externalid", "lastmodifieddate"),
             # Holds all that a customer's balance is made of.
-            "entity, currency, posting, foreignamountunpaid, foreignpaymentamountunused, duedate",
+            "entity, currency, posting, foreignamountunpaid, foreignpaymentamountunused, duedate, type",
             *("trandate", "tranid", "type", "postingperiod"),
         ),
     ),
@@ -364,6 +366,10 @@ FIELD_COLUMN_TYPES = {
 def build(profile: Profile) -> dict[str, Table]:
     """Every table of an account, by name: the standard ones with its custom columns, and one a custom list or segment."""
     tables = {table.name: table for table in _TABLES}
+    links = tables["nexttransactionlinelink"]
+    tables["previoustransactionlinelink"] = replace(
+        links, name="previoustransactionlinelink", rows_of=links.name
+    )
     for name, function in (("balancesearch", BALANCE), ("overduebalancesearch", OVERDUE)):
         customer = tables["customer"]
         computed = replace(customer.columns[name], function=function)

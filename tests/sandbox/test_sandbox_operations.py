@@ -303,6 +303,7 @@ def test_fill_makes_the_same_records_from_the_same_seed(fresh: Fresh) -> None:
         "credit_memos": 6,
         "payments": 9,
         "journals": 5,
+        "deposits": 4,
         "seed": 5,
     }
     query = "SELECT externalid, foreigntotal, trandate, status FROM transaction ORDER BY externalid"
@@ -311,7 +312,8 @@ def test_fill_makes_the_same_records_from_the_same_seed(fresh: Fresh) -> None:
         api.admin("POST", "reset")
         stats = api.admin("POST", "fill", order)
         assert stats["filled"] == {
-            name: order[name] for name in ("customers", "invoices", "credit_memos", "payments", "journals")
+            name: order[name]
+            for name in ("customers", "invoices", "credit_memos", "payments", "journals", "deposits")
         }
         assert (stats["records"]["invoice"], stats["records"]["creditMemo"]) == (30, 6)
         return api.rows(query)
@@ -321,4 +323,4 @@ def test_fill_makes_the_same_records_from_the_same_seed(fresh: Fresh) -> None:
     assert api.rows("SELECT SUM(debit) - SUM(credit) AS nothing FROM transactionaccountingline") == [
         {"nothing": "0"}
     ]
-    assert api.rows("SELECT COUNT(*) AS n FROM NextTransactionLineLink") == [{"n": "15"}]
+    assert api.rows("SELECT COUNT(*) AS n FROM NextTransactionLineLink") == [{"n": "19"}]

@@ -283,7 +283,7 @@ def test_no_more_credit_is_applied_than_there_is(oneworld: Api, invoice: str, cr
     assert oneworld.get(f"creditMemo/{memo}")["applied"] == 0
 
 
-def test_no_deposit_exists_to_be_applied(oneworld: Api) -> None:
+def test_what_is_no_deposit_is_not_applied_as_one(oneworld: Api) -> None:
     customer = oneworld.customer()
     body = {"customer": customer, "payment": 5, "deposit": applied((oneworld.invoice(customer), 5))}
     assert oneworld.refused("POST", "customerPayment", body).error["o:errorPath"] == "deposit.items[0].doc"
