@@ -21,6 +21,7 @@ from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import agreed, differences, matched, remembered, settlements, total_parts
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.reconcile.gone_customers import compare_activity
+from netsuite_assets.reconcile.void_credits import PREFIX, expect_credits, say_credits
 from netsuite_assets.reconcile.whole_records import VOIDED
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
 from resources.tenants import Tenant
@@ -149,6 +150,7 @@ def _find(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
 ) -> list[_Comparison]:
     """Fill `differences_found` and `tolerated_found`; what has not changed since it was compared last is as it was."""
+    expect_credits(warehouse, tenant, mapping, period)
     differences.begin(warehouse)
     made = []
     # Documents are compared by the customers that were matched.
@@ -167,6 +169,7 @@ def _find(
                 settlements.compare_applications(warehouse, rules, period)
             elif record == "journalEntry":
                 settlements.leave_out_foreign_journals(warehouse, rules)
+            say_credits(warehouse, record, period)
             made.append(_Comparison(record, of, asked.text, True))
         else:
             made.append(_Comparison(record, of, known, False))
@@ -228,7 +231,7 @@ def _exceptions(
         ("voided", tenant.writeback.voided, f"kind = 'only_in_netsuite' AND {voided}"),
         ("duplicate", tenant.writeback.duplicate, "kind = 'duplicate'"),
     ):
-        parts.append(_left_to_a_person(setting, which, period, every_record=policy == "hold"))
+        parts.append(_left_to_a_person(setting, policy, which, period))
     parts += matched.exceptions(period, linked=tenant.writeback.not_linked == "link")
     parts.append(agreed.conflicts(period))
     query = (
@@ -247,17 +250,20 @@ def _unmapped(rules: RecordMapping, period: str) -> str:
         FROM expected.{quote(rules.tables.name)} WHERE {where}problem IS NOT NULL)"""
 
 
-def _left_to_a_person(setting: str, which: str, period: str, *, every_record: bool) -> str:
+def _left_to_a_person(setting: str, policy: str, which: str, period: str) -> str:
     """The documents that only NetSuite holds, or holds twice: all of them, or those that the write-back never removes."""
     removed = ", ".join(map(literal, sorted(REMOVED)))
-    which += "" if every_record else f" AND record NOT IN ({removed})"
+    which += f" AND record NOT IN ({removed})" if policy == "delete" else ""
     step = "Void or delete it in NetSuite" + (
         "" if setting == "voided" else " if it is wrong, or bill it if it is right"
     )
     return f"""(
         SELECT {literal(period)} AS period, 'reconcile' AS stage, kind AS code, record, external_id, internal_id,
             number, name, amount, currency, reason,
-            {literal(step)}
-            || CASE WHEN record IN ({removed}) THEN '; with writeback.{setting}: delete in the tenant''s file such documents'
+            {literal(step)} || CASE
+                WHEN record = 'invoice' AND {literal(policy)} = 'credit' THEN ', after what settles it is taken off or refunded: what is '
+                    || 'open by then is credited in the next run. Where a credit memo takes it back already, give that one the '
+                    || 'external id {PREFIX}' || external_id || '.'
+                WHEN record IN ({removed}) THEN '; with writeback.{setting}: delete in the tenant''s file such documents'
                 || ' are removed by the write-back.' ELSE '.' END AS next_step
         FROM differences_found WHERE {which})"""

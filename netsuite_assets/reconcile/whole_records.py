@@ -18,7 +18,8 @@ ONCE_AS = "once, as "
 
 #: What stands under `expected` of a document that billing has voided.
 VOIDED: Final = "voided"
-_VOID: Final = "('void', 'voided')"
+#: The statuses by which billing says so, as SQL.
+VOID: Final = "('void', 'voided')"
 
 #: Asks billing on which days it issued the documents with these external ids, in any month.
 Issued = Callable[[Sequence[str]], Mapping[str, date]]
@@ -122,7 +123,7 @@ def _find_voided(warehouse: TenantWarehouse, of: ComparedRecord, held: Sequence[
         f"""INSERT INTO voided SELECT external_id FROM (
             SELECT unnest(?::VARCHAR[]) AS external_id, unnest(?::VARCHAR[]) AS source_id) h
         WHERE EXISTS (SELECT 1 FROM {billed} b WHERE b.period = {literal(of.period)} AND b.id = h.source_id
-            AND lower(b.status) IN {_VOID})""",
+            AND lower(b.status) IN {VOID})""",
         [list(held), ids],
     )
 

@@ -19,6 +19,7 @@ import pandas as pd
 from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.reconcile import void_credits
 from netsuite_assets.reconcile.differences import ONCE_AS
 from netsuite_assets.reconcile.gone_customers import FIELD as INACTIVE_FIELD
 from netsuite_assets.reconcile.whole_records import VOIDED
@@ -92,6 +93,8 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
     if not warehouse.columns("reconciliation.differences"):
         _needs(warehouse, tenant, mapping, period)
         return
+    if tenant.writeback.voided == "credit":
+        warehouse.ensure_table(void_credits.TABLE, void_credits.VOID_CREDITS)
     for record, rules in mapping.written.items():
         count = warehouse.value(
             "SELECT count(*) FROM reconciliation.differences WHERE period = ? AND record = ? AND owner = 'billing'",
@@ -145,6 +148,12 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             " || ']}'"
         )
         wave = f"CASE WHEN with_lines AND g.items IS NOT NULL THEN {_LETS_GO} ELSE {wave} END"
+    applied, taken_back, created = "NULL", "", "'Create ' || t.external_id || ' in NetSuite.'"
+    if record == "creditMemo" and tenant.writeback.voided == "credit":
+        lines += f", void_credits AS ({_taken_back(period)})"
+        taken_back = "LEFT JOIN void_credits v ON v.external_id = t.external_id"
+        applied = "CASE WHEN action = 'create' OR list_contains(chosen, 'apply') THEN v.apply END"
+        created = f"concat_ws(' ', {created}, CASE WHEN v.external_id IS NOT NULL THEN reasons[1] END)"
     inactive = "NULL"
     if record == "customer" and all(field.name != INACTIVE_FIELD for field in rules.fields):
         inactive = "'\"isInactive\":' || inactive"
@@ -177,7 +186,7 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             CASE action WHEN 'delete' THEN {REMOVALS} ELSE {wave} END AS wave,
             {literal(record)} AS record, action, t.external_id, t.internal_id, n.last_modified AS base_modified,
             t.number, t.name, CASE action WHEN 'link' THEN 0 ELSE t.amount END AS amount, t.currency,
-            CASE action WHEN 'create' THEN 'Create ' || t.external_id || ' in NetSuite.'
+            CASE action WHEN 'create' THEN {created}
                 WHEN 'link' THEN 'Give it the external id ' || t.external_id || '. ' || reasons[1]
                 ELSE array_to_string(list_filter(reasons, lambda x, i: list_position(reasons, x) = i), ' ') END AS changes,
             CASE action WHEN 'update' THEN array_to_string(
@@ -188,16 +197,18 @@ def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str)
             CASE action WHEN 'delete' THEN '' ELSE {replaced} END AS query,
             CASE action WHEN 'delete' THEN ''
                 WHEN 'link' THEN '{{"externalId":' || to_json(t.external_id)::VARCHAR || '}}'
-                WHEN 'create' THEN '{{' || concat_ws(',', nullif({bodies.whole(rules.fields, "e")}, ''), {line_member}) || '}}'
+                WHEN 'create' THEN '{{' || concat_ws(',', nullif({bodies.whole(rules.fields, "e")}, ''), {line_member}, {applied})
+                    || '}}'
                 ELSE '{{' || concat_ws(',', nullif({bodies.part(rules.fields, "e", "chosen")}, ''), {inactive},
-                    CASE WHEN with_lines THEN {line_member} END) || '}}' END AS body,
+                    CASE WHEN with_lines THEN {line_member} END, {applied}) || '}}' END AS body,
             CASE WHEN action IN ('delete', 'link') THEN []
                 WHEN action = 'create' THEN list_distinct(list_concat({bodies.references(rules.fields, "e")}, {line_refs}))
                 ELSE list_distinct(list_concat({bodies.references(rules.fields, "e", "chosen")}, {line_refs})) END AS refs
         FROM targets t
         LEFT JOIN (SELECT * FROM expected.{tables.name} WHERE problem IS NULL{of_period}) e
             ON e.external_id = t.external_id
-        {"LEFT JOIN line_bodies l ON l.external_id = t.external_id" if lines else ""}
+        {"LEFT JOIN line_bodies l ON l.external_id = t.external_id" if "line_bodies" in lines else ""}
+        {taken_back}
         {"LEFT JOIN let_go g ON g.internal_id = t.internal_id" if "let_go" in lines else ""}
         LEFT JOIN (SELECT internal_id, last_modified FROM netsuite.{tables.name} WHERE true{of_period}) n
             ON n.internal_id = t.internal_id
@@ -221,6 +232,21 @@ def _let_go(period: str) -> str:
             SELECT 1 FROM expected.applications e WHERE e.period = a.period AND e.external_id = p.external_id
                 AND e.doc = coalesce(a.invoice_external_id, {literal(INTERNAL)} || a.invoice_id))
         GROUP BY a.applying_id"""
+
+
+def _taken_back(period: str) -> str:
+    """The member `apply` of credit memos over voided invoices: the invoice, and to let go of what else the credit memo
+    settles in NetSuite (REST facts: creditMemo).
+    """
+    amount = "rtrim(rtrim(v.credited::VARCHAR, '0'), '.')"
+    return f"""
+        SELECT v.external_id, '"apply":{{"items":[' || coalesce(string_agg(
+                '{{"apply":false,"doc":{{"id":"' || a.invoice_id || '"}}}},', '' ORDER BY a.invoice_id), '')
+            || '{{"amount":' || any_value({amount}) || ',"apply":true,"doc":{{"id":"' || any_value(v.invoice_id) || '"}}}}]}}'
+            AS apply
+        FROM {void_credits.TABLE} v LEFT JOIN netsuite.applications a ON a.period = v.period
+            AND a.applying_external_id = v.external_id AND a.invoice_id <> v.invoice_id
+        WHERE v.period = {literal(period)} AND v.left_because IS NULL GROUP BY v.external_id"""
 
 
 def _needs(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str) -> None:

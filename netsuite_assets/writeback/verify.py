@@ -166,6 +166,9 @@ async def _read_again(
         else:
             extract = _OTHER_DOCUMENTS.get(record, extract_documents)
             await extract(warehouse, netsuite, rules, period, clock(), written=written)
+    if tenant.writeback.voided == "credit" and "customerPayment" not in mapping.written:
+        # What credit memos settle is read with the payments.
+        await extract_payments(warehouse, netsuite, None, period, clock())
     return remaining(warehouse, tenant, mapping, period, locate)
 
 

@@ -446,7 +446,7 @@ class WritebackSettings(Settings):
     only_in_netsuite: Literal["hold", "delete"] = "hold"
     duplicate: Literal["hold", "delete"] = "hold"
     not_linked: Literal["hold", "link"] = "hold"
-    voided: Literal["hold", "delete"] = "hold"
+    voided: Literal["hold", "delete", "credit"] = "hold"
     customer_gone: Literal["hold", "deactivate"] = "hold"
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     send: Literal["auto", "single", "batch"] = "auto"
@@ -754,6 +754,9 @@ class TenantSettings(Settings):
             yield ("billing", *below), message
         for below, message in self.writeback.mistakes(self.billing):
             yield ("writeback", *below), message
+        if self.writeback.voided == "credit" and not {"invoice", "creditMemo"} <= set(self.records):
+            message = "records has no creditMemo, as which voided invoices are taken back"
+            yield ("writeback", "voided"), message
         if not self.accruals:
             return
         if "usage" not in self.billing.tables:

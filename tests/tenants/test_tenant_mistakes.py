@@ -235,6 +235,12 @@ ROOT = Path(__file__).resolve().parents[2]
             "tenants/acme.yaml:22:27: the character U+0000 cannot be part of a value",
             id="a control character",
         ),
+        pytest.param(
+            "records:",
+            "writeback: {voided: credit}\nrecords:",
+            "tenants/acme.yaml:18:13: records has no creditMemo, as which voided invoices are taken back",
+            id="a policy without its record",
+        ),
     ],
 )
 def test_a_mistake_is_told_at_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:

@@ -38,7 +38,7 @@ from resources.billing.canonical import TABLES as CANONICAL
 from resources.connections import billing_returns, billing_source, netsuite_client
 from resources.ledger import Ledger
 from resources.netsuite.client import NetSuite
-from resources.netsuite.writes import create_request, eid, update_request
+from resources.netsuite.writes import create_request, delete_request, eid, update_request
 from resources.tenants import Tenant, TenantRegistry
 from resources.warehouse import TenantWarehouse, Warehouse
 
@@ -328,6 +328,15 @@ class Loop:
                 return str(answer.internal_id)
 
         return asyncio.run(send())
+
+    def delete(self, record: str, ref: str) -> None:
+        """Delete a record by hand."""
+
+        async def send() -> None:
+            async with self.netsuite() as netsuite:
+                await netsuite.send(delete_request(record, ref))
+
+        asyncio.run(send())
 
     def close(self) -> None:
         self.ledger.close()
