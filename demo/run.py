@@ -41,7 +41,7 @@ STEPS = {
     "netsuite_credit_memos": "reading NetSuite's credit memos",
     "netsuite_trails": "reading who changed what in NetSuite",
     "netsuite_revenue": "reading NetSuite's revenue plans",
-    "reconciliation": "comparing",
+    "differences": "comparing",
     "correction_plan": "planning the repair",
     "applied_corrections": "writing to NetSuite",
     "verified_books": "reading back what was written",

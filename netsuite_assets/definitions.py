@@ -23,7 +23,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     from netsuite_assets.extract.trail_assets import TRAIL_ASSETS
     from netsuite_assets.mapping.assets import expected_records
     from netsuite_assets.publish.assets import month_close, published_mart
-    from netsuite_assets.reconcile.assets import reconciliation
+    from netsuite_assets.reconcile.assets import differences, open_exceptions
     from netsuite_assets.reconcile.receivables_assets import receivables
     from netsuite_assets.writeback.assets import applied_corrections, correction_plan, verified_books
     from resources.as_dagster import (
@@ -44,8 +44,9 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             *TRAIL_ASSETS,
             *SETTLEMENT_ASSETS,
             expected_records,
-            reconciliation,
+            differences,
             receivables,
+            open_exceptions,
             correction_plan,
             applied_corrections,
             verified_books,

@@ -12,7 +12,7 @@ from netsuite_assets.writeback.ops import approve_plan
 #: Compares and plans; writes nothing to NetSuite.
 reconcile = dg.define_asset_job(
     "reconcile",
-    selection=dg.AssetSelection.groups("billing", "netsuite", "reconciliation")
+    selection=dg.AssetSelection.groups("account", "billing", "mapping", "netsuite", "reconciliation")
     | dg.AssetSelection.assets("correction_plan", "month_sign_off", "published_mart"),
     description="Compare billing with NetSuite for a tenant and month and plan the repair. Nothing is written to NetSuite.",
 )
@@ -20,7 +20,9 @@ reconcile = dg.define_asset_job(
 #: The same, and then the plan is applied and verified.
 write_back = dg.define_asset_job(
     "write_back",
-    selection=dg.AssetSelection.groups("billing", "netsuite", "reconciliation", "write_back")
+    selection=dg.AssetSelection.groups(
+        "account", "billing", "mapping", "netsuite", "reconciliation", "write_back"
+    )
     | dg.AssetSelection.assets("month_sign_off", "published_mart"),
     description="Compare, plan, apply the plan to NetSuite as far as policy and approval allow, and verify it.",
 )

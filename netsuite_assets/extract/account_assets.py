@@ -1,4 +1,4 @@
-"""Assets of the group *netsuite* about the account itself: its schema, and the use of its request quota."""
+"""Assets of the group *account*, about the account itself: its schema, and the use of its request quota."""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _DESCRIBED = (
 )
 
 
-@dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
+@dg.asset(group_name="account", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
 def netsuite_catalog(
     context: dg.AssetExecutionContext,
     tenants: TenantsResource,
@@ -98,7 +98,7 @@ def _cells(entry: "Entry") -> list[str]:
 
 
 @dg.asset(
-    group_name="netsuite",
+    group_name="account",
     partitions_def=tenant_months,
     kinds={"duckdb"},
     deps=[

@@ -1,4 +1,5 @@
-"""Assets of the groups *billing* and *netsuite*: both systems' records of a tenant and month, proven complete.
+"""Assets of the groups *billing* and *netsuite*: both systems' records of a tenant and month, proven complete. And the
+lists that the mapping looks up (group *mapping*).
 
 Thin: the reading and landing is in `billing.py` and `netsuite.py` beside this module.
 """
@@ -91,7 +92,7 @@ billing_journals = _billing_asset(
 )
 
 
-@dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
+@dg.asset(group_name="mapping", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
 def netsuite_reference(
     context: dg.AssetExecutionContext,
     tenants: TenantsResource,
@@ -166,6 +167,7 @@ def netsuite_customers(
     the tenant's file lets those flow back to billing.
     """
     from netsuite_assets.extract.addresses import extract_addresses
+    from netsuite_assets.extract.known_ids import refill_known_ids
     from netsuite_assets.extract.netsuite import extract_customers
     from resources.warehouse import utc_now
 
@@ -187,6 +189,7 @@ def netsuite_customers(
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
         with ledger.open() as book:
+            refill_known_ids(held, book, "customer", monthly=False)
             written = book.written(run.tenant.name, "customer")
         landed = asyncio.run(read(held))
         metadata = slice_metadata(held, landed, "netsuite.customers", None, run.period)
@@ -211,6 +214,7 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
         ledger: LedgerResource,
         netsuite: NetSuiteResource,
     ) -> dg.MaterializeResult[None]:
+        from netsuite_assets.extract.known_ids import refill_known_ids
         from netsuite_assets.extract.netsuite import extract_documents
         from resources.warehouse import utc_now
 
@@ -231,6 +235,7 @@ def _document_asset(name: str, record: str, table: str, description: str) -> dg.
                 said = f"Nothing was read: the file of {run.tenant.name} has no rules for {record}."
                 return dg.MaterializeResult(metadata={"dagster/row_count": 0, "why": said})
             with ledger.open() as book:
+                refill_known_ids(held, book, record)
                 written = book.written(run.tenant.name, record)
             landed = asyncio.run(read(held))
             metadata = slice_metadata(held, landed, f"netsuite.{table}", "total", run.period)

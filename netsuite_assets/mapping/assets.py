@@ -1,4 +1,4 @@
-"""The asset that says what NetSuite should hold: billing's records through the tenant's mapping."""
+"""The asset of the group *mapping* that says what NetSuite should hold: billing's records through the tenant's mapping."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResou
 
 
 @dg.asset(
-    group_name="reconciliation",
+    group_name="mapping",
     partitions_def=tenant_months,
     kinds={"duckdb"},
     deps=[

@@ -31,12 +31,14 @@ def published_mart(
     ledger: LedgerResource,
 ) -> dg.MaterializeResult[None]:
     """The one DuckDB file that analysts open: differences, totals, documents, plans and write history, and exceptions and
-    sign-offs with theirs.
+    sign-offs with theirs. And what is left for a person now that the run is done.
 
     Swapped in at once: a reader that has it open is not disturbed and does not disturb.
     """
     from netsuite_assets.publish.mart import publish
     from netsuite_assets.publish.published import columns
+    from netsuite_assets.reconcile.assets import exceptions_table
+    from netsuite_assets.reconcile.exceptions import lasting
     from resources.warehouse import utc_now
 
     with (
@@ -44,10 +46,13 @@ def published_mart(
         warehouse.get().open(run.tenant.name) as held,
         ledger.open() as book,
     ):
-        published = publish(warehouse.get(), held, book, utc_now())
+        now = utc_now()
+        published = publish(warehouse.get(), held, book, now)
+        left = lasting(book.exceptions(run.tenant.name, now, run.period), now)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(published.rows.values()),
+                "left for a person": dg.MetadataValue.md(exceptions_table(left)),
                 "file": dg.MetadataValue.path(str(published.path.resolve())),
                 "tables": dg.MetadataValue.md(
                     markdown(

@@ -1,6 +1,7 @@
 """Assets of the group *reconciliation*: where billing and NetSuite disagree, and what needs a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,56 +12,43 @@ from netsuite_assets.extract.settlement_assets import netsuite_journals, netsuit
 from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
+from netsuite_assets.tables import called
 from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import BillingResource, LedgerResource, TenantsResource, WarehouseResource
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_DIFFERENCES = """Every field, line and document on which billing and NetSuite disagree in the month.
-
-The amounts add up: what the differences explain is shown beside the difference of the totals, to the cent.
-"""
-
-_EXCEPTIONS = """What needs a person: on which document, why, and what to do next.
-
-One row a cause, with its age, owner and state. It closes by itself when its cause is gone, and opens again when that
-returns. Those of the plan and the write-back join when those run. Accepted ones are listed too, and open again after
-their last day.
-"""
+    from resources.ledger import LastingException
 
 
-@dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            name,
-            group_name="reconciliation",
-            partitions_def=tenant_months,
-            kinds={"duckdb", "pandas"},
-            description=description,
-            deps=[
-                expected_records,
-                netsuite_customers,
-                netsuite_invoices,
-                netsuite_credit_memos,
-                netsuite_payments,
-                netsuite_journals,
-            ],
-        )
-        for name, description in (("differences", _DIFFERENCES), ("open_exceptions", _EXCEPTIONS))
+@dg.asset(
+    group_name="reconciliation",
+    partitions_def=tenant_months,
+    kinds={"duckdb", "pandas"},
+    deps=[
+        expected_records,
+        netsuite_customers,
+        netsuite_invoices,
+        netsuite_credit_memos,
+        netsuite_payments,
+        netsuite_journals,
     ],
 )
-def reconciliation(
+def differences(
     context: dg.AssetExecutionContext,
     tenants: TenantsResource,
     warehouse: WarehouseResource,
     billing: BillingResource,
     ledger: LedgerResource,
-) -> Iterator[dg.MaterializeResult[None]]:
-    """Compare what NetSuite should hold with what it holds."""
+) -> dg.MaterializeResult[None]:
+    """Every field, line and document on which billing and NetSuite disagree in the month.
+
+    The amounts add up: what the differences explain is shown beside the difference of the totals, to the cent.
+    """
     from netsuite_assets import frames
     from netsuite_assets.reconcile.engine import reconcile
-    from netsuite_assets.reconcile.exceptions import amounts, lasting, synchronise
+    from netsuite_assets.reconcile.exceptions import synchronise
     from resources.warehouse import utc_now
 
     with (
@@ -70,13 +58,8 @@ def reconciliation(
         ledger.open() as book,
     ):
         found = reconcile(held, run.tenant, run.mapping, run.period, source.locate)
-        now = utc_now()
-        synchronise(held, book, run.period, ["mapping", "reconcile"], now, context.run.run_id)
-        kept = book.exceptions(run.tenant.name, now, run.period)
-    open_ones = [one for one in kept if one.state == "open"]
-    accepted = [one for one in kept if one.state == "accepted"]
-    yield dg.MaterializeResult(
-        asset_key="differences",
+        synchronise(held, book, run.period, ["mapping", "reconcile"], utc_now(), context.run.run_id)
+    return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(found.differences),
             "totals": dg.MetadataValue.md(totals_table(found.totals)),
@@ -88,17 +71,48 @@ def reconciliation(
             "dagster/column_schema": frames.column_schema(frames.DIFFERENCES),
         },
     )
-    yield dg.MaterializeResult(
-        asset_key="open_exceptions",
-        metadata={
-            "dagster/row_count": len(open_ones),
-            "amount": moneys(amounts(open_ones)),
-            "accepted": len(accepted),
-            "amount accepted": moneys(amounts(accepted)),
-            "exceptions": dg.MetadataValue.md(exceptions_table(lasting(kept, now))),
-            "dagster/column_schema": frames.column_schema(frames.LASTING_EXCEPTIONS),
-        },
-    )
+
+
+@dg.asset(
+    group_name="reconciliation",
+    partitions_def=tenant_months,
+    kinds={"duckdb", "pandas"},
+    # After all that raises exceptions of a comparison.
+    deps=[differences, dg.AssetKey("receivables_drift")],
+)
+def open_exceptions(
+    context: dg.AssetExecutionContext, tenants: TenantsResource, ledger: LedgerResource
+) -> dg.MaterializeResult[None]:
+    """What needs a person: on which document, why, and what to do next.
+
+    One row a cause, with its age, owner and state. It closes by itself when its cause is gone, and opens again when that
+    returns. Accepted ones are listed too, and open again after their last day. Those of the plan and the write-back join
+    when those run: the page of the published file has them all.
+    """
+    from resources.warehouse import utc_now
+
+    with tenant_run(context, tenants) as run, ledger.open() as book:
+        now = utc_now()
+        return dg.MaterializeResult(
+            metadata=exceptions_metadata(book.exceptions(run.tenant.name, now, run.period), now)
+        )
+
+
+def exceptions_metadata(kept: "Sequence[LastingException]", now: datetime) -> dict[str, Any]:
+    """What a page shows of a month's open and accepted exceptions."""
+    from netsuite_assets import frames
+    from netsuite_assets.reconcile.exceptions import amounts, lasting
+
+    open_ones = [one for one in kept if one.state == "open"]
+    accepted = [one for one in kept if one.state == "accepted"]
+    return {
+        "dagster/row_count": len(open_ones),
+        "amount": moneys(amounts(open_ones)),
+        "accepted": len(accepted),
+        "amount accepted": moneys(amounts(accepted)),
+        "exceptions": dg.MetadataValue.md(exceptions_table(lasting(kept, now))),
+        "dagster/column_schema": frames.column_schema(frames.LASTING_EXCEPTIONS),
+    }
 
 
 def totals_table(totals: "pd.DataFrame") -> str:
@@ -109,15 +123,15 @@ def totals_table(totals: "pd.DataFrame") -> str:
         return f"{documents:,} · {money(total, None)}" if documents else "–"
 
     return markdown(
-        ["Record", ">Billed", ">Held back", ">NetSuite has", ">Difference", ">Unexplained"],
+        ["Record", ">Billed", ">NetSuite has", ">Difference", ">Unexplained", ">Held back"],
         [
             [
-                f"{row['record']}, {row['currency']}",
+                f"{called(row['record'])}, {row['currency']}",
                 side(row["billed_documents"], row["billed_total"]),
-                side(row["held_back_documents"], row["held_back_total"]),
                 side(row["netsuite_documents"], row["netsuite_total"]),
                 money(row["difference"], None),
                 money(row["unexplained"], None),
+                side(row["held_back_documents"], row["held_back_total"]),
             ]
             for row in frames.records(totals)
         ],
@@ -137,7 +151,7 @@ def total_parts_table(parts: "pd.DataFrame") -> str:
         ["Record", "What differs", ">Documents", ">Billed less NetSuite", "In the base currency"],
         [
             [
-                f"{record}, {currency}",
+                f"{called(record)}, {currency}",
                 TOTAL_PARTS_IN_WORDS[order[place]],
                 len({(row["external_id"], row["internal_id"]) for row in rows}),
                 money(sum((row["amount"] for row in rows), Decimal(0)), None),
@@ -164,7 +178,10 @@ def kinds_table(differences: "pd.DataFrame") -> str:
     counted = differences.groupby(["record", "kind"], as_index=False).size()
     return markdown(
         ["Record", ">How many", "What differs"],
-        [[row["record"], int(row["size"]), DIFFERENCE_KINDS[row["kind"]]] for row in frames.records(counted)],
+        [
+            [called(row["record"]), int(row["size"]), DIFFERENCE_KINDS[row["kind"]]]
+            for row in frames.records(counted)
+        ],
     )
 
 
@@ -177,7 +194,7 @@ def differences_table(differences: "pd.DataFrame") -> str:
          ">Amount"],
         [
             [
-                row["record"],
+                called(row["record"]),
                 row["number"] if row["number"] is not None else row["external_id"],
                 row["name"],
                 row["kind"].replace("_", " "),
@@ -217,7 +234,7 @@ def tolerated_table(tolerated: "pd.DataFrame") -> str:
         ["Record", "Field", "Taken for the same", ">How often", ">Billing's less NetSuite's", ">Greatest"],
         [
             [
-                row["record"],
+                called(row["record"]),
                 row["field"] if row["part"] == "header" else f"{row['field']} of lines",
                 TOLERANCE_RULES[row["rule"]],
                 row["uses"],
@@ -237,12 +254,17 @@ def exceptions_table(exceptions: "pd.DataFrame") -> str:
     return markdown(
         ["No.", "Record", "Number", "Customer", ">Amount", ">Days", "Owner", "State", "Why", "What to do"],
         [
-            [str(row["exception"]), row["record"], row["number"], row["name"],
-             money(row["amount"], row["currency"]), row["age"], row["owner"], state_of(row), row["reason"],
+            [str(row["exception"]), called(row["record"]), row["number"] or row["external_id"], row["name"],
+             _amount(row), row["age"], row["owner"], state_of(row), row["reason"],
              row["next_step"]]
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    """The document's amount; a customer has none."""
+    return "" if row["record"] == "customer" else money(row["amount"], row["currency"])
 
 
 def state_of(row: Mapping[str, Any]) -> str:

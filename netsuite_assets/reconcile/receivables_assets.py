@@ -3,9 +3,9 @@
 Thin: the figures are made in `subledger.py` beside this module.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -14,6 +14,7 @@ from netsuite_assets.extract.settlement_assets import netsuite_gl, netsuite_jour
 from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
+from netsuite_assets.tables import called
 from netsuite_assets.tell import SHOWN, count, markdown, money, moneys
 from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
 
@@ -79,12 +80,11 @@ def receivables(
         synchronise(held, book, run.period, [STAGE], utc_now(), context.run.run_id)
     ties = frames.records(found.tie_outs)
     drift = frames.records(found.drift)
-    amiss = [row for row in ties if row["difference"]]
     yield dg.MaterializeResult(
         asset_key="tie_outs",
         metadata={
             "dagster/row_count": len(ties),
-            "in short": f"{len(ties) - len(amiss):,} of {count(len(ties), 'tie-out')} tie",
+            "in short": _in_short(ties),
             "unexplained": moneys(_by_currency((row["currency"], abs(row["unexplained"])) for row in ties)),
             "tie-outs": dg.MetadataValue.md(ties_table(found.tie_outs)),
             "what stands between": dg.MetadataValue.md(items_table(found.items)),
@@ -104,6 +104,18 @@ def receivables(
             "dagster/column_schema": frames.column_schema(frames.DRIFT),
         },
     )
+
+
+def _in_short(ties: Sequence[Mapping[str, Any]]) -> str:
+    """How many tie, how many are explained where they do not, and how many are not."""
+    apart = [row for row in ties if row["difference"]]
+    said = [f"{len(ties) - len(apart):,} of {count(len(ties), 'tie-out')} tie"]
+    unexplained = sum(1 for row in apart if row["unexplained"])
+    if len(apart) > unexplained:
+        said.append(f"{len(apart) - unexplained:,} differ by what is explained below")
+    if unexplained:
+        said.append(f"{unexplained:,} by what nothing explains")
+    return "; ".join(said)
 
 
 def _by_currency(amounts: "Iterator[tuple[str, Decimal]]") -> dict[str, Decimal]:
@@ -144,12 +156,20 @@ def items_table(items: "pd.DataFrame") -> str:
     return markdown(
         ["What must tie", "Subsidiary", "Account", "Record", "Number", "Customer or memo", ">Difference", "Why"],
         [
-            [row["tie_out"].replace("_", " "), row["subsidiary_name"], _account(row), row["record"], row["number"],
+            [_between(row), row["subsidiary_name"], _account(row), called(row["record"]), row["number"],
              row["name"], money(row["amount"], row["currency"]), row["reason"]]
             for row in rows[:SHOWN]
         ],
         more=max(len(rows) - SHOWN, 0),
     )  # fmt: skip
+
+
+def _between(row: Mapping[str, Any]) -> str:
+    """Between which sides a document stands: receivables are tied out twice."""
+    name = str(row["tie_out"]).replace("_", " ")
+    if row["tie_out"] != "receivables":
+        return name
+    return f"{name}, {'documents' if row['basis'] == 'transaction' else 'general ledger'}"
 
 
 def roll_forward_table(rolled: "pd.DataFrame") -> str:
@@ -196,7 +216,7 @@ def drift_table(drift: "pd.DataFrame") -> str:
     return markdown(
         ["Record", "Number", "Customer", "Month", ">Amount", "What differs", "What to do"],
         [
-            [row["record"], row["number"], row["name"], row["dated_in"], money(row["amount"], row["currency"]),
+            [called(row["record"]), row["number"], row["name"], row["dated_in"], money(row["amount"], row["currency"]),
              row["reason"], row["next_step"]]
             for row in frames.records(drift.head(SHOWN))
         ],

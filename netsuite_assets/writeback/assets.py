@@ -11,6 +11,7 @@ import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
+from netsuite_assets.tables import called
 from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import (
     BillingResource,
@@ -222,8 +223,8 @@ def plan_table(operations: "pd.DataFrame", of: int) -> str:
     return markdown(
         ["Do", "Record", "Number", "Customer", ">Amount", "What changes", "Held because"],
         [
-            [row["action"], row["record"], row["number"], row["name"], money(row["amount"], row["currency"]),
-             row["changes"], row["held"]]
+            [row["action"], called(row["record"]), row["number"], row["name"],
+             "" if called(row["record"]) == "customer" else money(row["amount"], row["currency"]), row["changes"], row["held"]]
             for row in frames.records(operations)
         ],
         more=of - len(operations),

@@ -155,7 +155,7 @@ def browser() -> Iterator[Page]:
 
 def test_the_graph_shows_every_group(pages: str, browser: Page) -> None:
     browser.goto(f"{pages}/asset-groups")
-    for group in ("billing", "netsuite", "reconciliation", "write_back", "close"):
+    for group in ("account", "billing", "mapping", "netsuite", "reconciliation", "write_back", "close"):
         browser.get_by_text(group, exact=True).first.wait_for(timeout=30_000)
 
 
