@@ -531,6 +531,23 @@ def test_the_breaker_trips_when_billing_is_empty(october: Month, ledger: Ledger)
     assert planned.approval is None
 
 
+@pytest.mark.parametrize(
+    ("share", "why"),
+    [("1", None), ("0.8", "it touches 5 of 6 records, more than the circuit breaker's share of 80%")],
+)
+def test_records_that_billing_lacks_count_among_all_records(
+    october: Month, ledger: Ledger, share: str, why: str | None
+) -> None:
+    """Billing has one customer left and NetSuite five documents: the whole of them is a share of one."""
+    october.rules = october.rules.with_policy(only_in_netsuite="delete", duplicate="delete", share=share)
+    for name, table in october.books.rows.items():
+        del table[1 if name == "customers" else 0 :]
+    october.map_billing()
+    planned = plan(october, ledger)
+    assert planned.plan.operations == 5
+    assert planned.plan.held_because == why
+
+
 def test_a_tenant_that_only_plans_is_approved_nothing(october: Month, ledger: Ledger) -> None:
     october.rules = october.rules.with_policy(mode="plan_only")
     _two_invoices_missing(october)
