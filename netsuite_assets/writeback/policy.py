@@ -148,13 +148,13 @@ def _breaker(
     tenant: Tenant,
     mapping: TenantMapping,
     period: str,
+    plan: str,
     sent: int,
     amounts: dict[str, Decimal],
 ) -> list[str]:
     """Why the circuit breaker stops the whole plan: `plan` is the relation of its operations, `sent` of which change
     NetSuite.
     """
-    plan: str,
     breaker = tenant.writeback.circuit_breaker
     records = 0
     for record in mapping.written:
@@ -180,9 +180,6 @@ def _breaker(
     return reasons
 
 
-def _amounts(warehouse: TenantWarehouse, what: str) -> dict[str, Decimal]:
-    rows = warehouse.sql(f"SELECT currency, sum(amount) FROM {what} GROUP BY currency ORDER BY currency")
-    return dict(rows)
 def _touched(warehouse: TenantWarehouse, mapping: TenantMapping, period: str, plan: str) -> tuple[int, int]:
     """How many records the operations touch, and how many of those are none of billing's."""
     known = " UNION ALL ".join(
@@ -200,3 +197,6 @@ def _touched(warehouse: TenantWarehouse, mapping: TenantMapping, period: str, pl
     )
 
 
+def _amounts(warehouse: TenantWarehouse, what: str) -> dict[str, Decimal]:
+    rows = warehouse.sql(f"SELECT currency, sum(amount) FROM {what} GROUP BY currency ORDER BY currency")
+    return dict(rows)
