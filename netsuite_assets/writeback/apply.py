@@ -131,7 +131,8 @@ async def _is_at_work(netsuite: NetSuite, job: Job, ledger: Ledger, polling: Pol
     it had one.
     """
     jobs = Jobs(netsuite)
-    address = job.address or await jobs.find(job.key)
+    found = None if job.address is not None else await jobs.find(job.key)
+    address = job.address if found is None else found.address
     if address is None:
         return False  # it never arrived, and its key is used up
     if job.address is None:

@@ -34,7 +34,7 @@ from resources.netsuite.errors import (
     SignInFailed,
     Unreachable,
 )
-from resources.netsuite.jobs import Done, Jobs, Polling, number_of
+from resources.netsuite.jobs import Done, Jobs, Polling, Taken, number_of
 from resources.netsuite.writes import BATCH_LIMIT, WriteRequest, batch_kind, batch_request
 
 Way = Literal["auto", "single", "batch"]
@@ -285,7 +285,7 @@ class Sending:
         )
         began = self._clock()
         try:
-            address = await self._jobs.submit(batch, key)
+            taken = await self._jobs.submit(batch, key)
         except NetSuiteError as error:
             if error.in_doubt:
                 await self._find(operations, key, error)
@@ -294,8 +294,8 @@ class Sending:
                 self._refused_whole(operations, error)
             return
         self._refused = 0
-        await self._book.run(lambda ledger, _: ledger.job_taken(key, address))
-        await self._await(operations, key, address)
+        await self._book.run(lambda ledger, _: ledger.job_taken(key, taken.address))
+        await self._await(operations, key, taken)
         self._batch_seconds = self._clock() - began
         self.sent.seconds_of_batches += self._batch_seconds
         if self._way == "auto" and not self._batches_are_faster:
@@ -304,20 +304,22 @@ class Sending:
     async def _find(self, operations: list[_Operation], key: str, error: NetSuiteError) -> None:
         """The answer to a submission was lost: find the job that it made, if it made one."""
         try:
-            address = await self._jobs.find(key)
+            taken = await self._jobs.find(key)
         except NetSuiteError as again:
             _LOG.warning("Whether NetSuite runs a batch is not known yet; the next run asks: %s", again)
-            address = None
-        if address is None:
+            taken = None
+        if taken is None:
             # It may still arrive; the next run looks the records up.
             for operation in operations:
                 self._failed(operation, error)
             return
+        address = taken.address
         await self._book.run(lambda ledger, _: ledger.job_taken(key, address))
-        await self._await(operations, key, address)
+        await self._await(operations, key, taken)
 
-    async def _await(self, operations: list[_Operation], key: str, address: str) -> None:
+    async def _await(self, operations: list[_Operation], key: str, taken: Taken) -> None:
         self.sent.batches += 1
+        address = taken.address
         try:
             over = await self._jobs.wait(address, self._polling, expected=self._batch_seconds)
         except NetSuiteError as error:
@@ -327,7 +329,7 @@ class Sending:
             self._unknown(operations, unfinished(address))
             return
         try:
-            left = await self._believe(operations)
+            left = await self._believe(operations, taken)
         except NetSuiteError as error:
             self._unknown(operations, f"job {number_of(address)} is over, but: {error}")
             return
@@ -338,8 +340,11 @@ class Sending:
     async def _close(self, key: str) -> None:
         await self._book.run(lambda ledger, now: ledger.job_ended(key, now))
 
-    async def _believe(self, operations: Sequence[_Operation]) -> list[_Operation]:
-        """End the operations whose records show what the batch did; those that do not."""
+    async def _believe(self, operations: Sequence[_Operation], taken: Taken) -> list[_Operation]:
+        """End the operations whose records show what the batch did; those that do not.
+
+        To ask for the result of each would be a request more a record: what the ledger gets is the answer to the batch.
+        """
         record = operations[0].row["record"]
         targets = [target_of(operation.row) for operation in operations]
         found = await find_by_external_id(self._netsuite, record, targets, confirm=True)
@@ -347,14 +352,15 @@ class Sending:
         for operation in operations:
             there = found.get(target_of(operation.row))
             if there is not None and _shows(operation.row, there):
-                self._written(operation, there.internal_id)
+                self._written(operation, there.internal_id, taken)
             else:
                 left.append(operation)
         return left
 
-    def _written(self, operation: _Operation, internal_id: str) -> None:
+    def _written(self, operation: _Operation, internal_id: str, answer: Taken | Done) -> None:
         self.sent.in_batches += 1
-        self._book.note(Event(operation.noted.id, "answered", internal_id=internal_id))
+        request_id = answer.request_id or None
+        self._book.note(Event(operation.noted.id, "answered", answer.status, internal_id, request_id))
         self._end(operation.row, "written", None, None, internal_id)
 
     async def _results(self, operations: Sequence[_Operation], left: list[_Operation], address: str) -> None:
@@ -370,7 +376,7 @@ class Sending:
                 and result.internal_id is not None
                 and result.internal_id == internal_id
             ):
-                self._written(operation, internal_id)
+                self._written(operation, internal_id, result)
             else:
                 again.append(operation)
         refusals = [result for result in results.values() if isinstance(result, NetSuiteError)]

@@ -37,10 +37,21 @@ class Polling:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch that NetSuite took: the address of its job, and the status and id of the request that was answered so."""
+
+    address: str
+    status: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """A task that was carried out; ``internal_id`` is the record's, where the answer tells it."""
 
     internal_id: str | None
+    status: int
+    request_id: str
 
 
 class _Job(msgspec.Struct):
@@ -73,17 +84,17 @@ class Jobs:
         self._clock = clock
         self._sleep = sleep
 
-    async def submit(self, batch: BatchRequest, key: str) -> str:
-        """Send a batch; the address of its job, which is the earlier job's if one was made with this key.
+    async def submit(self, batch: BatchRequest, key: str) -> Taken:
+        """Send a batch; its job, which is the earlier one if one was made with this key.
 
         Raises ``InDoubt`` when it is not known whether NetSuite took it: ``find`` tells.
         """
-        return _address(await self._netsuite.submit(batch, key))
+        return _taken(await self._netsuite.submit(batch, key))
 
-    async def find(self, key: str) -> str | None:
-        """The address of the job that was made with this key, if one was. The key is used up by the question."""
+    async def find(self, key: str) -> Taken | None:
+        """The job that was made with this key, if one was. The key is used up by the question."""
         answer = await self._netsuite.submit(None, key)
-        return None if answer.status == 202 else _address(answer)
+        return None if answer.status == 202 else _taken(answer)
 
     async def ended(self, address: str) -> bool:
         """Whether a job is over: completed, or so long ago that NetSuite does not know it any more."""
@@ -138,7 +149,7 @@ class Jobs:
         if _is_refusal(answer):
             return self._netsuite.refusal(request, answer)
         last = str(answer.headers.get("location", "")).partition("?")[0].rstrip("/").rpartition("/")[2]
-        return Done(last if last.isdigit() else None)
+        return Done(last if last.isdigit() else None, answer.status, answer.request_id)
 
 
 def number_of(address: str) -> str:
@@ -146,12 +157,12 @@ def number_of(address: str) -> str:
     return address.rstrip("/").rpartition("/")[2]
 
 
-def _address(answer: Answer) -> str:
-    """The path of the job that an answer names, in an absolute address or a relative one."""
+def _taken(answer: Answer) -> Taken:
+    """The job that an answer names, in an absolute address or a relative one."""
     location = str(answer.headers.get("location", ""))
     found = _JOB.search(location)
     assert found is not None, "the client looked"
-    return f"/services/rest/async/v1/job/{found[1]}"
+    return Taken(f"/services/rest/async/v1/job/{found[1]}", answer.status, answer.request_id)
 
 
 def _is_refusal(answer: Answer) -> bool:

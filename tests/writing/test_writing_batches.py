@@ -27,6 +27,23 @@ def test_a_batch_writes_every_record_once_in_one_request(writing: Writing) -> No
     assert writing.ledger.open_jobs("acme") == []
 
 
+def test_the_ledger_has_netsuites_answer_to_each_record_of_a_batch(writing: Writing) -> None:
+    """That of the request which carried it, and of a record that was refused its own."""
+    given = []
+
+    def listen(request: httpx.Request, answer: httpx.Response | None) -> None:
+        if answer is not None and is_batch(request):
+            given.append((202, answer.headers["x-netsuite-jobid"]))
+
+    rows = [*writing.creates(3), writing.create("wrong", subsidiary={"id": "9999"})]
+    writing.send(rows, transport=Between(listen))
+    answers = dict(writing.answers())
+    assert [answers.pop(row["external_id"]) for row in rows[:3]] == given * 3
+    ((status, request_id),) = answers.values()
+    assert status == 400
+    assert request_id not in (None, given[0][1])
+
+
 def test_the_internal_id_of_each_record_is_its_own(writing: Writing) -> None:
     rows = writing.creates(5)
     writing.send(rows)

@@ -198,6 +198,16 @@ class Writing:
         connection.close()
         return [row[0].split() for row in rows]
 
+    def answers(self) -> list[tuple[str, tuple[int | None, str | None]]]:
+        """NetSuite's last answer to each intent, by its target: the status, and the request's id."""
+        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as connection:
+            rows = connection.execute(
+                "SELECT target, e.status, e.request_id FROM intents i JOIN events e ON e.intent_id = i.id"
+                " WHERE e.kind <> 'intended' ORDER BY e.id"
+            ).fetchall()
+        connection.close()
+        return [(target, (status, request_id)) for target, status, request_id in rows]
+
     def held(self) -> list[str]:
         """The external ids of this writer's customers in the account, as often as they are there."""
         found = self.query(
