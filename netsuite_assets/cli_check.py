@@ -1,13 +1,15 @@
-"""`recon check`: prove a tenant's connection, role, features and limits before its first run.
+"""`recon check`: prove a tenant's connection, role, features and limits before its first run, and that billing takes what
+flows back to it.
 
-Here: arguments, the printed report, the exit status. Not here: the checks (`resources/netsuite/preflight.py`), or
-what a tenant needs (`netsuite_assets/extract/needs.py`).
+Here: arguments, the printed report, the exit status. Not here: the checks (`resources/netsuite/preflight.py`, and what
+`resources/billing` tries), or what a tenant needs (`netsuite_assets/extract/needs.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +18,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from resources.netsuite.findings import Report
+    from resources.netsuite.findings import Finding, Report
     from resources.tenants import Tenant
 
 out = Console(highlight=False)
@@ -50,7 +52,10 @@ def register(app: typer.Typer, messages: Messages) -> None:
             float, typer.Option(help="Seconds after which what has no answer is told as that.", min=1)
         ] = 300.0,
     ) -> None:
-        """Check the connection, the role's permissions, features and limits. Exit status 1 when something is missing."""
+        """Check the connection, the role's permissions, features and limits, and that billing takes what flows back to it.
+
+        Exit status 1 when something is missing.
+        """
         with messages():
             from resources.as_dagster import TenantsResource
 
@@ -63,7 +68,9 @@ def register(app: typer.Typer, messages: Messages) -> None:
 
 
 def check_tenant(tenant: Tenant, *, write_probes: bool, timeout: float) -> Report:
-    """The report of a tenant's account, after `timeout` seconds at the latest, however busy the account is."""
+    """The report of a tenant's account, after `timeout` seconds at the latest, however busy the account is; and of what
+    `writeback.return` names in its billing.
+    """
     import asyncio
     import os
 
@@ -81,7 +88,32 @@ def check_tenant(tenant: Tenant, *, write_probes: bool, timeout: float) -> Repor
             with client.deadline(timeout):
                 return await preflight(client, needs, write_probes=write_probes, worked_before=before)
 
-    return asyncio.run(run())
+    report = asyncio.run(run())
+    return replace(report, findings=(*report.findings, *_of_returns(tenant)))
+
+
+def _of_returns(tenant: Tenant) -> Iterator[Finding]:
+    """Whether billing takes each kind of fact that flows back to it."""
+    import os
+
+    from resources.billing.errors import BillingError
+    from resources.connections import billing_returns
+    from resources.netsuite.findings import Finding
+
+    returns = billing_returns(tenant, os.environ)
+    if returns is None:
+        return
+    with closing(returns):
+        for kind, settings in tenant.writeback.returned.items():
+            subject = f"writeback.return.{kind}"
+            try:
+                returns.check(kind)
+            except BillingError as error:
+                stops = f"nothing of NetSuite's {kind} records flows back to billing, and the plans of such months fail"
+                yield Finding("billing", subject, "failed", error.problem, error.next_step, stops)
+            else:
+                facts = ", ".join(f"{fact} in {column}" for fact, column in settings.columns.items())
+                yield Finding("billing", subject, "ok", facts)
 
 
 def last_read(published: Path, tenant: str) -> datetime | None:

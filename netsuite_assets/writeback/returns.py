@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.reconcile.void_credits import PREFIX
 from netsuite_assets.tables import called
 from resources.billing.returns import FACTS, Facts, Key, ReturnedRow, Returns
 from resources.warehouse import TenantWarehouse, literal, quote
@@ -83,8 +84,8 @@ def _records(warehouse: TenantWarehouse, rules: RecordMapping, period: str, retu
             coalesce(e.name, n.name) AS name, coalesce(n.currency, e.currency) AS currency,
             0::DECIMAL(18,4) AS amount, false AS is_gone{selected}
         FROM expected.{quote(name)} e JOIN netsuite.{quote(name)} n ON n.external_id = e.external_id{of_period}
-        WHERE e.problem IS NULL AND NOT EXISTS (SELECT 1 FROM operations_made m
-            WHERE m.record = {literal(record)} AND m.external_id = e.external_id)
+        WHERE e.problem IS NULL AND NOT starts_with(e.source_id, {literal(PREFIX)}) AND NOT EXISTS (
+            SELECT 1 FROM operations_made m WHERE m.record = {literal(record)} AND m.external_id = e.external_id)
         QUALIFY count(*) OVER (PARTITION BY e.external_id) = 1"""
     )
     ids = [str(source) for (source,) in warehouse.sql("SELECT key[1] FROM facts_known ORDER BY 1")]

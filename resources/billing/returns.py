@@ -21,7 +21,7 @@ _SETTLED: Final[Mapping[str, FactKind]] = {**_DOCUMENT, "remaining": "amount"}
 
 #: The facts of each kind: NetSuite's record types, and the applications of payments and credit memos to invoices.
 FACTS: Final[Mapping[str, Mapping[str, FactKind]]] = {
-    "customer": {**_RECORD, "address": "text"},
+    "customer": {**_RECORD, "subsidiary": "text", "address": "text"},
     "invoice": _SETTLED,
     "creditMemo": _SETTLED,
     "customerPayment": _SETTLED,
@@ -80,6 +80,10 @@ class Returns(Protocol):
 
     def facts(self, kind: str) -> tuple[str, ...]:
         """The facts of a kind that the tenant's file returns, in order; none where it returns nothing of it."""
+        ...
+
+    def check(self, kind: str) -> None:
+        """Try what writing the facts of a kind takes, and change nothing. Raises `BillingError` where it would be refused."""
         ...
 
     def makes_rows(self, kind: str) -> bool:

@@ -83,6 +83,13 @@ class SqlReturns:
         place = self._places.get(kind)
         return tuple(place.columns) if place is not None else ()
 
+    def check(self, kind: str) -> None:
+        place = self._places[kind]
+        attempted = f"Trying on no row what is written to {place.table}"
+        with self._connected(place, attempted) as connection:
+            for statement in _trials(place):
+                connection.execute(statement)
+
     def makes_rows(self, kind: str) -> bool:
         return self._places[kind].is_ours
 
@@ -221,6 +228,19 @@ class SqlReturns:
 
 def _selected(place: Place) -> list[sa.ColumnClause[Any]]:
     return [place.source.c[column] for column in (*place.key.values(), *place.columns.values())]
+
+
+def _trials(place: Place) -> Iterator[sa.Executable]:
+    """The statements that are run on a place's rows, each on none of them: a database refuses them all the same."""
+    source, none = place.source, sa.false()
+    yield sa.select(*_selected(place)).where(none)
+    yield (
+        sa.update(source).where(none).values({column: source.c[column] for column in place.columns.values()})
+    )
+    if place.is_ours:
+        names = list(dict.fromkeys([*place.key.values(), *place.columns.values()]))
+        yield sa.insert(source).from_select(names, sa.select(*(source.c[name] for name in names)).where(none))
+        yield sa.delete(source).where(none)
 
 
 def _is(place: Place, key: Key) -> list[sa.ColumnElement[bool]]:

@@ -25,6 +25,7 @@ Area = Literal[
     "limit",
     "time zone",
     "date format",
+    "billing",
 ]
 
 

@@ -190,6 +190,25 @@ def test_whatever_is_sent_the_database_holds_what_a_dictionary_would(
 # The tenant's file
 
 
+def test_what_is_to_be_written_is_tried_on_no_row(returns: SqlReturns, url: str) -> None:
+    for kind in PLACES:
+        returns.check(kind)
+    assert execute(url, "SELECT bill_id, ns_id FROM bills ORDER BY 1") == [(1, None), (2, None)]
+    assert execute(url, "SELECT * FROM ns_applied") == []
+
+
+def test_a_table_that_takes_no_changes_is_told_before_any_is_made(returns: SqlReturns, url: str) -> None:
+    execute(
+        url,
+        "ALTER TABLE bills RENAME TO all_bills",
+        "CREATE VIEW bills AS SELECT DISTINCT bill_id, ns_id, ns_status, ns_open FROM all_bills",
+    )
+    with pytest.raises(BillingError) as raised:
+        returns.check("invoice")
+    assert "view" in raised.value.problem
+    assert "the columns of writeback.return.invoice in 'bills'" in raised.value.next_step
+
+
 def _tenant(folder: Path, returned: str) -> TenantRegistry:
     """Acme, which lets this flow back."""
     root = Path(__file__).parents[2] / "tenants"

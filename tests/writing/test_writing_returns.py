@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from loop_tools import Loop
 from rich.console import Console
+from typer.testing import CliRunner
 
 from netsuite_assets import frames
+from netsuite_assets.cli import app
 from netsuite_assets.publish.plan_page import print_plan, write_document
 from netsuite_assets.writeback.plan import PlanRefused
 from resources.billing import Returns
@@ -250,6 +252,9 @@ class _Between:
     def facts(self, kind: str) -> tuple[str, ...]:
         return self._inner.facts(kind)
 
+    def check(self, kind: str) -> None:
+        self._inner.check(kind)
+
     def makes_rows(self, kind: str) -> bool:
         return self._inner.makes_rows(kind)
 
@@ -263,10 +268,13 @@ class _Between:
         self._inner.close()
 
 
-def test_the_address_that_netsuite_bills_to_flows_back_as_one_line(own_loop: Loop) -> None:
+def test_a_customers_subsidiary_flows_back_and_the_address_that_netsuite_bills_to_as_one_line(
+    own_loop: Loop,
+) -> None:
     loop = own_loop
-    loop.billing("ALTER TABLE customers ADD netsuite_address TEXT")
-    loop.set("writeback", **{"return": {"customer": {"columns": ["address"]}}})
+    for fact in ("subsidiary", "address"):
+        loop.billing(f"ALTER TABLE customers ADD netsuite_{fact} TEXT")
+    loop.set("writeback", **{"return": {"customer": {"columns": ["subsidiary", "address"]}}})
     customer = loop.get("customer", "cus-c1")["id"]
     address = {
         "addr1": "Ring  5 ",
@@ -278,5 +286,34 @@ def test_the_address_that_netsuite_bills_to_flows_back_as_one_line(own_loop: Loo
     book = {"addressBook": {"items": [{"defaultBilling": True, "addressBookAddress": address}]}}
     loop.write(f"customer/{customer}", book)
     assert loop.run().told() == [("billing:customer", "return", "written", True)]
-    assert loop.billing("SELECT netsuite_address FROM customers") == [("Ring 5, Stiege 2, 1010 Wien, AT",)]
+    told = loop.billing("SELECT netsuite_subsidiary, netsuite_address FROM customers")
+    assert told == [("1", "Ring 5, Stiege 2, 1010 Wien, AT")]
     assert loop.run().operations == []
+
+
+def test_the_check_of_a_tenant_tries_what_flows_back(own_loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = own_loop
+    environ = loop.environ | {
+        "RECON_TENANTS": str(loop.folder / "tenants"),
+        "RECON_WAREHOUSE": str(loop.folder / "warehouse"),
+        "COLUMNS": "300",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    def check() -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["check", "acme"])
+        return done.exit_code, done.output
+
+    status, printed = check()
+    assert status == 0, printed
+    assert "writeback.return.invoice" in printed
+    assert "internal_id in ns_id" in printed
+    loop.billing("ALTER TABLE invoices RENAME COLUMN ns_open TO ns_opened")
+    status, printed = check()
+    assert status == 1
+    assert "the table 'invoices' has no column 'ns_open' for remaining. Did you mean 'ns_opened'?" in printed
+    assert (
+        "Correct writeback.return.invoice.columns.remaining in the tenant's YAML, or add the column."
+        in printed
+    )
