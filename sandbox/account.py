@@ -24,7 +24,7 @@ from sandbox.profile_custom import CustomField
 from sandbox.query.service import ROOT as QUERY_ROOT
 from sandbox.query.service import QueryService
 from sandbox.record import masters, schema
-from sandbox.record.context import Context
+from sandbox.record.context import Context, Taxes
 from sandbox.record.service import ROOT as RECORD_ROOT
 from sandbox.record.service import RecordService
 from sandbox.request_log import RequestLog
@@ -40,6 +40,7 @@ class Account:
         self._masters = masters.Masters(profile)
         masters.load(self.database, self._masters)
         self.auth = Authentication(profile, self.database, clock, signing_key)
+        self.taxes = Taxes(profile.tax_engine)
         self._serve(profile)
         self.slots = Slots(
             profile.concurrency_limit,
@@ -69,7 +70,8 @@ class Account:
 
     def _serve(self, profile: Profile) -> None:
         """Make the services that know records and fields."""
-        self.context = Context(profile, self.database, self._masters, self.clock, schema.build(profile))
+        types = schema.build(profile)
+        self.context = Context(profile, self.database, self._masters, self.clock, types, self.taxes)
         self._records = RecordService(self.context)
         self._queries = QueryService(self.context)
 
@@ -136,6 +138,7 @@ class Account:
         self.database.clear()
         masters.load(self.database, self._masters)
         self.auth.reset()
+        self.taxes.engine = self.profile.tax_engine
         self.forget_log()
         self._arm()
 

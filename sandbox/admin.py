@@ -15,6 +15,7 @@ from sandbox.auth.certificates import CertificateError, load_pem
 from sandbox.faults import Fault
 from sandbox.fill import Order, fill
 from sandbox.governance import allocation_problem
+from sandbox.profile_tax import TaxEngine
 from sandbox.record import periods
 from sandbox.wire import JSON, Json, Request, Response, decode, encode
 
@@ -150,6 +151,8 @@ def _route(account: Account, request: Request) -> Json:
         return {"unlocked": account.auth.lock.release()}
     if route == ("POST", "periods"):
         return _change_period(account, _PeriodChange.model_validate(decode(request.body)))
+    if route == ("POST", "taxes"):
+        return _change_taxes(account, TaxEngine.model_validate(decode(request.body)))
     if route == ("POST", "fill"):
         filled = fill(account.context, Order.model_validate(decode(request.body)))
         return stats(account) | {"filled": filled}
@@ -235,6 +238,13 @@ def _change_period(account: Account, wanted: _PeriodChange) -> Json:
     if found is None:
         raise _Problem(404, f"account {account.profile.account} has no accounting period {wanted.month}")
     return {name: found[name] for name in ("id", "periodName", *names.values())}
+
+
+def _change_taxes(account: Account, wanted: TaxEngine) -> Json:
+    if problems := account.profile.tax_problems(wanted):
+        raise _Problem(400, "; ".join(problems))
+    account.taxes.engine = wanted
+    return wanted.model_dump(mode="json")
 
 
 def _check_client(account: Account, client_id: str) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from sandbox import governance, profile_access
 from sandbox.faults import Fault
@@ -23,16 +23,10 @@ from sandbox.profile_custom import (
     Dataset,
     SavedSearch,
 )
-from sandbox.profile_types import STRICT, Id
+from sandbox.profile_tax import TaxCode, TaxEngine
+from sandbox.profile_types import STRICT, Amount, Id
 from sandbox.switches import Switches
 
-
-def _decimal(value: object) -> object:
-    """Read a YAML float by its shortest spelling: 1.08 is 1.08, not its binary neighbour."""
-    return str(value) if isinstance(value, float) else value
-
-
-Rate = Annotated[Decimal, BeforeValidator(_decimal)]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 PermissionLevel = Literal["view", "create", "edit", "full"]
 DATE_FORMATS = {
@@ -62,9 +56,9 @@ class Currency(Section):
     symbol: str = Field(pattern=r"^[A-Z]{3}$")
     name: str
     precision: int = Field(2, ge=0, le=6)
-    rate: Rate = Decimal(1)
+    rate: Amount = Decimal(1)
     """Units of the account's base currency that one unit buys."""
-    rates: dict[date, Rate] = {}
+    rates: dict[date, Amount] = {}
     """Rates from a day on, where they differ from `rate`, which holds before the first of them."""
 
 
@@ -88,7 +82,8 @@ class Item(Section):
     display_name: str = ""
     type: str = "serviceSaleItem"
     income_account: Id
-    rate: Rate | None = None
+    rate: Amount | None = None
+    tax_schedule: Id | None = None
     subsidiaries: list[Id] = []
     """Empty: every subsidiary may use it."""
     external_id: str | None = None
@@ -119,13 +114,6 @@ class Periods(Section):
     @classmethod
     def _month(cls, value: object) -> object:
         return value.strftime("%Y-%m") if isinstance(value, date) else value
-
-
-class TaxCode(Section):
-    """A tax type or a tax code, which the rows of `taxDetails` name."""
-
-    id: Id
-    name: str
 
 
 class Role(Section):
@@ -205,6 +193,8 @@ class Profile(Section):
     """Where taxes are posted; an account that has it has SuiteTax."""
     tax_types: list[TaxCode] = []
     tax_codes: list[TaxCode] = []
+    tax_engine: TaxEngine = TaxEngine()
+    """What taxes SuiteTax computes when the account starts and when it is reset."""
     switches: Switches = Switches()
 
     @model_validator(mode="before")
@@ -270,6 +260,7 @@ class Profile(Section):
         for name in ("undeposited_funds_account", "customer_deposits_account", "tax_account"):
             if getattr(self, name) is not None and getattr(self, name) not in accounts:
                 problems.append(f"{name} {getattr(self, name)} is not among the accounts")
+        problems += self.tax_problems(self.tax_engine)
         for item in self.items:
             if item.income_account not in accounts:
                 problems.append(f"item {item.item_id}: income_account {item.income_account} is not declared")
@@ -303,6 +294,13 @@ class Profile(Section):
             repeated = {i for i in ids if ids.count(i) > 1}
             problems += [f"{group}: id {i} is used more than once" for i in sorted(repeated)]
         return problems
+
+    def tax_problems(self, engine: TaxEngine) -> list[str]:
+        """What of a tax engine this account cannot have."""
+        if engine.rates and not self.suite_tax:
+            return ["tax_engine: taxes are posted to the tax_account, which is not given"]
+        types, codes = {t.id for t in self.tax_types}, {t.id for t in self.tax_codes}
+        return engine.problems({s.id for s in self.subsidiaries}, types, codes)
 
     def _identified(self) -> dict[str, list[str]]:
         groups = (

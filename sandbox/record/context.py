@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from sandbox.clock import Clock
 from sandbox.errors import Refusal, user_error
 from sandbox.profile import Profile
+from sandbox.profile_tax import TaxEngine
 from sandbox.record.masters import Masters
 from sandbox.record.schema import RecordType
 from sandbox.store.database import Database, Doc
@@ -15,6 +16,13 @@ from sandbox.store.database import Database, Doc
 FIRST_ENTITY = 1001
 FIRST_TRANSACTION = 50_001
 FIRST_LINE_KEY = 1_000_001
+
+
+@dataclass(slots=True)
+class Taxes:
+    """The account's tax engine as it is now."""
+
+    engine: TaxEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Context:
     clock: Clock
     types: dict[str, RecordType]
     """By lower-case name."""
+    taxes: Taxes
 
     def now(self) -> str:
         """The present as the record service prints it: UTC, whole seconds."""

@@ -78,6 +78,7 @@ def _items(profile: Profile) -> Iterator[tuple[str, Doc]]:
         doc |= {"displayName": item.display_name or None, "incomeAccount": item.income_account}
         doc |= {"itemType": kind, "isInactive": item.inactive}
         doc |= _given(rate=item.rate, externalId=item.external_id, subtype=subtype or None)
+        doc |= _given(taxSchedule=item.tax_schedule)
         if profile.oneworld:
             doc["subsidiary"] = item.subsidiaries or everywhere
         yield item.type, doc

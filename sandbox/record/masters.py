@@ -77,6 +77,7 @@ class Masters:
                 type=record_type,
                 income_account=doc.get("incomeAccount", ""),
                 rate=doc.get("rate"),
+                tax_schedule=doc.get("taxSchedule"),
                 subsidiaries=limits,
                 inactive=bool(doc.get("isInactive")),
             )

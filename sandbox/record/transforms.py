@@ -97,7 +97,12 @@ def _carry_lines(context: Context, source: RecordType, doc: Doc, target: RecordT
         if entry.get("orderLine") in numbers and "line" not in entry:
             entry["line"] = numbers[entry.pop("orderLine")]
     given.sublists["item"] = carried + (own or [])
-    if doc.get("taxDetails") and "taxDetails" not in given.sublists and "item" not in given.replace:
+    if (
+        doc.get("taxDetailsOverride")
+        and doc.get("taxDetails")
+        and "taxDetails" not in given.sublists
+        and "item" not in given.replace
+    ):
         rows = [{n: row[n] for n in _TAX_ROW if n in row} for row in doc["taxDetails"]]
         # Tax follows the new lines' amounts; where an amount was given without a rate, the rate was found from it.
         references = {line.get("taxDetailsReference") for line in carried}

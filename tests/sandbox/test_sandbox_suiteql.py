@@ -258,7 +258,7 @@ QUERIES: list[tuple[str, list[dict[str, str]]]] = [
     ("SELECT COUNT(DISTINCT accttype) AS n FROM account WHERE accttype IN ('Income', 'Bank')", [{"n": "2"}]),
     (
         "SELECT accttype, COUNT(*) AS n FROM account GROUP BY accttype HAVING COUNT(*) > 1 ORDER BY accttype",
-        [{"accttype": "Income", "n": "4"}],
+        [{"accttype": "Income", "n": "4"}, {"accttype": "OthCurrLiab", "n": "2"}],
     ),
     (
         "SELECT SUM(x) AS s, AVG(x) AS a FROM (SELECT 9999999.99 AS x FROM accountingperiod UNION ALL SELECT -0.01 FROM dual)",
