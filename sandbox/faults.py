@@ -77,7 +77,9 @@ class Fault(BaseModel):
     """Of `field_retyped`."""
     values: dict[str, Any] = {}
     """Of `record_changed` and `rows_changed`: what someone else writes; empty: a remark."""
-    record: Literal["customer", "invoice", "creditMemo", "customerPayment", "journalEntry"] = "invoice"
+    record: Literal[
+        "customer", "invoice", "creditMemo", "customerPayment", "customerDeposit", "journalEntry"
+    ] = "invoice"
     """Of `rows_changed`."""
     change: Literal["touch", "amend", "delete", "add"] = "touch"
     """Of `rows_changed`; `amend` raises an amount."""

@@ -33,6 +33,7 @@ _COPIED = {
     "invoice": ("entity", "terms", *_HEADER),
     "creditMemo": ("entity", *_HEADER),
     "customerPayment": ("customer", "payment", "account", *_HEADER),
+    "customerDeposit": ("customer", "payment", "account", *_HEADER),
     "journalEntry": _HEADER,
 }
 """Fields of a copy, by record type."""
@@ -131,7 +132,7 @@ def _remark(record: str) -> str:
 
 
 def _amended(record: str, doc: Doc, chance: random.Random) -> dict[str, Json]:
-    if record == "customerPayment":
+    if record in ("customerPayment", "customerDeposit"):
         return {"payment": doc["payment"] + 1}
     if record == "journalEntry":
         sides = {side: next(line for line in doc["line"] if side in line) for side in ("debit", "credit")}

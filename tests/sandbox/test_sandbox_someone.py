@@ -15,6 +15,7 @@ KINDS = {
     "invoice": "CustInvc",
     "creditMemo": "CustCred",
     "customerPayment": "CustPymt",
+    "customerDeposit": "CustDep",
     "journalEntry": "Journal",
 }
 Fresh = Callable[..., tuple[Server, Api]]
@@ -34,6 +35,7 @@ def filled(public_pem: Path, private_key: ec.EllipticCurvePrivateKey) -> Iterato
             "credit_memos": 12,
             "payments": 12,
             "journals": 12,
+            "deposits": 12,
         }
         api.admin("POST", "fill", order)
         yield api
