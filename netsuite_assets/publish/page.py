@@ -104,15 +104,12 @@ _DIFFER = {
 def _written(summary: TenantSummary) -> Iterator[RenderableType]:
     if not summary.outcomes and not summary.written:
         yield _indented(
-            "Nothing was sent."
-            if not summary.planned
-            else f"{count(summary.planned, 'operation')} planned, none sent."
+            f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended."
         )
-        return
-    done = summary.outcomes.get("written", 0) + summary.outcomes.get("adopted", 0)
-    yield _indented(
-        f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended."
-    )
+    elif summary.planned and not summary.written:
+        yield _indented(f"{count(summary.planned, 'operation')} planned, none sent.")
+    else:
+        yield _indented("Nothing was sent.")
     for (action, record), number in summary.written.items():
         yield _indented(f"{number:>6,}  {called(record)}{'s' if number != 1 else ''} {_PAST[action]}")
     for state, number in summary.outcomes.items():

@@ -158,6 +158,17 @@ def test_what_was_written_and_what_was_not(october: Month, summary: Summarise) -
         assert f"1 {state}" in text or state in text
 
 
+def test_where_billing_alone_was_told_nothing_was_sent(october: Month, summary: Summarise) -> None:
+    told = {
+        "period": "2026-10", "plan_id": "p", "operation_key": "1", "record": "billing:invoice", "action": "return",
+        "amount": Decimal(0), "state": "written", "verified": True,
+    }  # fmt: skip
+    frames.replace(october.held, frames.OUTCOMES, "2026-10", frames.rows_frame(frames.OUTCOMES, [told]))
+    text = page(summary(october))
+    assert "Nothing was sent." in text
+    assert "0 writes" not in text
+
+
 def test_a_plan_that_was_not_sent_is_told(october: Month, summary: Summarise, ledger: Ledger) -> None:
     october.remove("inv-plain")
     october.reconcile()
