@@ -102,7 +102,8 @@ _DIFFER = {
 
 
 def _written(summary: TenantSummary) -> Iterator[RenderableType]:
-    if not summary.outcomes and not summary.written:
+    if summary.outcomes:
+        done = summary.outcomes.get("written", 0) + summary.outcomes.get("adopted", 0)
         yield _indented(
             f"{count(done, 'write')}; {summary.verified:,} read back from NetSuite and found as intended."
         )
