@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +36,40 @@ err = Console(stderr=True, highlight=False)
 
 Tenant = Annotated[str, typer.Argument(help="The tenant, as its file in tenants/ is called.")]
 Period = Annotated[str, typer.Argument(help="The accounting month, YYYY-MM.")]
+_DEMO = Path(".demo")
 DemoHome = Annotated[
     Path, typer.Option("--home", help="Where the demo keeps everything; delete it to start anew.")
 ]
+
+
+#: Commands that look at what has been run, or act on it: with nothing of its own here, they are about the demo.
+_ABOUT_RUNS = {
+    "approve", "exceptions", "explain", "ledger", "mapping", "page", "plan", "query", "sign-off",
+}  # fmt: skip
+
+
+@app.callback()
+def _whose(context: typer.Context) -> None:
+    # No docstring: it would stand in the help of `recon` in place of the application's.
+    if context.invoked_subcommand not in _ABOUT_RUNS or _has_runs():
+        return
+    context.call_on_close(partial(_give_back, dict(os.environ)))
+    with messages():
+        from demo.stage import Stage
+
+        os.environ.update(Stage(_DEMO).kept_environment())
+    err.print(f"Of the demo, in {_DEMO}:", style="dim")
+
+
+def _has_runs() -> bool:
+    """Whether a warehouse or ledger of one's own is named, or published here; or no demo was played here either."""
+    named = any(name in os.environ for name in ("RECON_WAREHOUSE", "RECON_LEDGER"))
+    return named or Path("warehouse", "published.duckdb").exists() or not (_DEMO / "demo.env").exists()
+
+
+def _give_back(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 @app.command()
@@ -52,7 +84,7 @@ def demo(
         str | None, typer.Option(help="A SQLAlchemy URL for the billing data; with --invoices only.")
     ] = None,
     apply: Annotated[bool, typer.Option(help="Write the repairs to the demo NetSuite account.")] = True,
-    home: DemoHome = Path(".demo"),
+    home: DemoHome = _DEMO,
 ) -> None:
     """Fill a demo billing database and a demo NetSuite, reconcile them, and print a page for finance."""
     with messages():
@@ -70,7 +102,7 @@ def demo(
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(help="The port of Dagster's pages.")] = 3000,
-    home: DemoHome = Path(".demo"),
+    home: DemoHome = _DEMO,
 ) -> None:
     """Open the demo in Dagster's pages, with the sandbox beside it. Stop with Ctrl-C."""
     with messages():
@@ -174,17 +206,13 @@ def page(tenant: Tenant, period: Period) -> None:
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="A query on the published file.")],
-    home: DemoHome = Path(".demo"),
 ) -> None:
     """Run a query on the published file, as any DuckDB client can."""
     with messages():
         from netsuite_assets.publish.query import print_query
-        from resources.as_dagster import WAREHOUSE, WarehouseResource
+        from resources.as_dagster import WarehouseResource
 
-        published = WarehouseResource().get().published_path
-        if WAREHOUSE not in os.environ and not published.exists():
-            published = home / "warehouse" / "published.duckdb"
-        print_query(out, published, sql)
+        print_query(out, WarehouseResource().get().published_path, sql)
 
 
 def _run_job(job: str, tenant: str, period: str) -> None:

@@ -171,42 +171,31 @@ def _states(state: Shown | None) -> Any:
 
 def print_table(found: Sequence[LastingException], now: datetime) -> None:
     """One line an exception, and how many and how much there are in each state."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     from netsuite_assets.reconcile.exceptions import amounts, bucket
+    from netsuite_assets.tables import called
     from netsuite_assets.tell import count, money, moneys
+    from netsuite_assets.terminal import print_rows
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in (
-        "no.",
-        "month",
-        "record",
-        "number",
-        "customer",
-        "amount",
-        "days",
-        "state",
-        "owner",
-        "why",
-    ):
-        table.add_column(heading, justify="right" if heading in ("no.", "amount", "days") else "left")
-    for one in found:
-        # As text throughout: what people typed in square brackets is no markup.
-        table.add_row(
-            str(one.id),
-            one.period,
-            one.record,
-            Text(one.number or one.external_id or one.internal_id or ""),
-            Text(one.name or ""),
-            money(one.amount, one.currency) if one.record != "customer" else "",
-            f"{one.age(now)} ({bucket(one.age(now))})",
-            _state(one),
-            Text(one.owner or ""),
-            Text(one.code.replace("_", " ")),
-        )
-    out.print(table)
+    print_rows(
+        out,
+        [">no.", "month", "record", "number", "customer", ">amount", ">days", "state", "owner", "why"],
+        [
+            [
+                str(one.id),
+                one.period,
+                called(one.record),
+                one.number or one.external_id or one.internal_id or "",
+                one.name or "",
+                money(one.amount, one.currency) if one.record != "customer" else "",
+                f"{one.age(now)} ({bucket(one.age(now))})",
+                _state(one),
+                one.owner or "",
+                one.code.replace("_", " "),
+            ]
+            for one in found
+        ],
+        lead=6,
+    )
     for state in ("open", "accepted", "closed"):
         mine = [one for one in found if one.state == state]
         if mine:
@@ -237,11 +226,12 @@ def _print_one(ledger: Ledger, one: LastingException, now: datetime) -> None:
 
     from netsuite_assets.frames import EXCEPTION_CODES
     from netsuite_assets.reconcile.exceptions import bucket
+    from netsuite_assets.tables import called
     from netsuite_assets.tell import count, money
 
     what = one.number or one.external_id or one.internal_id or ""
     lines = [
-        f"Exception {one.id} of {one.tenant}, {one.period}: {one.record} {what}{f' of {one.name}' if one.name else ''}",
+        f"Exception {one.id} of {one.tenant}, {one.period}: {called(one.record)} {what}{f' of {one.name}' if one.name else ''}",
         f"{EXCEPTION_CODES.get(one.code, one.code)} ({one.code}, found in {one.stage}); {money(one.amount, one.currency)}",
         f"{_state(one)}, {count(one.age(now), 'day')} ({bucket(one.age(now))}); owner: {one.owner or 'nobody'}",
         *([f"Accepted by {one.accepted_by}: {one.accepted_because}"] if one.state == "accepted" else []),

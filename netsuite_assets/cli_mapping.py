@@ -375,12 +375,18 @@ def run_explain(name: str, record: str, named: str) -> None:
     from netsuite_assets.mapping.examples import external_id_of
     from netsuite_assets.publish.explanation import print_explanation
     from resources.as_dagster import TenantsResource, WarehouseResource
+    from resources.warehouse import WarehouseError
 
     mapping = compile_mapping(TenantsResource().get().load(name))
     if record not in mapping.records:
         raise typer.BadParameter(f"the mapping of {name} has {', '.join(mapping.records)}, not {record}.")
+    rules = mapping.records[record]
     with WarehouseResource().get().open(name) as held:
-        external_id = external_id_of(held, mapping.records[record], named)
+        if not held.columns(f"billing.{rules.tables.billing}"):
+            raise WarehouseError(
+                f"the warehouse holds nothing of {name}'s billing yet. Run: recon reconcile {name} MONTH"
+            )
+        external_id = external_id_of(held, rules, named)
         print_explanation(out, mapping.explain(held.connection, record, external_id), record, external_id)
 
 

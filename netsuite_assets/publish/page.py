@@ -20,8 +20,8 @@ from rich.text import Text
 
 from netsuite_assets.frames import EXCEPTION_CODES
 from netsuite_assets.publish.summary import SignOffSummary, TenantSummary
-from netsuite_assets.tables import TABLES, called
-from netsuite_assets.tell import count, money, moneys
+from netsuite_assets.tables import called
+from netsuite_assets.tell import count, money, moneys, plural
 
 _SHOWN_EXCEPTIONS = 6
 
@@ -50,7 +50,7 @@ def _totals(summary: TenantSummary) -> Table:
         table.add_column(heading, justify="right")
     for row in summary.records:
         table.add_row(
-            f"{TABLES[row.record].label.capitalize()}s, {row.currency}",
+            f"{plural(called(row.record)).capitalize()}, {row.currency}",
             _documents(row.billed_documents, row.billed_total),
             _documents(row.held_back_documents, row.held_back_total),
             _documents(row.netsuite_documents, row.netsuite_total),
@@ -72,10 +72,9 @@ def _differences(summary: TenantSummary) -> Iterator[RenderableType]:
     table.add_column(no_wrap=True)
     table.add_column(style="dim")
     for part in summary.kinds:
-        label = TABLES[part.record].label
         table.add_row(
             f"{part.number:,}",
-            f"{label}{'s' if part.number != 1 else ''} {_DIFFER[part.kind]}",
+            f"{_of(part.record, part.number)} {_DIFFER[part.kind]}",
             # As text: what people typed in square brackets is no markup.
             Text(f"{part.example_of}: {part.example}" if part.example_of else part.example),
         )
@@ -112,10 +111,22 @@ def _written(summary: TenantSummary) -> Iterator[RenderableType]:
     else:
         yield _indented("Nothing was sent.")
     for (action, record), number in summary.written.items():
-        yield _indented(f"{number:>6,}  {called(record)}{'s' if number != 1 else ''} {_PAST[action]}")
+        if action != "return":
+            yield _indented(f"{number:>6,}  {_of(record, number)} {_PAST[action]}")
     for state, number in summary.outcomes.items():
         if state not in ("written", "adopted"):
             yield _indented(f"{number:>6,}  {_STATES[state]}")
+    told = [
+        count(number, called(record))
+        for (action, record), number in summary.written.items()
+        if action == "return"
+    ]
+    if told:
+        yield _indented(f"Told to billing: {', '.join(told)}.")
+
+
+def _of(record: str, number: int) -> str:
+    return called(record) if number == 1 else plural(called(record))
 
 
 _PAST = {
@@ -123,7 +134,6 @@ _PAST = {
     "link": "linked",
     "update": "corrected",
     "delete": "removed",
-    "return": "told to billing",
 }
 _STATES = {
     "rejected": "refused by NetSuite",

@@ -10,14 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from netsuite_assets import frames
 from netsuite_assets.tables import called
 from netsuite_assets.tell import count, markdown, money
+from netsuite_assets.terminal import print_rows
 from netsuite_assets.writeback.operations import label_of
 from netsuite_assets.writeback.policy import Approved, Verdict, approved_by
 from resources.ledger import Ledger, LedgerError, Plan
@@ -37,29 +35,26 @@ def print_plan(console: Console, held: TenantWarehouse, ledger: Ledger, period: 
     console.print(f"{count(plan.operations, 'operation')} to send; moves {plan.amounts or 'no amount'}.")
     for line in _status(held, plan, approved):
         console.print(line, markup=False)
-    totals = Table(*_TOTALS, box=box.SIMPLE_HEAD)
-    for total in _totals(held, period):
-        totals.add_row(*(Text(cell) for cell in total))
-    console.print(totals)
-    table = Table(
-        "no.", "do", "record", "number", "customer", "amount", "what changes", "waits for", "held",
-        box=box.SIMPLE_HEAD,
-    )  # fmt: skip
-    for row in _operations(held, period, SHOWN):
-        table.add_row(
-            str(row["sequence"]),
-            row["action"],
-            called(row["record"]),
-            Text(row["number"] or ""),
-            Text(row["name"] or ""),
-            money(row["amount"], row["currency"]) if row["record"] != "customer" else "",
-            Text(row["changes"]),
-            Text(row["waits_for"] or ""),
-            Text(
-                row["held"] or ("" if approved.covers(row["operation_key"]) else row["waits_because"] or "")
-            ),
-        )
-    console.print(table)
+    print_rows(console, _TOTALS, _totals(held, period), lead=2)
+    print_rows(
+        console,
+        _OPERATIONS,
+        [
+            [
+                str(row["sequence"]),
+                row["action"],
+                called(row["record"]),
+                row["number"] or row["external_id"] or "",
+                row["name"] or "",
+                "" if called(row["record"]) == "customer" else money(row["amount"], row["currency"]),
+                row["changes"],
+                row["waits_for"] or "",
+                row["held"] or ("" if approved.covers(row["operation_key"]) else row["waits_because"] or ""),
+            ]
+            for row in _operations(held, period, SHOWN)
+        ],
+        lead=6,
+    )
     more = _count(held, period) - SHOWN
     if more > 0:
         console.print(
@@ -113,7 +108,10 @@ def _status(held: TenantWarehouse, plan: Plan, approved: Approved) -> Iterator[s
         yield "Approved by nobody yet."
 
 
-_TOTALS: Final = ("record", "do", "operations", "to send", "amount to send")
+_TOTALS: Final = ("record", "do", ">operations", ">to send", ">amount to send")
+_OPERATIONS: Final = (
+    ">no.", "do", "record", "number", "customer", ">amount", "what changes", "waits for", "held",
+)  # fmt: skip
 
 
 def _totals(held: TenantWarehouse, period: str) -> list[list[str]]:

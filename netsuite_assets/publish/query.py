@@ -30,7 +30,7 @@ def print_query(console: Console, published: Path, sql: str) -> None:
         except duckdb.Error as error:
             raise WarehouseError(f"DuckDB refuses the query: {error}") from None
     # As text throughout: what people typed in square brackets is no markup.
-    table = Table(*(Column(Text(name)) for name in names), box=box.SIMPLE_HEAD)
+    table = Table(*(Column(Text(name), overflow="fold") for name in names), box=box.SIMPLE_HEAD)
     for row in rows[:_ROWS]:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console.print(table)

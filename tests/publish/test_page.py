@@ -144,16 +144,24 @@ def test_what_was_written_and_what_was_not(october: Month, summary: Summarise) -
         outcome("8", "held"),
         outcome("9", "stale"),
         outcome("10", "waiting"),
+        outcome("11", "written", "return", record="billing:journalEntry"),
+        outcome("12", "written", "return", record="billing:journalEntry"),
     ]
     frames.replace(october.held, frames.OUTCOMES, "2026-10", frames.rows_frame(frames.OUTCOMES, outcomes))
     one = summary(october)
-    assert one.written == {("create", "invoice"): 3, ("delete", "invoice"): 1, ("update", "invoice"): 1}
+    assert one.written == {
+        ("create", "invoice"): 3,
+        ("delete", "invoice"): 1,
+        ("update", "invoice"): 1,
+        ("return", "billing:journalEntry"): 2,
+    }
     assert one.verified == 4
     text = page(one)
     assert "5 writes; 4 read back from NetSuite and found as intended." in text
     assert "3 invoices created" in text
     assert "1 invoice corrected" in text
     assert "1 invoice removed" in text
+    assert "Told to billing: 2 journal entries." in text
     for state in ("refused by NetSuite", "outcome unknown", "held by policy", "changed in NetSuite", "wait"):
         assert f"1 {state}" in text or state in text
 
