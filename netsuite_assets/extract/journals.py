@@ -28,12 +28,12 @@ from netsuite_assets.extract.columns import (
 )
 from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.extract.scopes import (
-    absent,
     ask_permission,
     dated_in,
     held_documents,
     held_in,
     proven,
+    read_elsewhere,
     read_together,
 )
 from netsuite_assets.extract.sight import Reread, account_for_gone
@@ -225,13 +225,17 @@ async def extract_journals(
 
     async def journals() -> Sequence[Proof]:
         proofs = [await some_journals(period, f"journals dated in {period}", dated_in("t.trandate", period))]
-        scopes = absent(warehouse, rules.tables.name, "journals", period) if rules else {}
         found.clear()
-        for scope, where in scopes.items():
+
+        async def elsewhere(scope: str, where: str) -> None:
             name = f"journals expected in {period} that NetSuite dates elsewhere"
             proofs.append(await some_journals(scope, name, where))
             if (within := held_documents(warehouse, "journals", scope)) is not None:
                 found[scope] = within
+
+        scopes = (
+            await read_elsewhere(warehouse, netsuite, rules, "journals", period, elsewhere) if rules else []
+        )
         extraction.forget_but("journals", [period, *scopes], like=f"{period}%")
         return proofs
 

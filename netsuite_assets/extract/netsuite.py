@@ -27,7 +27,14 @@ from netsuite_assets.extract.columns import (
     mapped,
 )
 from netsuite_assets.extract.rows import Column, Extraction
-from netsuite_assets.extract.scopes import absent, dated_in, held_documents, held_in, proven, read_together
+from netsuite_assets.extract.scopes import (
+    dated_in,
+    held_documents,
+    held_in,
+    proven,
+    read_elsewhere,
+    read_together,
+)
 from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
 from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, INACTIVE, TABLES
@@ -178,8 +185,8 @@ async def extract_documents(
     in_month = dated_in("t.trandate", period)
     with extraction.transaction():
         await both(period, f"{tables.label}s dated in {period}", in_month)
-        elsewhere = absent(warehouse, tables.name, tables.name, period)
-        for scope, where in elsewhere.items():
+
+        async def dated_elsewhere(scope: str, where: str) -> None:
             await both(scope, f"{tables.label}s expected in {period} that NetSuite dates elsewhere", where)
         for table in (tables.name, tables.lines):
             extraction.forget_but(table, [period, *elsewhere], like=f"{period}%")
@@ -189,6 +196,8 @@ async def extract_documents(
         await account_for_gone(extraction, read, written, accept_as_gone)
         return {
             tables.name: warehouse.replace_slice(
+
+        elsewhere = await read_elsewhere(warehouse, netsuite, rules, tables.name, period, dated_elsewhere)
                 f"netsuite.{tables.name}",
                 period,
                 f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, {_CUSTOMER} AS name,

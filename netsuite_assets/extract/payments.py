@@ -31,12 +31,12 @@ from netsuite_assets.extract.columns import (
 )
 from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.extract.scopes import (
-    absent,
     ask_permission,
     dated_in,
     dated_outside,
     held_in,
     proven,
+    read_elsewhere,
     read_together,
 )
 from netsuite_assets.extract.sight import Reread, account_for_gone
@@ -167,10 +167,14 @@ async def extract_payments(
     async def payments() -> Sequence[Proof]:
         name = f"customer payments dated in {period}"
         proofs = [await some_payments(period, name, dated_in("t.trandate", period))]
-        scopes = absent(warehouse, rules.tables.name, "payments", period) if rules else {}
-        for scope, where in scopes.items():
+
+        async def elsewhere(scope: str, where: str) -> None:
             name = f"customer payments expected in {period} that NetSuite dates elsewhere"
             proofs.append(await some_payments(scope, name, where))
+
+        scopes = (
+            await read_elsewhere(warehouse, netsuite, rules, "payments", period, elsewhere) if rules else []
+        )
         extraction.forget_but("payments", [period, *scopes], like=f"{period}%")
         return proofs
 

@@ -6,14 +6,18 @@ what must agree. Not here: the columns (`columns.py`), or how one set is read an
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from netsuite_assets.extract.billing import month_bounds
+from netsuite_assets.extract.known_ids import ids_known_of
+from netsuite_assets.mapping.compiler import RecordMapping
 from resources.netsuite.client import NetSuite
+from resources.netsuite.records import record as record_type
 from resources.netsuite.sets import Census, Proof
 from resources.netsuite.suiteql import in_lists, literal
-from resources.warehouse import IncompleteSlice, TenantWarehouse
+from resources.warehouse import IncompleteSlice, TenantWarehouse, quote
 from resources.warehouse import literal as quoted
 
 ATTEMPTS: Final = 3
@@ -47,19 +51,75 @@ def proven(warehouse: TenantWarehouse, table: str, period: str) -> int:
     )
 
 
-def absent(warehouse: TenantWarehouse, expected: str, name: str, period: str) -> dict[str, str]:
-    """What billing has in the month and `netsuite_rows.<name>` does not hold of it: a SuiteQL condition a scope.
+#: A number that more documents of NetSuite's bear than these tells none of them apart.
+_SAME_NUMBER: Final = 10
 
-    `expected` is the table in the schema of that name.
+
+async def read_elsewhere(
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    rules: RecordMapping,
+    name: str,
+    period: str,
+    read: Callable[[str, str], Awaitable[None]],
+) -> list[str]:
+    """Read what billing has in the month and the month's scope of `netsuite_rows.<name>` does not show: documents that
+    NetSuite dates elsewhere. `read` is given a scope and its SuiteQL condition; the scopes.
+
+    They are asked for by their external ids and, where somebody has taken these from them, by the internal ids that they
+    had before and by their numbers: one that is not found here would be created a second time.
     """
-    rows = warehouse.sql(
-        f"SELECT e.external_id FROM expected.{expected} e WHERE e.period = ? AND e.external_id IS NOT NULL"
-        f" AND NOT EXISTS (SELECT 1 FROM netsuite_rows.{name} d WHERE d.scope = e.period"
-        " AND d.externalid = e.external_id) ORDER BY 1",
-        [period],
+    scopes: list[str] = []
+
+    async def each(conditions: Iterator[str]) -> None:
+        for where in conditions:
+            scopes.append(f"{period} elsewhere {len(scopes) + 1}")
+            await read(scopes[-1], where)
+
+    absent = _absent(rules, name, period, scopes)
+    rows = warehouse.sql(f"SELECT e.external_id FROM {absent} ORDER BY 1")
+    await each(in_lists("t.externalid", [row[0] for row in rows]))
+    absent = _absent(rules, name, period, scopes)
+    if warehouse.value(f"SELECT count(*) FROM {absent}"):
+        ids = set(ids_known_of(warehouse, rules.record, f"SELECT e.external_id FROM {absent}"))
+        ids |= await _ids_by_number(warehouse, netsuite, rules, absent)
+        held = f"SELECT d.id::BIGINT FROM netsuite_rows.{name} d WHERE {_within([period, *scopes])}"
+        ids -= {row[0] for row in warehouse.sql(held)}
+        await each(in_lists("t.id", sorted(ids)))
+    return scopes
+
+
+def _absent(rules: RecordMapping, name: str, period: str, scopes: Sequence[str]) -> str:
+    """SQL for the documents `e` that billing has in the month and no record that was read has the external id of."""
+    return (
+        f"(SELECT * FROM expected.{rules.tables.name} WHERE period = {quoted(period)} AND external_id IS NOT NULL) e"
+        f" ANTI JOIN (SELECT d.externalid FROM netsuite_rows.{name} d WHERE {_within([period, *scopes])}) d"
+        " ON d.externalid = e.external_id"
     )
-    lists = in_lists("t.externalid", [row[0] for row in rows])
-    return {f"{period} elsewhere {number}": where for number, where in enumerate(lists, start=1)}
+
+
+def _within(scopes: Sequence[str]) -> str:
+    return f"d.scope IN ({', '.join(map(quoted, scopes))})"
+
+
+async def _ids_by_number(
+    warehouse: TenantWarehouse, netsuite: NetSuite, rules: RecordMapping, absent: str
+) -> set[int]:
+    """The internal ids of the documents that bear the numbers of billing's that are absent."""
+    field = next((one for one in rules.fields if one.name == rules.number_field), None)
+    if field is None or not field.suiteql or field.kind != "text":
+        return set()
+    rows = warehouse.sql(
+        f"SELECT DISTINCT e.{quote(field.column)} FROM {absent} WHERE e.{quote(field.column)} <> '' ORDER BY 1"
+    )
+    kind = record_type(rules.record)
+    found: dict[str, set[int]] = defaultdict(set)
+    for where in in_lists(field.suiteql, [row[0] for row in rows]):
+        query = f"SELECT t.id AS id, {field.suiteql} AS number FROM {kind.source} WHERE {kind.where} AND {where} ORDER BY t.id"
+        async for page in netsuite.suiteql(query):
+            for row in page.rows():
+                found[row["number"]].add(int(row["id"]))
+    return {one for ids in found.values() if len(ids) <= _SAME_NUMBER for one in ids}
 
 
 def held_documents(warehouse: TenantWarehouse, name: str, scope: str) -> str | None:

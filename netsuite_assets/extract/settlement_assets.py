@@ -45,6 +45,7 @@ def netsuite_payments(
     """The customer payments that NetSuite dates in the month, and what payments and credit memos settle: the
     applications of the month's documents, and those to the month's invoices whenever they were paid.
     """
+    from netsuite_assets.extract.known_ids import refill_known_ids
     from netsuite_assets.extract.payments import extract_payments
     from resources.warehouse import utc_now
 
@@ -63,6 +64,7 @@ def netsuite_payments(
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
         with ledger.open() as book:
+            refill_known_ids(held, book, "customerPayment")
             written = book.written(run.tenant.name, "customerPayment")
         landed = asyncio.run(read(held))
         metadata = slice_metadata(held, landed, "netsuite.payments", "total", run.period, each="payment")
@@ -117,6 +119,7 @@ def netsuite_journals(
     recognition, and what people book by hand.
     """
     from netsuite_assets.extract.journals import extract_journals
+    from netsuite_assets.extract.known_ids import refill_known_ids
     from resources.warehouse import utc_now
 
     async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
@@ -134,6 +137,7 @@ def netsuite_journals(
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
         with ledger.open() as book:
+            refill_known_ids(held, book, "journalEntry")
             written = book.written(run.tenant.name, "journalEntry")
         landed = asyncio.run(read(held))
         metadata = slice_metadata(held, landed, "netsuite.journals", "total", run.period, each="journal")

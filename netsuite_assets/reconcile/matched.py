@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from netsuite_assets.extract.known_ids import keep_known_ids, recall_known_ids
 from netsuite_assets.mapping.body import INTERNAL
 from netsuite_assets.reconcile import matching, matching_customers
 from netsuite_assets.reconcile.hashes import HASHED, REPEATED
-from netsuite_assets.reconcile.known_ids import keep_known_ids, recall_known_ids
 from netsuite_assets.reconcile.record import ComparedRecord, insert, money
 from resources.tenants.matching import DocumentMatching
 from resources.warehouse import DERIVED, TenantWarehouse, literal, quote
@@ -40,7 +40,9 @@ def match_unmatched(warehouse: TenantWarehouse, of: ComparedRecord) -> bool:
     columns = matching.UNMATCHED if of.is_document else matching_customers.UNMATCHED
     for side in ("billed", "held"):
         typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        run(f"CREATE OR REPLACE TEMP TABLE unmatched_{side} ({typed}, name_shown VARCHAR)")
+        run(
+            f"CREATE OR REPLACE TEMP TABLE unmatched_{side} ({typed}, name_shown VARCHAR, dated DATE, is_here BOOLEAN)"
+        )
     run("""
         CREATE OR REPLACE TEMP TABLE pairs_found (external_id VARCHAR, internal_id VARCHAR, matched_by VARCHAR);
         CREATE OR REPLACE TEMP TABLE settled_billed (external_id VARCHAR);
@@ -200,10 +202,14 @@ def _unmatched_held(of: ComparedRecord) -> str:
     order = "row_number() OVER (ORDER BY TRY_CAST(l.internal_id AS BIGINT), l.internal_id) AS row_no"
     selected = f"{order}, l.external_id, l.internal_id, l.number, l.name AS name_shown, {_selected(of, 'l')}"
     if of.is_document:
-        source = f"strangers l WHERE l.dated_in = {literal(of.period)} AND NOT EXISTS (SELECT 1 FROM elsewhere w WHERE w.external_id = l.external_id)"
-    else:
-        source = f"""{of.actual} l WHERE l.external_id IS NULL
-            OR NOT EXISTS (SELECT 1 FROM {of.expected} e WHERE e.external_id = l.external_id)"""
+        # One that NetSuite dates in another month is no other than its internal id or its number says.
+        return f"""
+            INSERT INTO unmatched_held BY NAME
+            SELECT * REPLACE (CASE WHEN is_here THEN day END AS day), day AS dated FROM (
+                SELECT {selected}, l.dated_in = {literal(of.period)} AS is_here
+                FROM strangers l WHERE l.row_no NOT IN (SELECT row_no FROM elsewhere))"""
+    source = f"""{of.actual} l WHERE l.external_id IS NULL
+        OR NOT EXISTS (SELECT 1 FROM {of.expected} e WHERE e.external_id = l.external_id)"""
     return f"INSERT INTO unmatched_held BY NAME SELECT {selected} FROM {source}"
 
 
@@ -274,7 +280,7 @@ def _label(of: ComparedRecord, row: str) -> str:
     if not of.is_document:
         return f"coalesce({row}.name_shown || ', ', '') || 'internal id ' || {row}.internal_id"
     return (
-        f"coalesce(nullif(trim({row}.number), ''), 'without a number') || coalesce(' of ' || {row}.day, '')"
+        f"coalesce(nullif(trim({row}.number), ''), 'without a number') || coalesce(' of ' || {row}.dated, '')"
         f" || ' over ' || {money(f'coalesce({row}.total, 0)', f'{row}.currency')} || ' (internal id ' || {row}.internal_id || ')'"
     )
 
@@ -346,7 +352,7 @@ def _undecided_held(of: ComparedRecord) -> str:
     said, total, currency = _own(of, "h")
     return insert(
         f"""h.external_id, h.internal_id, h.number, h.name_shown, 'ambiguous', NULL, NULL, NULL, {said}, abs({total}),
-        -{total}, {currency}, 'billing', 'It may be billing''s ' || c.told || '; it was taken for none.'""",
+        CASE WHEN h.is_here THEN -{total} ELSE 0 END, {currency}, 'billing', 'It may be billing''s ' || c.told || '; it was taken for none.'""",
         f"""FROM unmatched_held h JOIN (
             SELECT held_row, {_listed("told")} AS told
             FROM (SELECT u.held_row, u.score, u.billed_row AS place, {_billed_label(of, "b")} AS told
@@ -384,7 +390,7 @@ def _given_up(of: ComparedRecord) -> str:
     said, total, currency = _own(of, "x")
     of_side = """SELECT g.side, g.billed, g.held, u.* FROM (
             SELECT side, row_no, max(billed) AS billed, max(held) AS held FROM crowded GROUP BY side, row_no) g
-        JOIN unmatched_{0} u ON u.row_no = g.row_no WHERE g.side = '{0}'
+        JOIN unmatched_{0} u ON u.row_no = g.row_no WHERE g.side = '{0}' AND coalesce(u.is_here, true)
             AND NOT EXISTS (SELECT 1 FROM undecided o WHERE o.{0}_row = g.row_no)
             AND NOT EXISTS (SELECT 1 FROM grouped o WHERE o.side = '{0}' AND o.row_no = g.row_no)"""
     return insert(

@@ -19,6 +19,7 @@ from typing import Final
 import pandera.pandas as pa
 
 from netsuite_assets import frames
+from netsuite_assets.extract.known_ids import recall_earlier_ids
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.differences import Issued
 from netsuite_assets.tables import TABLES
@@ -66,8 +67,8 @@ def fingerprint(
 ) -> str:
     """A hash of all that decides a record type's differences, but for what billing says of other months.
 
-    It is of the contents of the slices on both sides, of the lists by which values are shown to people, of the
-    mapping, of how fields are compared, and of the code that compares.
+    It is of the contents of the slices on both sides, of the external ids that their documents had before, of the lists
+    by which values are shown to people, of the mapping, of how fields are compared, and of the code that compares.
     """
     tables = TABLES[record]
     scope = None if tables.lines is None else period
@@ -87,6 +88,8 @@ def fingerprint(
         contents.append([table, None if proof is None else proof.content_hash])
     if record == "customerPayment":
         contents += _settled(warehouse, tenant, mapping, period)
+    if tables.lines is not None:
+        contents.append(["known ids", _earlier_ids(warehouse, record, f"netsuite.{tables.name}", period)])
     settings = tenant.reconcile.model_dump(mode="json")
     contracts = [frames.columns(contract) for contract in _FOUND.values()]
     text = json.dumps([record, contents, mapping.hash, settings, contracts, _code()])
@@ -95,6 +98,17 @@ def fingerprint(
 
 def _settled(
     warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
+def _earlier_ids(warehouse: TenantWarehouse, record: str, table: str, period: str) -> str | None:
+    """A hash of the other external ids that a slice's documents had before; None where none had another."""
+    if not warehouse.columns(table):
+        return None
+    recall_earlier_ids(
+        warehouse, record, f"SELECT internal_id, external_id FROM {table} WHERE period = {literal(period)}"
+    )
+    found = warehouse.value("SELECT sum(hash(internal_id, external_id)) FROM earlier_ids")
+    return None if found is None else str(found)
+
+
 ) -> Iterator[list[str | None]]:
     """What a payment's comparison rests on besides: which documents of this month and of others were found alike."""
     warehouse.connection.execute(_TABLE)

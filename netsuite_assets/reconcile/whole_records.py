@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
+from netsuite_assets.extract.known_ids import recall_earlier_ids
 from netsuite_assets.reconcile.record import BY_EXTERNAL_ID, ComparedRecord, insert, money
 from resources.warehouse import TenantWarehouse, literal, quote
 
@@ -87,7 +88,8 @@ def repeated(of: ComparedRecord) -> str:
 
 def find_strangers(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issued) -> None:
     """Make `strangers`, the documents of the month that no external id joins to one of billing's, and of these `elsewhere`
-    (external_id, issued_on), those of other months, and `voided` (external_id), those that billing has voided.
+    (row_no, external_id, issued_on), those that billing has and does not expect here, by the external id that they have or
+    had before; and of those `voided` (external_id), which billing has voided.
     """
     run = warehouse.connection.execute
     run(f"""
@@ -99,16 +101,26 @@ def find_strangers(warehouse: TenantWarehouse, of: ComparedRecord, issued: Issue
             WHERE {of.where} AND NOT EXISTS (
                 SELECT 1 FROM {of.expected} e WHERE {of.where} AND e.external_id = r.external_id)))
     """)
-    unknown = warehouse.sql(
-        "SELECT DISTINCT external_id FROM strangers WHERE external_id IS NOT NULL ORDER BY external_id"
-    )
-    run("CREATE OR REPLACE TEMP TABLE elsewhere (external_id VARCHAR, issued_on DATE)")
+    recall_earlier_ids(warehouse, of.record, "SELECT internal_id, external_id FROM strangers")
+    run(f"""
+        CREATE OR REPLACE TEMP TABLE names_of_strangers AS
+        SELECT row_no, external_id, 1 AS place FROM strangers WHERE external_id IS NOT NULL
+        UNION ALL
+        SELECT s.row_no, k.external_id, 2 FROM earlier_ids k JOIN strangers s USING (internal_id)
+        WHERE k.external_id NOT IN (
+            SELECT external_id FROM {of.expected} WHERE {of.where} AND problem IS NULL AND external_id IS NOT NULL)
+    """)
+    unknown = warehouse.sql("SELECT DISTINCT external_id FROM names_of_strangers ORDER BY external_id")
     found = issued([row[0] for row in unknown]) if unknown else {}
-    if found:
-        run(
-            "INSERT INTO elsewhere SELECT unnest(?::VARCHAR[]), unnest(?::DATE[])",
-            [list(found), list(found.values())],
-        )
+    run(
+        """CREATE OR REPLACE TEMP TABLE elsewhere AS
+        SELECT n.row_no, first(n.external_id ORDER BY n.place, n.external_id) AS external_id,
+            first(f.issued_on ORDER BY n.place, n.external_id) AS issued_on
+        FROM names_of_strangers n
+        JOIN (SELECT unnest(?::VARCHAR[]) AS external_id, unnest(?::DATE[]) AS issued_on) f USING (external_id)
+        GROUP BY n.row_no""",
+        [list(found), list(found.values())],
+    )
     _find_voided(warehouse, of, list(found))
 
 
@@ -166,7 +178,7 @@ def _copies(of: ComparedRecord) -> str:
 
 def _strangers(of: ComparedRecord) -> str:
     return insert(
-        f"""a.external_id, a.internal_id, a.number, a.name,
+        f"""coalesce(w.external_id, a.external_id), a.internal_id, a.number, a.name,
         CASE WHEN v.external_id IS NOT NULL THEN 'only_in_netsuite'
              WHEN w.issued_on IS NOT NULL THEN 'wrong_period'
              WHEN twin.external_id IS NOT NULL THEN 'duplicate' ELSE 'only_in_netsuite' END,
@@ -177,14 +189,16 @@ def _strangers(of: ComparedRecord) -> str:
         {money("a.total", "a.currency")}, abs(coalesce(a.total, 0)), -coalesce(a.total, 0), a.currency, 'billing',
         CASE WHEN v.external_id IS NOT NULL THEN 'Billing has voided this {of.tables.label}; NetSuite still holds it.'
              WHEN w.issued_on IS NOT NULL
-             THEN 'NetSuite dates it in this month; billing issued it on ' || w.issued_on::VARCHAR
-                  || '. The reconciliation of that month corrects it.'
+             THEN 'NetSuite dates it in this month'
+                  || CASE WHEN w.external_id IS DISTINCT FROM a.external_id
+                      THEN ', and it has lost its external id ' || w.external_id ELSE '' END
+                  || '; billing issued it on ' || w.issued_on::VARCHAR || '. The reconciliation of that month corrects it.'
              WHEN twin.external_id IS NOT NULL
              THEN 'NetSuite holds this document a second time: it repeats ' || twin.external_id || coalesce(' (' || twin.number || ')', '') || '.'
              ELSE 'NetSuite holds this {of.tables.label}; billing has no such document.' END""",
         f"""FROM strangers a
-        LEFT JOIN elsewhere w ON w.external_id = a.external_id
-        LEFT JOIN voided v ON v.external_id = a.external_id
+        LEFT JOIN elsewhere w ON w.row_no = a.row_no
+        LEFT JOIN voided v ON v.external_id = w.external_id
         LEFT JOIN copies twin ON twin.row_no = a.row_no
         WHERE a.dated_in = {literal(of.period)}
             AND NOT EXISTS (SELECT 1 FROM settled_held s WHERE s.internal_id = a.internal_id)""",

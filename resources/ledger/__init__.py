@@ -2,9 +2,9 @@
 
     ledger = Ledger("sqlite:///ledger/ledger.sqlite")
 
-Parted by responsibility: `intents` (what is written to NetSuite), `jobs` (in which batches), `approvals` (plans, who let
-them be applied), `mappings` (the versions that ran), `exceptions` and `sign_offs`. Tables are in `schema`, the
-connection in `database`. Not here: why anything is recorded (`netsuite_assets`).
+Parted by responsibility: `intents` (what is written to NetSuite), `identities` (what a new warehouse is told
+of it), `jobs` (in which batches), `approvals` (plans, who let them be applied), `mappings` (the versions that ran),
+`exceptions` and `sign_offs`. Tables are in `schema`, the connection in `database`. Not here: why anything is recorded (`netsuite_assets`).
 """
 
 from resources.ledger.approvals import Approval, Approvals, Plan
@@ -17,6 +17,7 @@ from resources.ledger.exceptions import (
     SeenException,
     Synchronised,
 )
+from resources.ledger.identities import Identities, Identity
 from resources.ledger.intents import CLOSING, Event, EventKind, Intent, Intents, NewIntent
 from resources.ledger.jobs import Job, WriteJobs
 from resources.ledger.mappings import Mappings, MappingUse
@@ -31,6 +32,7 @@ __all__ = [
     "ExceptionEvent",
     "ExceptionState",
     "Finding",
+    "Identity",
     "Intent",
     "Job",
     "LastingException",
@@ -48,5 +50,5 @@ __all__ = [
 ]
 
 
-class Ledger(Intents, WriteJobs, Approvals, Mappings, Exceptions, SignOffs, Proofs):
+class Ledger(Intents, Identities, WriteJobs, Approvals, Mappings, Exceptions, SignOffs, Proofs):
     """The whole ledger behind one URL. Safe to share between threads."""

@@ -23,6 +23,7 @@ from netsuite_assets import frames
 from netsuite_assets.extract.addresses import extract_addresses
 from netsuite_assets.extract.billing import extract_billing
 from netsuite_assets.extract.journals import extract_journals
+from netsuite_assets.extract.known_ids import refill_known_ids
 from netsuite_assets.extract.netsuite import extract_customers, extract_documents
 from netsuite_assets.extract.payments import extract_payments
 from netsuite_assets.extract.reference import extract_reference
@@ -282,6 +283,7 @@ class Loop:
     async def _extract(self, held: TenantWarehouse, netsuite: NetSuite, mapping: TenantMapping) -> None:
         records, at = mapping.records, (self.period, now())
         for record in ("customer", "invoice", "creditMemo", "customerPayment", "journalEntry"):
+            refill_known_ids(held, self.ledger, record, monthly=record != "customer")
             written = self.ledger.written("acme", record)
             if record == "customer":
                 await extract_customers(held, netsuite, records[record], now(), written=written)

@@ -1,14 +1,19 @@
 """Which internal id each external id had when NetSuite last showed them together.
 
 Here: keeping them, so that a record whose external id was wiped or overwritten in NetSuite is still known. Not here:
-what is made of it (`matching.py`, `matching_customers.py`). The table can be lost with the warehouse: it fills again
-with the next comparison.
+what is made of it (`scopes.py`, and the matching of the stage `reconcile`). Imports no Dagster.
+
+The table can be lost with the warehouse: a new one is filled from the ledger, which knows what we wrote, before anything
+is read, and with the next comparison.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import pyarrow as pa
+
+from resources.ledger import Ledger
 from resources.warehouse import WHOLE, TenantWarehouse, literal
 
 KNOWN_IDS: Final = "meta.known_ids"
@@ -48,6 +53,38 @@ def keep_known_ids(warehouse: TenantWarehouse, record: str, table: str, period: 
         )
 
 
+def refill_known_ids(
+    warehouse: TenantWarehouse, ledger: Ledger, record: str, *, monthly: bool = True
+) -> None:
+    """Where nothing is known of a record type, take what the ledger knows of the records that we wrote."""
+    run = warehouse.connection.execute
+    run(_TABLE)
+    if warehouse.value(f"SELECT count(*) FROM (FROM {KNOWN_IDS} WHERE record = ? LIMIT 1)", [record]):
+        return
+    written = ledger.identities(warehouse.tenant, record)
+    table = pa.table(
+        {
+            "period": [one.period if monthly else WHOLE for one in written],
+            "external_id": [one.external_id for one in written],
+            "internal_id": [one.internal_id for one in written],
+        },
+        pa.schema([(name, pa.string()) for name in ("period", "external_id", "internal_id")]),
+    )
+    warehouse.connection.register("written_in", table)
+    run(f"INSERT INTO {KNOWN_IDS} SELECT ?, period, external_id, internal_id FROM written_in", [record])
+    warehouse.connection.unregister("written_in")
+
+
+def ids_known_of(warehouse: TenantWarehouse, record: str, wanted: str) -> list[int]:
+    """The internal ids that a query's external ids had, in order."""
+    warehouse.connection.execute(_TABLE)
+    rows = warehouse.sql(
+        f"SELECT DISTINCT internal_id::BIGINT FROM {KNOWN_IDS} WHERE record = ? AND external_id IN ({wanted}) ORDER BY 1",
+        [record],
+    )
+    return [row[0] for row in rows]
+
+
 def recall_known_ids(warehouse: TenantWarehouse, record: str, wanted: str) -> None:
     """Make the temporary table `known_ids` (external_id, internal_id) of a query's external ids.
 
@@ -59,4 +96,17 @@ def recall_known_ids(warehouse: TenantWarehouse, record: str, wanted: str) -> No
         CREATE OR REPLACE TEMP TABLE known_ids AS
         SELECT DISTINCT external_id, internal_id FROM {KNOWN_IDS}
         WHERE record = {literal(record)} AND external_id IN ({wanted})
+    """)
+
+
+def recall_earlier_ids(warehouse: TenantWarehouse, record: str, shown: str) -> None:
+    """Make the temporary table `earlier_ids` (internal_id, external_id) of a query's records (internal_id, external_id):
+    the other external ids that they had before.
+    """
+    run = warehouse.connection.execute
+    run(_TABLE)
+    run(f"""
+        CREATE OR REPLACE TEMP TABLE earlier_ids AS
+        SELECT DISTINCT k.internal_id, k.external_id FROM {KNOWN_IDS} k JOIN ({shown}) s ON s.internal_id = k.internal_id
+        WHERE k.record = {literal(record)} AND k.external_id IS DISTINCT FROM s.external_id
     """)
