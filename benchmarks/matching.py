@@ -6,10 +6,12 @@ Makes two sides of which four fifths belong together. NetSuite's copy is off by 
 its PO number or has it written otherwise, and has words of its memo changed; the last fifth of each side has no
 counterpart. `easy` has amounts of any cents in three currencies, `hard` three prices a customer in dollars alone, so
 that most documents have several candidates. What was found is held against what was made: precision of the pairs
-taken, recall of those made, and the documents that were left to a person, counted apart.
+taken, recall of those made, and the documents that were left to a person, counted apart. No pair may be wrong: where
+both counterparts are lacking and what is left fits by all rules, nothing could tell; here no such pair is taken, for
+prices recur.
 
-Time is of candidates and one-to-one assignment, from tables to tables, in one process, with the processor's seconds
-beside it, which other work on the machine does not lengthen; the limit is a bare join of the same tables on customer,
+Time is of candidates and one-to-one assignment, from tables to tables, in one process; the bar is on the processor's
+seconds, which other work on the machine does not lengthen. The limit is a bare join of the same tables on customer,
 currency and amount, counted. Ratios are within a round, and the median of the rounds counts.
 `and groups` adds the search for documents that add up. Exit status 1 when a bar is missed.
 """
@@ -33,9 +35,9 @@ from netsuite_assets.reconcile.matching import UNMATCHED, match_documents
 from resources.tenants.matching import DocumentMatching
 from resources.warehouse import TenantWarehouse, Warehouse
 
-#: Seconds for 10,000 against 10,000, and the share of the pairs taken that must be right.
+#: The processor's seconds for 10,000 against 10,000, and the share of the pairs made that must be found.
 SECONDS: Final = 0.5
-PRECISION: Final = {"easy": 0.999, "hard": 0.98}
+RECALL: Final = {"easy": 1.0, "hard": 0.7}
 PASSES: Final = {"rules": ("rules",), "and groups": ("rules", "groups")}
 
 
@@ -56,6 +58,10 @@ class Result:
     @property
     def precision(self) -> float:
         return self.right / max(self.pairs, 1)
+
+    @property
+    def recall(self) -> float:
+        return self.right / self.made
 
 
 def _random(salt: int, below: int) -> str:
@@ -173,10 +179,10 @@ def main() -> int:
             f"{median(one.times):.1f}",
             f"{one.pairs:,}",
             f"{one.precision:.2%}",
-            f"{one.right / one.made:.2%}",
+            f"{one.recall:.2%}",
             f"{one.undecided:,}",
         )
-    console = Console()
+    console = Console(width=140)
     console.print(table)
     missed = [
         f"{one.sides}: {what}"
@@ -184,13 +190,11 @@ def main() -> int:
         if one.way == "rules"
         for what, is_missed in (
             (
-                f"{median(one.seconds):.3f} s, more than {SECONDS}",
-                given.rows >= 10_000 and median(one.seconds) > SECONDS,
+                f"{median(one.busy):.3f} s of the processor, more than {SECONDS}",
+                given.rows >= 10_000 and median(one.busy) > SECONDS,
             ),
-            (
-                f"precision {one.precision:.2%}, less than {PRECISION[one.sides]:.1%}",
-                one.precision < PRECISION[one.sides],
-            ),
+            (f"{one.pairs - one.right} wrong pairs", one.pairs != one.right),
+            (f"recall {one.recall:.1%}, less than {RECALL[one.sides]:.0%}", one.recall < RECALL[one.sides]),
         )
         if is_missed
     ]

@@ -235,16 +235,30 @@ def _selected(of: ComparedRecord, row: str, *, billed: bool = False) -> str:
             known = f"SELECT any_value(x.held) FROM customer_aliases x WHERE x.external_id = {customer}"
             customer = f"coalesce(({known}), {customer})"
         number = of.mapping.number_field
+        evidence = {
+            name: column(field) if number != field else "NULL"
+            for name, field in (("po", "otherRefNum"), ("memo", "memo"))
+        }
         found = {
             "ref": column(number),
             "customer": customer,
             "currency": f"{row}.currency",
             "total": f"{row}.total",
             "day": column("tranDate"),
-            "po": column("otherRefNum") if number != "otherRefNum" else "NULL",
-            "memo": column("memo") if number != "memo" else "NULL",
+            **evidence,
+            **{
+                f"{name}_borne": _borne(of, value, row, billed=billed)
+                for name, value in evidence.items()
+                if value != "NULL"
+            },
         }
     return ", ".join(f"{value} AS {name}" for name, value in found.items())
+
+
+def _borne(of: ComparedRecord, value: str, row: str, *, billed: bool) -> str:
+    """SQL for how many documents of this side's month have the same value."""
+    same = f"x{value.removeprefix(row)} = {value}"
+    return f"(SELECT count(*) FROM {of.expected if billed else of.actual} x WHERE {of.where} AND {same})"
 
 
 def _moved(warehouse: TenantWarehouse) -> None:

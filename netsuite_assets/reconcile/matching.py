@@ -4,9 +4,11 @@ Here: the passes over what is left unmatched. Not here: what is said of it (`mat
 (`matching_customers.py`), or the search for groups (`matching_groups.py`).
 
 In this order: the internal id that the document had when its external id last joined it; the document number; rules
-over customer, currency, amount and date, by which PO number and memo tell candidates apart; and groups. Each pass looks
-at what the earlier ones left. Two that fit are a guess, and no pass makes one: they are undecided, and so is a single
-one that does not fit well enough. The order of the rows does not matter.
+over customer, currency, amount and date; and groups. Each pass takes of what the earlier ones left. No pass guesses: a
+second candidate of either document makes both undecided, also where an earlier pass left that one undecided, and so
+does a single one that does not fit well enough. Among several candidates the rules take one only by a key: a PO number
+or memo that is exactly the same, and that no other candidate and no other document of the month has. Nor is what is
+then left taken because the others are gone. The order of the rows does not matter.
 
 Read are the temporary tables `unmatched_billed` and `unmatched_held` (`UNMATCHED`) and `known_ids`. Made are:
 
@@ -22,12 +24,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
+from netsuite_assets.mapping.currencies import PLACES
 from netsuite_assets.reconcile.matching_groups import Limits, Unmatched, find_groups
 from resources.tenants.matching import DocumentMatching
 from resources.warehouse import TenantWarehouse
 
 #: The columns of both tables of unmatched documents. `ref` is the value of the field that carries billing's own number,
-#: `customer` is as NetSuite's documents name it, `internal_id` is NetSuite's.
+#: `customer` is as NetSuite's documents name it, `internal_id` is NetSuite's. `po_borne` and `memo_borne` are how many
+#: documents of that side's month bear the PO number and the memo: what more than one bears is no key.
 UNMATCHED: Final = {
     "row_no": "BIGINT",
     "external_id": "VARCHAR",
@@ -40,18 +44,16 @@ UNMATCHED: Final = {
     "day": "DATE",
     "po": "VARCHAR",
     "memo": "VARCHAR",
+    "po_borne": "BIGINT",
+    "memo_borne": "BIGINT",
 }
 
-#: A candidate is taken from this score on, and where no other of either side comes within the margin; one that never
-#: had another on either side, from the lower score on. With another PO number on each side, none is.
-SCORE: Final = 650
+#: The only candidate of both documents is taken from this score on.
 ALONE: Final = 500
-MARGIN: Final = 100
 #: Pairs of one customer, currency and amount that are looked at; beyond, nothing tells them apart.
 CROWD: Final = 10_000
 
 _RULES: Final = Path(__file__).with_name("matching_rules.sql").read_text(encoding="utf-8")
-_ROUNDS: Final = 50
 
 
 def match_documents(warehouse: TenantWarehouse, settings: DocumentMatching) -> None:
@@ -67,17 +69,13 @@ def match_documents(warehouse: TenantWarehouse, settings: DocumentMatching) -> N
     tolerance = int(settings.amount * 10_000)
     _prepare(warehouse)
     if "internal_id" in settings.passes:
-        _open(warehouse)
-        _propose(warehouse, "internal_id", _BY_INTERNAL_ID)
+        propose(warehouse, "internal_id", BY_INTERNAL_ID)
     if "number" in settings.passes:
-        _open(warehouse)
-        _propose(warehouse, "number", _BY_NUMBER.format(tolerance=tolerance))
+        propose(warehouse, "number", _BY_NUMBER.format(tolerance=tolerance))
     if "rules" in settings.passes:
-        _open(warehouse)
         _rules(warehouse, settings, tolerance)
     if "groups" in settings.passes:
-        _open(warehouse)
-        _groups(warehouse, Limits(settings.days, tolerance, settings.group_size))
+        _groups(warehouse, settings, tolerance)
 
 
 def _prepare(warehouse: TenantWarehouse) -> None:
@@ -94,15 +92,17 @@ def _prepare(warehouse: TenantWarehouse) -> None:
         """)
 
 
-def _open(warehouse: TenantWarehouse) -> None:
-    """Make `open_billed` and `open_held`: what no pass has used up yet."""
+def open_sides(warehouse: TenantWarehouse) -> None:
+    """Make `open_billed` and `open_held`: what no pass has taken yet. What is `doubtful` is undecided or was given up: it
+    is taken no more, but is a candidate still.
+    """
     for side in ("billed", "held"):
         warehouse.connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE open_{side} AS
-            SELECT * FROM plain_{side} u
-            WHERE NOT EXISTS (SELECT 1 FROM matches m WHERE m.{side}_row = u.row_no)
-                AND NOT EXISTS (SELECT 1 FROM undecided m WHERE m.{side}_row = u.row_no)
-                AND NOT EXISTS (SELECT 1 FROM crowded m WHERE m.side = '{side}' AND m.row_no = u.row_no)
+            SELECT u.*, u.row_no IN (
+                    SELECT {side}_row FROM undecided UNION ALL SELECT row_no FROM crowded WHERE side = '{side}')
+                AS doubtful
+            FROM plain_{side} u WHERE u.row_no NOT IN (SELECT {side}_row FROM matches)
         """)
 
 
@@ -111,17 +111,18 @@ def _plain(column: str) -> str:
     return rf"nullif(regexp_replace(upper(u.{column}), '[^\p{{L}}\p{{N}}]', '', 'g'), '')"
 
 
-_BY_INTERNAL_ID: Final = """
+BY_INTERNAL_ID: Final = """
     SELECT b.row_no AS billed_row, h.row_no AS held_row, true AS sure,
         'known from before by the internal id ' || h.internal_id AS evidence
     FROM open_billed b JOIN known_ids k ON k.external_id = b.external_id
     JOIN open_held h ON h.internal_id = k.internal_id
 """
 
-#: A number of billing's own in its field may only be somebody else's number, so something else must agree too. That
-#: NetSuite numbered another document by itself as billing numbers this one says nothing.
+#: A number of billing's own in its field may only be somebody else's number, so something else must agree too. NetSuite
+#: numbers its documents by itself, from 1001 as billing may: there, both must.
 _BY_NUMBER: Final = """
-    SELECT billed_row, held_row, same_customer OR same_amount AS sure,
+    SELECT billed_row, held_row,
+        CASE WHEN in_field THEN same_customer OR same_amount ELSE same_customer AND same_amount END AS sure,
         concat_ws(', ', 'it bears the number ' || number, CASE WHEN same_customer THEN 'the same customer'
             ELSE 'another customer' END, CASE WHEN same_amount THEN 'the same amount' ELSE 'another amount' END) AS evidence
     FROM (
@@ -138,23 +139,30 @@ _BY_NUMBER: Final = """
 """
 
 
-def _propose(warehouse: TenantWarehouse, matched_by: str, pairs: str) -> None:
-    """Take the proposed pairs of which neither has another; the others are undecided."""
+def propose(warehouse: TenantWarehouse, matched_by: str, pairs: str) -> None:
+    """Take the pairs that a query proposes (billed_row, held_row, sure, evidence) of `open_billed` and `open_held` where
+    they are sure and neither has another; the others are undecided.
+    """
+    open_sides(warehouse)
     run = warehouse.connection.execute
     run(f"""
         CREATE OR REPLACE TEMP TABLE proposed AS
-        SELECT *, sure AND count(*) OVER (PARTITION BY billed_row) = 1
-            AND count(*) OVER (PARTITION BY held_row) = 1 AS taken
-        FROM ({pairs})
+        SELECT p.*, b.doubtful AND h.doubtful AS was_undecided, p.sure AND NOT b.doubtful AND NOT h.doubtful
+            AND count(*) OVER (PARTITION BY p.billed_row) = 1 AND count(*) OVER (PARTITION BY p.held_row) = 1 AS taken
+        FROM ({pairs}) p JOIN open_billed b ON b.row_no = p.billed_row JOIN open_held h ON h.row_no = p.held_row
     """)
     run(
         f"INSERT INTO matches SELECT billed_row, held_row, '{matched_by}', evidence FROM proposed WHERE taken"
     )
-    run("INSERT INTO undecided SELECT billed_row, held_row, evidence, 1000 FROM proposed WHERE NOT taken")
+    run(
+        "INSERT INTO undecided SELECT billed_row, held_row, evidence, 1000 FROM proposed"
+        " WHERE NOT taken AND NOT was_undecided"
+    )
 
 
 def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: int) -> None:
     run = warehouse.connection.execute
+    open_sides(warehouse)
 
     def either(name: str, kind: str) -> dict[str, str]:
         used = name in settings.evidence
@@ -170,32 +178,18 @@ def _rules(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: in
             buckets="at_bucket - 1, at_bucket, at_bucket + 1" if tolerance else "at_bucket",
             crowd=CROWD,
             days=settings.days,
+            alone=ALONE,
             **either("po", "VARCHAR"),
             **either("memo", "VARCHAR[]"),
         )
     )
-    # Those of which each is clearly the other's best; when these are gone, others may be.
-    best = "SELECT {0}, max(score) AS score, list_sort(max(score, 2), 'DESC')[2] AS second FROM alike GROUP BY {0}"
-    for _ in range(_ROUNDS):
-        run(f"""
-            CREATE OR REPLACE TEMP TABLE taken AS
-            SELECT a.billed_row, a.held_row FROM alike a
-            JOIN ({best.format("billed_row")}) b ON b.billed_row = a.billed_row AND b.score = a.score
-            JOIN ({best.format("held_row")}) h ON h.held_row = a.held_row AND h.score = a.score
-            WHERE a.score >= CASE WHEN a.alone THEN {ALONE} ELSE {SCORE} END AND a.po IS DISTINCT FROM 0
-                AND a.score - coalesce(b.second, 0) >= {MARGIN} AND a.score - coalesce(h.second, 0) >= {MARGIN}
-        """)
-        if not warehouse.value("SELECT count(*) FROM taken"):
-            break
-        run(
-            f"INSERT INTO matches SELECT billed_row, held_row, 'rules', {_EVIDENCE}"
-            " FROM alike JOIN taken USING (billed_row, held_row)"
-        )
-        run("""
-            CREATE OR REPLACE TEMP TABLE alike AS SELECT * FROM alike
-            WHERE billed_row NOT IN (SELECT billed_row FROM taken) AND held_row NOT IN (SELECT held_row FROM taken)
-        """)
-    run(f"INSERT INTO undecided SELECT billed_row, held_row, {_EVIDENCE}, score FROM alike")
+    run(f"INSERT INTO matches SELECT billed_row, held_row, 'rules', {_EVIDENCE} FROM alike WHERE taken")
+    run(f"""
+        INSERT INTO undecided SELECT billed_row, held_row, {_EVIDENCE} || CASE WHEN recurs
+            THEN ', but this customer has the amount more than once' ELSE '' END, score FROM alike
+        WHERE NOT was_undecided AND billed_row NOT IN (SELECT billed_row FROM alike WHERE taken)
+            AND held_row NOT IN (SELECT held_row FROM alike WHERE taken)
+    """)
 
 
 _EVIDENCE: Final = """concat_ws(', ', 'the same customer and currency',
@@ -210,23 +204,29 @@ _EVIDENCE: Final = """concat_ws(', ', 'the same customer and currency',
         WHEN memo IS NOT NULL THEN 'another memo' END)"""
 
 
-def _groups(warehouse: TenantWarehouse, limits: Limits) -> None:
+def _groups(warehouse: TenantWarehouse, settings: DocumentMatching, tolerance: int) -> None:
     """Look for groups, customer by customer."""
-    by_customer: dict[tuple[str, str], tuple[list[Unmatched], list[Unmatched]]] = defaultdict(
-        lambda: ([], [])
+    open_sides(warehouse)
+    # Of each side what may be in a group, and what is undecided.
+    sides: dict[tuple[str, str], tuple[list[list[Unmatched]], list[list[Unmatched]]]] = defaultdict(
+        lambda: ([[], []], [[], []])
     )
     for place, (side, other) in enumerate((("billed", "held"), ("held", "billed"))):
-        for customer, currency, day, row, units in warehouse.sql(f"""
-            SELECT customer, currency, day, row_no, units FROM open_{side} o
-            WHERE customer IS NOT NULL AND day IS NOT NULL AND units <> 0 AND EXISTS (
-                SELECT 1 FROM open_{other} x WHERE x.customer = o.customer AND x.currency = o.currency)
+        for customer, currency, doubtful, *one in warehouse.sql(f"""
+            SELECT customer, currency, doubtful, day, row_no, units FROM open_{side} o
+            WHERE customer IS NOT NULL AND day IS NOT NULL AND units <> 0 AND (customer, currency) IN (
+                SELECT (x.customer, x.currency) FROM open_{other} x WHERE NOT x.doubtful)
+                AND (customer, currency) IN (SELECT (x.customer, x.currency) FROM open_{side} x WHERE NOT x.doubtful)
             ORDER BY customer, currency, day, row_no
         """):
-            by_customer[customer, currency][place].append(Unmatched(day.toordinal(), row, units))
+            day, row, units = one
+            sides[customer, currency][doubtful][place].append(Unmatched(day.toordinal(), row, units))
     run = warehouse.connection.execute
     group_no = 0
-    for billed, held in by_customer.values():
-        found = find_groups(billed, held, limits)
+    for (_, currency), ((billed, held), doubtful) in sides.items():
+        smallest = 10 ** (4 - PLACES.get(currency, 2))
+        limits = Limits(settings.days, tolerance, settings.group_size, smallest)
+        found = find_groups(billed, held, limits, doubtful=(doubtful[0], doubtful[1]))
         for group in found.certain:
             group_no += 1
             for side, members in (("billed", group.billed), ("held", group.held)):

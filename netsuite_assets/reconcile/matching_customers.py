@@ -4,7 +4,7 @@ Here: the passes over what is left unmatched. Not here: what is said of it (`mat
 
 In this order: the internal id that the customer had when its external id last joined it; the customer into which that
 one was merged; an id of the customer's own; and the name within the subsidiary, where the e-mail domain agrees. When
-two fit, or one fits by its name alone, they are undecided. NetSuite keeps nothing of a customer that is merged into
+two fit, or one fits by its name alone or by one that is only similar, they are undecided. NetSuite keeps nothing of a customer that is merged into
 another but the documents, which are the other's from then on: they tell into which, where they all name the same one.
 
 Read are the temporary tables `unmatched_billed` and `unmatched_held` (`UNMATCHED`), `known_ids` and `moved`
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from netsuite_assets.reconcile.matching import BY_INTERNAL_ID, open_sides, propose
 from resources.tenants.matching import CustomerMatching
 from resources.warehouse import TenantWarehouse
 
@@ -39,7 +40,8 @@ SHARED_DOMAINS: Final = (
     "protonmail.com", "qq.com", "163.com", "126.com", "mail.ru", "yandex.ru", "orange.fr", "free.fr", "libero.it",
 )  # fmt: skip
 
-#: How like names of one e-mail domain must be to be the same, as Jaro-Winkler similarity.
+#: How like names of one e-mail domain must be for a person to be asked, as Jaro-Winkler similarity: the branches of a
+#: company are as like as two spellings of one.
 LIKE: Final = 0.92
 
 
@@ -50,62 +52,38 @@ def match_customers(warehouse: TenantWarehouse, settings: CustomerMatching) -> N
         CREATE OR REPLACE TEMP TABLE matches (
             billed_row BIGINT, held_row BIGINT, matched_by VARCHAR, evidence VARCHAR);
         CREATE OR REPLACE TEMP TABLE undecided (billed_row BIGINT, held_row BIGINT, evidence VARCHAR, score INTEGER);
+        CREATE OR REPLACE TEMP TABLE crowded (side VARCHAR, row_no BIGINT, billed BIGINT, held BIGINT);
         CREATE OR REPLACE TEMP TABLE gone (billed_row BIGINT, internal_id VARCHAR, evidence VARCHAR);
     """)
+    _prepare(warehouse)
     if "internal_id" in settings.passes:
-        _pass(warehouse, "internal_id", _BY_INTERNAL_ID)
-        _pass(warehouse, "merged", _MERGED)
-        _open(warehouse)
+        propose(warehouse, "internal_id", BY_INTERNAL_ID)
+        propose(warehouse, "merged", _MERGED)
+        open_sides(warehouse)
         run(_GONE)
+        run("INSERT INTO crowded SELECT 'billed', billed_row, 1, 0 FROM gone")
     if "custom_id" in settings.passes and settings.custom_id is not None:
-        _pass(warehouse, "custom_id", _BY_CUSTOM_ID)
+        propose(warehouse, "custom_id", _BY_CUSTOM_ID)
     if "name" in settings.passes:
-        _pass(warehouse, "name", _BY_NAME)
+        propose(warehouse, "name", _BY_NAME)
+    run("DELETE FROM undecided WHERE billed_row IN (SELECT billed_row FROM gone)")
 
 
-def _open(warehouse: TenantWarehouse) -> None:
-    """Make `open_billed` and `open_held`: what no pass has used up yet."""
+def _prepare(warehouse: TenantWarehouse) -> None:
+    """Make `plain_billed` and `plain_held`: what is unmatched, with its values as they are compared."""
     shared = ", ".join(f"'{domain}'" for domain in SHARED_DOMAINS)
-    for side, also in (
-        ("billed", "AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.billed_row = u.row_no)"),
-        ("held", ""),
-    ):
+    for side in ("billed", "held"):
         warehouse.connection.execute(rf"""
-            CREATE OR REPLACE TEMP TABLE open_{side} AS
+            CREATE OR REPLACE TEMP TABLE plain_{side} AS
             SELECT *, CASE WHEN domain IN ({shared}) THEN plain_email ELSE domain END AS belongs_to
             FROM (
                 SELECT u.*, nullif(regexp_replace(lower(nfc_normalize(u.name)), '[^\p{{L}}\p{{N}}]', '', 'g'), '')
                         AS plain_name,
                     nullif(trim(u.custom), '') AS plain_custom, lower(trim(u.email)) AS plain_email,
                     nullif(split_part(lower(trim(u.email)), '@', 2), '') AS domain
-                FROM unmatched_{side} u
-                WHERE NOT EXISTS (SELECT 1 FROM matches m WHERE m.{side}_row = u.row_no)
-                    AND NOT EXISTS (SELECT 1 FROM undecided m WHERE m.{side}_row = u.row_no) {also})
+                FROM unmatched_{side} u)
         """)
 
-
-def _pass(warehouse: TenantWarehouse, matched_by: str, pairs: str) -> None:
-    """Take the proposed pairs of which neither has another; the others are undecided."""
-    _open(warehouse)
-    run = warehouse.connection.execute
-    run(f"""
-        CREATE OR REPLACE TEMP TABLE proposed AS
-        SELECT *, sure AND count(*) OVER (PARTITION BY billed_row) = 1
-            AND count(*) OVER (PARTITION BY held_row) = 1 AS taken
-        FROM ({pairs})
-    """)
-    run(
-        f"INSERT INTO matches SELECT billed_row, held_row, '{matched_by}', evidence FROM proposed WHERE taken"
-    )
-    run("INSERT INTO undecided SELECT billed_row, held_row, evidence, 1000 FROM proposed WHERE NOT taken")
-
-
-_BY_INTERNAL_ID: Final = """
-    SELECT b.row_no AS billed_row, h.row_no AS held_row, true AS sure,
-        'known from before by the internal id ' || h.internal_id AS evidence
-    FROM open_billed b JOIN known_ids k ON k.external_id = b.external_id
-    JOIN open_held h ON h.internal_id = k.internal_id
-"""
 
 _MERGED: Final = """
     SELECT b.row_no AS billed_row, m.held_row,
@@ -125,6 +103,7 @@ _GONE: Final = """
             coalesce(m.name || ', ', '') || 'internal id ' || m.internal_id)
     FROM open_billed b JOIN known_ids k ON k.external_id = b.external_id
     LEFT JOIN moved m ON m.external_id = b.external_id
+    WHERE NOT b.doubtful
     GROUP BY b.row_no
     HAVING NOT bool_or(EXISTS (SELECT 1 FROM netsuite.customers c WHERE c.internal_id = k.internal_id))
 """
@@ -144,7 +123,7 @@ _BY_NAME: Final = f"""
         FROM open_billed b JOIN open_held h ON h.plain_name = b.plain_name
             AND h.subsidiary IS NOT DISTINCT FROM b.subsidiary
         UNION ALL
-        SELECT b.row_no, h.row_no, true, 'a similar name and the same e-mail domain'
+        SELECT b.row_no, h.row_no, false, 'a similar name and the same e-mail domain'
             || CASE WHEN b.subsidiary IS NOT NULL THEN ' in the same subsidiary' ELSE '' END
         FROM open_billed b JOIN open_held h ON h.belongs_to = b.belongs_to
             AND h.subsidiary IS NOT DISTINCT FROM b.subsidiary AND h.plain_name <> b.plain_name

@@ -4,14 +4,15 @@ Here: the bounded search over what is unmatched of one customer and currency, as
 come from, or what is said of them (`matching.py`). Amounts are integers, ten-thousandths of the currency's unit.
 
 Sums of many amounts meet any amount by chance. So a group counts only where it is the only one, where none of its
-documents is part of another, and where fewer than one in twenty such groups would come about by chance; otherwise its
-documents are undecided. The search has bounds, and says what it has not looked through.
+documents is part of another, also of one with documents that are undecided already, and where fewer than one in twenty
+such groups would come about by chance; otherwise its documents are undecided. The search has bounds, and says what it
+has not looked through; what a group may share with that is undecided too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
@@ -25,8 +26,7 @@ STEPS: Final = 100_000
 _SOLUTIONS: Final = 5
 #: Documents on a side among which sums of several on both sides are looked for, and how many are added up.
 _BOTH_SIDES, _BOTH_SIZES = 12, (2, 3)
-_CENT: Final = 100
-#: The widest set of reachable sums that is kept, in cents.
+#: The widest set of reachable sums that is kept, in the currency's units.
 _REACHABLE: Final = 1 << 27
 
 
@@ -60,12 +60,18 @@ class Groups:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How far a group may reach: days between its documents, units by which the sums may differ, and how many
-    documents may stand for one.
+    documents may stand for one. `smallest` is the smallest amount of the currency, a cent of a dollar and one yen.
     """
 
     days: int
     tolerance: int
     size: int
+    smallest: int = 100
+
+    def by_chance(self, tried: int, greatest: int) -> bool:
+        """Whether one in twenty would be found by chance: so many sums, evenly spread up to the greatest."""
+        spread = greatest // self.smallest + 1
+        return 20 * tried * (2 * (self.tolerance // self.smallest) + 1) > spread
 
 
 class _GaveUp(Exception):
@@ -83,9 +89,17 @@ class _Budget:
 
 
 def find_groups(
-    billed: Sequence[Unmatched], held: Sequence[Unmatched], limits: Limits, *, steps: int = STEPS
+    billed: Sequence[Unmatched],
+    held: Sequence[Unmatched],
+    limits: Limits,
+    *,
+    doubtful: tuple[Sequence[Unmatched], Sequence[Unmatched]] = ((), ()),
+    steps: int = STEPS,
 ) -> Groups:
-    """The groups among the unmatched documents of one customer and currency; the order of the rows does not matter."""
+    """The groups among the unmatched documents of one customer and currency; the order of the rows does not matter.
+
+    `doubtful` are those of billing and of NetSuite that are undecided already: they are put into no group.
+    """
     billed, held = sorted(billed), sorted(held)
     budget, found = _Budget(steps), Groups()
     proposals: list[tuple[Group, bool]] = []
@@ -95,37 +109,72 @@ def find_groups(
         except _GaveUp:
             found.given_up_billed.append(one.row)
         else:
-            proposals += _proposals([Group((one.row,), rows) for rows, _ in sets], sets)
+            groups = [Group((one.row,), rows) for rows, _ in sets]
+            proposals += _proposals(groups, sets, one, (*held, *doubtful[1]), limits)
     for one in held:
         try:
             sets = _sets(one, billed, limits, budget)
         except _GaveUp:
             found.given_up_held.append(one.row)
         else:
-            proposals += _proposals([Group(rows, (one.row,)) for rows, _ in sets], sets)
-    _decide(found, proposals)
-    if not found.given_up_billed and not found.given_up_held:
+            groups = [Group(rows, (one.row,)) for rows, _ in sets]
+            proposals += _proposals(groups, sets, one, (*billed, *doubtful[0]), limits)
+    _decide(found, proposals, *_within_reach(found, billed, held, limits.days))
+    if not any((found.given_up_billed, found.given_up_held, *doubtful)):
         rest = [[one for one in side if one.row not in taken] for side, taken in zip((billed, held), _taken(found), strict=True)]  # fmt: skip
         _decide(found, _both_sides(rest[0], rest[1], limits))
     return found
 
 
+def _within_reach(
+    found: Groups, billed: Sequence[Unmatched], held: Sequence[Unmatched], days: int
+) -> tuple[set[int], set[int]]:
+    """The rows of both sides that were given up, and those that a group with one of them may have."""
+    given_up_billed = [one for one in billed if one.row in set(found.given_up_billed)]
+    given_up_held = [one for one in held if one.row in set(found.given_up_held)]
+
+    def near(side: Sequence[Unmatched], others: Sequence[Unmatched]) -> set[int]:
+        return {one.row for one in side for other in others if abs(one.day - other.day) <= days}
+
+    return (
+        {one.row for one in given_up_billed} | near(billed, given_up_held),
+        {one.row for one in given_up_held} | near(held, given_up_billed),
+    )
+
+
 def _proposals(
-    groups: Sequence[Group], sets: Sequence[tuple[tuple[int, ...], bool]]
+    groups: Sequence[Group],
+    sets: Sequence[tuple[tuple[int, ...], bool]],
+    one: Unmatched,
+    others: Sequence[Unmatched],
+    limits: Limits,
 ) -> Iterator[tuple[Group, bool]]:
-    """Each group with whether it is certain: the only one, and not by chance."""
-    for group, (_, by_chance) in zip(groups, sets, strict=True):
-        yield group, len(groups) == 1 and not by_chance
+    """Each group with whether it is certain: not by chance, and the only one of all others, doubtful ones included."""
+    certain = len(groups) == 1 and not sets[0][1]
+    if certain:
+        try:
+            certain = len(_sets(one, others, limits, _Budget(STEPS))) == 1
+        except _GaveUp:
+            certain = False
+    for group in groups:
+        yield group, certain
 
 
-def _decide(found: Groups, proposals: Sequence[tuple[Group, bool]]) -> None:
-    """Take the proposals that are certain and share no document with another; the others are undecided."""
+def _decide(
+    found: Groups,
+    proposals: Sequence[tuple[Group, bool]],
+    unsure_billed: Collection[int] = (),
+    unsure_held: Collection[int] = (),
+) -> None:
+    """Take the proposals that are certain and share no document with another or with those that are unsure; the others
+    are undecided.
+    """
     times_billed = Counter(row for group, _ in proposals for row in group.billed)
     times_held = Counter(row for group, _ in proposals for row in group.held)
     undecided: set[tuple[int, int]] = set()
     for group, certain in proposals:
-        alone = all(times_billed[row] == 1 for row in group.billed) and all(
-            times_held[row] == 1 for row in group.held
+        alone = all(times_billed[row] == 1 and row not in unsure_billed for row in group.billed) and all(
+            times_held[row] == 1 and row not in unsure_held for row in group.held
         )
         if certain and alone:
             found.certain.append(group)
@@ -154,7 +203,7 @@ def _sets(
     if len(parts) < 2:
         return []
     if len(parts) > DOCUMENTS:
-        if positive and not _is_reachable(one.units, parts, limits.tolerance):
+        if positive and not _is_reachable(one.units, parts, limits):
             return []
         raise _GaveUp
     parts.sort(key=lambda part: (part.units, part.day, part.row))
@@ -177,19 +226,15 @@ def _sets(
     descend(0, (), 0)
     tried = sum(comb(len(parts), size) for size in range(2, limits.size + 1))
     greatest = sum(sorted((abs(part.units) for part in parts), reverse=True)[: limits.size])
-    by_chance = _by_chance(tried, greatest, limits.tolerance)
+    by_chance = limits.by_chance(tried, greatest)
     return [(rows, by_chance) for rows in sets]
 
 
-def _by_chance(tried: int, greatest: int, tolerance: int) -> bool:
-    """Whether one in twenty would be found by chance: so many sums, evenly spread over the cents up to the greatest."""
-    return 20 * tried * (2 * (tolerance // _CENT) + 1) > greatest // _CENT + 1
-
-
-def _is_reachable(target: int, parts: Sequence[Unmatched], tolerance: int) -> bool:
+def _is_reachable(target: int, parts: Sequence[Unmatched], limits: Limits) -> bool:
     """Whether any set of positive amounts may add up to the target: all sums at once, as the bits of one number."""
+    tolerance = limits.tolerance
     top = target + tolerance
-    unit = _CENT if all(part.units % _CENT == 0 for part in parts) else 1
+    unit = limits.smallest if all(part.units % limits.smallest == 0 for part in parts) else 1
     if top // unit > _REACHABLE:
         return True
     mask = (1 << (top // unit + 1)) - 1
@@ -213,12 +258,13 @@ def _both_sides(
         and max(days) - min(days) <= limits.days
         and abs(balance) <= limits.tolerance
     ):
-        return [(Group(tuple(one.row for one in billed), tuple(one.row for one in held)), True)]
+        whole = Group(tuple(one.row for one in billed), tuple(one.row for one in held))
+        return [(whole, not limits.by_chance(1, sum(abs(one.units) for one in billed)))]
     if max(len(billed), len(held)) > _BOTH_SIDES:
         return []
     left, right = list(_few(billed)), list(_few(held))
     greatest = max(abs(sum(one.units for one in some)) for some in (*left, *right))
-    by_chance = _by_chance(len(left) * len(right), greatest, limits.tolerance)
+    by_chance = limits.by_chance(len(left) * len(right), greatest)
     groups = []
     for some in left:
         for others in right:

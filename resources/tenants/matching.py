@@ -22,9 +22,10 @@ class DocumentMatching(BaseModel):
 
     `passes` are made in the order in which they stand here, whatever the order in the file: the internal id that the
     document had when its external id last joined it; the document number; rules over customer, currency, amount and
-    date, in which `evidence` (the PO number, the memo) tells candidates apart; and groups, where documents on one side
-    add up to those on the other. `days` is how far dates may be apart and `amount` how far totals may, in the
-    document's currency; both include their bound. `group_size` is how many documents may stand for one.
+    date, in which `evidence` (the PO number, the memo) takes one of several only where it is exactly the same and no
+    other document has it; and groups, where documents on one side add up to those on the other. `days` is how far
+    dates may be apart and `amount` how far totals may, in the document's currency; both include their bound.
+    `group_size` is how many documents may stand for one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +48,7 @@ class CustomerMatching(BaseModel):
     """How customers are matched that their external id does not join.
 
     By the internal id that the customer had before; by `custom_id`, a mapped field that holds an id of the customer's
-    own (such as accountNumber); and by name within the subsidiary, where the e-mail domain agrees too.
+    own (such as accountNumber); and by the same name within the subsidiary, where the e-mail domain agrees too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

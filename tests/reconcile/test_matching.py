@@ -188,7 +188,8 @@ def test_two_that_fit_are_an_exception_that_names_both(october: Month) -> None:
     found.assert_adds_up()
 
 
-def test_the_nearest_of_several_is_taken_where_it_is_clearly_the_nearest(october: Month) -> None:
+def test_the_nearest_of_several_is_not_taken(october: Month) -> None:
+    """However near: that is for a person to say."""
     for key, day in (("early", 2), ("late", 27)):
         october.invoice(key, line("5.00"), issued_on=date(2026, 10, day))
     october.land()
@@ -196,12 +197,33 @@ def test_the_nearest_of_several_is_taken_where_it_is_clearly_the_nearest(october
         october.change(f"inv-{key}", tranDate=date(2026, 10, day), **PLAIN)
     with_matching(october, invoice={"days": 31})
     found = october.reconcile()
-    assert [
-        (row["external_id"], row["matched_by"]) for row in found.differences if row["kind"] == "not_linked"
-    ] == [
-        ("inv-early", "rules"),
-        ("inv-late", "rules"),
-    ]
+    assert [row["kind"] for row in found.differences] == ["ambiguous"] * 4
+    assert all("2 invoices fit: " in row["reason"] for row in asked(found, "ambiguous"))
+    # Nor the only one within the days, of an amount that is there on other days.
+    with_matching(october, invoice={"days": 7})
+    found = october.reconcile()
+    assert [row["kind"] for row in found.differences] == ["ambiguous"] * 4
+    assert all(
+        "one fits, but not surely: " in row["reason"]
+        and row["reason"].endswith(", but this customer has the amount more than once.")
+        for row in asked(found, "ambiguous")
+    )
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_memo_that_other_documents_have_too_tells_nothing_apart(october: Month, others: bool) -> None:
+    """Whether these have their counterparts or not."""
+    october.invoice("one", line("5.00"), memo="Setup")
+    october.invoice("other", line("7.00"), memo="Setup" if others else "Seats")
+    october.land()
+    october.change("inv-one", number="INV1", **PLAIN)
+    october.sql(
+        "INSERT INTO netsuite.invoices SELECT * REPLACE ('41' AS internal_id, 'by hand' AS memo)"
+        " FROM netsuite.invoices WHERE number = 'INV1'"
+    )
+    kinds = {row["kind"] for row in october.reconcile().differences}
+    assert ("ambiguous" in kinds) == others
+    assert ("not_linked" in kinds) == (not others)
 
 
 def test_too_many_alike_are_given_up_and_it_is_said(october: Month, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,14 +374,19 @@ def test_a_customer_that_is_known_from_before(october: Month) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"email": None}, {"email": "someone@elsewhere.example"}], ids=["no address", "another domain"]
-)
-def test_a_name_alone_is_no_proof(october: Month, values: dict[str, Any]) -> None:
+    "values",
+    [{"email": None}, {"email": "someone@elsewhere.example"}, {"companyName": "Nordwind 2 Ltd", "name": "Nordwind 2 Ltd"}],
+    ids=["no address", "another domain", "similar"],
+)  # fmt: skip
+def test_a_name_alone_or_one_that_is_only_similar_is_no_proof(october: Month, values: dict[str, Any]) -> None:
+    """Companies of a group have similar names and one domain."""
     known(october, "cus-c1", **values)
     found = october.reconcile()
     (exception,) = asked(found, "ambiguous")
     assert (exception["record"], exception["external_id"]) == ("customer", "cus-c1")
-    assert "one fits, but not surely: Nordwind Ltd, internal id " in exception["reason"]
+    assert (
+        f"one fits, but not surely: {values.get('name', 'Nordwind Ltd')}, internal id " in exception["reason"]
+    )
 
 
 def test_a_mailbox_at_a_shared_domain_is_no_proof(october: Month) -> None:

@@ -67,6 +67,32 @@ def test_a_sum_that_so_many_amounts_would_meet_by_chance_is_no_proof() -> None:
     ]
 
 
+def test_chance_is_of_the_amounts_that_a_currency_has() -> None:
+    """Whole yen meet each other a hundred times as often as cents do."""
+    parts = side(12_000, 9_100, 6_300, 4_700, 3_900)
+    assert find_groups(side(21_100), parts, LIMITS).certain == [Group((0,), (0, 1))]
+    groups = find_groups(side(21_100), parts, Limits(days=7, tolerance=100, size=4, smallest=10_000))
+    assert found(groups) == (set(), {(0, 0), (0, 1)}, 0)
+    # All that is left on both sides, of a few cents.
+    assert find_groups(side(11, 7), side(9, 8), LIMITS).certain == []
+
+
+def test_a_set_with_a_document_that_is_undecided_already_is_another_set() -> None:
+    """It is put into no group, and whatever it might be part of is none."""
+    parts = side(6_000, 4_000)
+    assert find_groups(side(10_000), parts, LIMITS).certain == [Group((0,), (0, 1))]
+    alike = [Unmatched(0, 7, 6_000 * 100)]
+    assert found(find_groups(side(10_000), parts, LIMITS, doubtful=((), alike))) == (
+        set(),
+        {(0, 0), (0, 1)},
+        0,
+    )
+    unlike = [Unmatched(0, 7, 6_500 * 100)]
+    assert find_groups(side(10_000), parts, LIMITS, doubtful=((), unlike)).certain == [Group((0,), (0, 1))]
+    assert find_groups(side(6_100, 3_900), side(7_777, 2_223), LIMITS).certain
+    assert not find_groups(side(6_100, 3_900), side(7_777, 2_223), LIMITS, doubtful=(alike, ())).certain
+
+
 @pytest.mark.parametrize("later", [7, 8])
 def test_the_days_include_their_bound(later: int) -> None:
     groups = find_groups(side(100_00), side(60_00, 40_00, days=(0, later)), LIMITS)
@@ -112,6 +138,21 @@ def test_the_steps_are_bounded_and_what_was_not_looked_through_is_said() -> None
     groups = find_groups(side(9_999, 9_998), side(*parts), LIMITS, steps=50)
     assert groups.given_up_billed == [0, 1]
     assert groups.certain == []
+
+
+def test_a_group_that_may_share_a_document_with_what_was_not_looked_through_is_undecided() -> None:
+    """The first is the sum of two of many, which the search could tell; the second has too many to be told."""
+    few = [Unmatched(0, row, units * 100) for row, units in enumerate((60_000, 40_000))]
+    many = [Unmatched(9, 10 + row, (1_000 + row) * 100) for row in range(DOCUMENTS + 1)]
+    first, second = Unmatched(1, 0, 100_000 * 100), Unmatched(7, 1, sum(one.units for one in many[:9]))
+    alone = find_groups([first], few, LIMITS)
+    assert alone.certain == [Group((0,), (0, 1))]
+    groups = find_groups([first, second], [*few, *many], LIMITS)
+    assert (groups.certain, groups.given_up_billed) == ([], [1])
+    assert {(0, 0), (0, 1)} <= set(groups.undecided)
+    apart = [Unmatched(one.day + 90, one.row, one.units) for one in (*many, second)]
+    groups = find_groups([first, apart[-1]], [*few, *apart[:-1]], LIMITS)
+    assert (groups.certain, groups.given_up_billed) == ([Group((0,), (0, 1))], [1])
 
 
 # Any documents
