@@ -86,18 +86,16 @@ def fingerprint(
     for table, part in sorted(slices.items()):
         proof = warehouse.slice(table, part)
         contents.append([table, None if proof is None else proof.content_hash])
-    if record == "customerPayment":
-        contents += _settled(warehouse, tenant, mapping, period)
     if tables.lines is not None:
         contents.append(["known ids", _earlier_ids(warehouse, record, f"netsuite.{tables.name}", period)])
+    if record == "customerPayment":
+        contents += _settled(warehouse, tenant, mapping, period)
     settings = tenant.reconcile.model_dump(mode="json")
     contracts = [frames.columns(contract) for contract in _FOUND.values()]
     text = json.dumps([record, contents, mapping.hash, settings, contracts, _code()])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _settled(
-    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
 def _earlier_ids(warehouse: TenantWarehouse, record: str, table: str, period: str) -> str | None:
     """A hash of the other external ids that a slice's documents had before; None where none had another."""
     if not warehouse.columns(table):
@@ -109,6 +107,8 @@ def _earlier_ids(warehouse: TenantWarehouse, record: str, table: str, period: st
     return None if found is None else str(found)
 
 
+def _settled(
+    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str
 ) -> Iterator[list[str | None]]:
     """What a payment's comparison rests on besides: which documents of this month and of others were found alike."""
     warehouse.connection.execute(_TABLE)
