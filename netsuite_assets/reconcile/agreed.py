@@ -2,8 +2,8 @@
 
 Here: the table `reconciliation.agreed_<records>`, a row a record, and the columns `base`, `changed_side` and (where both
 have changed) `owner` of the differences. Not here: the comparing (`keyed.py`, `lines.py`), or who changed it in NetSuite
-(`changes.py`). The table can be lost with the warehouse: it fills again with the next comparison, and until a field has
-agreed once, a difference of it is one of two sides only.
+(`changes.py`). The table can be lost with the warehouse: it fills again from the ledger (`agreed_again.py`) and with the
+next comparison, and until a field has agreed once, a difference of it is one of two sides only.
 
 A value is agreed on when a comparison finds it the same, by the tenant's rules; a field that differs keeps its base. Each
 side is held against its own value of then, in canonical form and without tolerances, so that values which drift within a
@@ -33,8 +33,8 @@ from resources.warehouse import WHOLE, TenantWarehouse, literal, quote
 PERSON: Final = "person"
 
 #: What is agreed on besides the fields: the document's total, and its lines as a whole.
-_TOTAL: Final = "total"
-_LINES: Final = " lines"
+TOTAL: Final = "total"
+LINES: Final = " lines"
 
 _FIELD_KINDS: Final = (
     "changed",
@@ -76,14 +76,14 @@ def say_what_changed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
         return
     values = "".join(
         f", p.{left} IS DISTINCT FROM p.{right} AS {quote(f'apart {one.name}')}, p.{right} AS {quote(f'held {one.name}')},"
-        f" e.{quote(one.name)} AS {quote(f'billed {one.name}')}, b.{_column(one)} AS {quote(f'then {one.name}')}"
+        f" e.{quote(one.name)} AS {quote(f'billed {one.name}')}, b.{column_of(one)} AS {quote(f'then {one.name}')}"
         for one in fields
         for left, right in (one.columns,)
     )
     run(f"""
         CREATE OR REPLACE TEMP TABLE pairs_then AS
         SELECT p.key, p.internal_id, p.currency, p.expected_total, p.actual_total, b.never, b.held, b.document_total,
-            CASE WHEN b.made_of = {literal(_made_of(warehouse, of))} THEN b.billed_lines END AS billed_lines,
+            CASE WHEN b.made_of = {literal(hashes_made_of(warehouse, of))} THEN b.billed_lines END AS billed_lines,
             b.held_lines{values}
         FROM (SELECT * FROM header_pairs WHERE problem IS NULL) p
         JOIN pairs_base b ON b.external_id = p.key
@@ -96,8 +96,8 @@ def say_what_changed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
     if lines is not None:
         parts.append(_lines_since())
     # The total and the lines are written together, so that neither is when one of them is a person's.
-    together = f"PARTITION BY key, CASE WHEN field IN ('{_TOTAL}', '{_LINES}') THEN '' ELSE field END"
-    place = f"CASE WHEN d.kind IN ({_listed(_LINE_KINDS)}) THEN '{_LINES}' WHEN d.kind = 'wrong_period' THEN 'tranDate' ELSE d.field END"
+    together = f"PARTITION BY key, CASE WHEN field IN ('{TOTAL}', '{LINES}') THEN '' ELSE field END"
+    place = f"CASE WHEN d.kind IN ({_listed(_LINE_KINDS)}) THEN '{LINES}' WHEN d.kind = 'wrong_period' THEN 'tranDate' ELSE d.field END"
     run(f"""
         UPDATE differences_found AS d SET base = x.base, changed_side = x.side,
             owner = CASE WHEN x.is_persons THEN '{PERSON}' ELSE d.owner END
@@ -118,22 +118,22 @@ def keep_agreed(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | N
     Needs the tables of that comparison, with all differences of its pairs, and `pairs_base`. Of records that agree as they did only two
     numbers are read, and nothing is written.
     """
-    table = _ensured(warehouse, of)
+    table = ensured(warehouse, of)
     _find_anew(warehouse, of, lines, table)
     _find_pairs_anew(warehouse, of, lines)
     whole, pairs = (warehouse.value(f"SELECT count(*) FROM {name}") for name in ("agreed_anew", "pairs_anew"))
     if not whole + pairs:
         return False
     run = warehouse.connection.execute
-    fields = "".join(f", e.{quote(field.name)} AS {_column(field)}" for field in of.fields)
+    fields = "".join(f", e.{quote(field.name)} AS {column_of(field)}" for field in of.fields)
     with warehouse.transaction():
         for name in ("agreed_anew", "pairs_anew"):
             run(
-                f"DELETE FROM {table} WHERE {_of_period(of)} AND external_id IN (SELECT external_id FROM {name})"
+                f"DELETE FROM {table} WHERE {of_period(of)} AND external_id IN (SELECT external_id FROM {name})"
             )
         run(f"""
             INSERT INTO {table} BY NAME
-            SELECT {literal(_period(of))} AS period, e.external_id, n.content, {literal(_made_of(warehouse, of))} AS made_of,
+            SELECT {literal(period_of(of))} AS period, e.external_id, n.content, {literal(hashes_made_of(warehouse, of))} AS made_of,
                 coalesce(e.total, 0) AS document_total, n.lines AS billed_lines, n.lines AS held_lines{fields}
             FROM {of.expected} e JOIN agreed_anew n ON e.rowid = n.row_no
         """)
@@ -154,20 +154,20 @@ def _find_base(
     """Make `pairs_base`, as rows of the table: what is kept of the pairs that were compared last, and where they have
     agreed in between, the value that they agreed on.
     """
-    table = _ensured(warehouse, of)
+    table = ensured(warehouse, of)
     values: list[tuple[str, str, str, Callable[[str], str], str, str, str]] = [
-        (field.name, _column(field), COLUMN_TYPES[field.comparison.kind], field.comparison.canonical,
+        (field.name, column_of(field), COLUMN_TYPES[field.comparison.kind], field.comparison.canonical,
             f"e.{quote(field.name)}", f"p.{field.columns[1]}", f"p.{field.columns[0]} IS DISTINCT FROM p.{field.columns[1]}")
         for field in fields
     ]  # fmt: skip
     documents = ""
     if of.is_document:
         values.append(
-            (_TOTAL, "document_total", "DECIMAL(18,4)", str, "p.expected_total", "p.actual_total", "true")
+            (TOTAL, "document_total", "DECIMAL(18,4)", str, "p.expected_total", "p.actual_total", "true")
         )
     if lines is not None:
-        made_of = literal(_made_of(warehouse, of))
-        values.append((_LINES, "billed_lines", "UBIGINT", str, "d.billed_lines", "d.held_lines",
+        made_of = literal(hashes_made_of(warehouse, of))
+        values.append((LINES, "billed_lines", "UBIGINT", str, "d.billed_lines", "d.held_lines",
             f"d.external_id IS NOT NULL AND b.made_of = {made_of}"))  # fmt: skip
         documents = "LEFT JOIN line_documents d ON d.external_id = p.key"
     columns, replaced, met = "", [], []
@@ -180,7 +180,7 @@ def _find_base(
             f", CASE WHEN {where} AND {_in('map_keys(b.seen)', name)} AND ({taken}) <> ({given})"
             f" THEN CASE WHEN {taken} THEN [{then_billed}] ELSE [{then_held}] END END AS {told}"
         )
-        for one in [column] if name != _LINES else [column, "held_lines"]:
+        for one in [column] if name != LINES else [column, "held_lines"]:
             replaced.append(f"CASE WHEN {told} IS NULL THEN {one} ELSE {told}[1] END AS {one}")
         met.append(f"CASE WHEN {told} IS NOT NULL THEN {literal(name)} END")
     names = f"[{', '.join(met)}]::VARCHAR[]"
@@ -191,10 +191,10 @@ def _find_base(
     ]
     warehouse.connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE pairs_base AS
-        SELECT {", ".join([*_CORE, *map(_column, of.fields)])} FROM (
+        SELECT {", ".join([*_CORE, *map(column_of, of.fields)])} FROM (
             SELECT * REPLACE ({", ".join(replaced)}) FROM (
                 SELECT b.*{columns}
-                FROM (SELECT * FROM {table} WHERE {_of_period(of)}) b
+                FROM (SELECT * FROM {table} WHERE {of_period(of)}) b
                 JOIN (SELECT * FROM header_pairs WHERE problem IS NULL) p ON p.key = b.external_id
                 JOIN (SELECT * FROM {of.expected} WHERE {of.where}) e ON e.external_id = p.key
                 {documents}))
@@ -209,7 +209,7 @@ def _find_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | No
         CREATE OR REPLACE TEMP TABLE agreed_anew AS
         SELECT row_no, external_id, content, lines FROM ({_billed(of, lines)}) e
         WHERE NOT EXISTS (
-                SELECT 1 FROM {table} b WHERE {_of_period(of)} AND b.made_of = {literal(_made_of(warehouse, of))}
+                SELECT 1 FROM {table} b WHERE {of_period(of)} AND b.made_of = {literal(hashes_made_of(warehouse, of))}
                     AND b.differing IS NULL AND b.never IS NULL AND b.held IS NULL
                     AND b.external_id = e.external_id AND b.content = e.content)
             AND NOT EXISTS (SELECT 1 FROM header_repeated x WHERE x.key = e.external_id)
@@ -224,7 +224,7 @@ def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
     kept as they are.
     """
     run = warehouse.connection.execute
-    made_of = literal(_made_of(warehouse, of))
+    made_of = literal(hashes_made_of(warehouse, of))
     run(f"""
         CREATE OR REPLACE TEMP TABLE pair_states AS
         SELECT key, nullif(list_sort(list(DISTINCT field) FILTER (held IS NULL)), []) AS differing,
@@ -233,7 +233,7 @@ def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
     """)
     document_lines = "CASE WHEN d.external_id IS NULL THEN e.lines ELSE d.{side}_lines END"
     sides = {
-        side: f"CASE WHEN NOT {_in('x.differing', _LINES)} THEN {document_lines.format(side=side)}"
+        side: f"CASE WHEN NOT {_in('x.differing', LINES)} THEN {document_lines.format(side=side)}"
         f" WHEN b.made_of = {made_of} THEN b.{side}_lines END AS {side}_lines"
         if lines is not None
         else f"NULL::UBIGINT AS {side}_lines"
@@ -241,15 +241,15 @@ def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
     }
     documents = "line_documents" if lines is not None else "(SELECT NULL::VARCHAR AS external_id)"
     fields = "".join(
-        f", CASE WHEN {_in('x.differing', field.name)} THEN b.{_column(field)} ELSE r.{quote(field.name)} END"
-        f" AS {_column(field)}"
+        f", CASE WHEN {_in('x.differing', field.name)} THEN b.{column_of(field)} ELSE r.{quote(field.name)} END"
+        f" AS {column_of(field)}"
         for field in of.fields
     )
     both = [(one.name, f"r.{quote(one.name)}", f"p.{one.columns[1]}") for one in _touched(warehouse, of)]
     if of.is_document:
-        both.append((_TOTAL, "p.expected_total", "p.actual_total"))
+        both.append((TOTAL, "p.expected_total", "p.actual_total"))
     if lines is not None:
-        both.append((_LINES, "d.billed_lines", "d.held_lines"))
+        both.append((LINES, "d.billed_lines", "d.held_lines"))
     seen = ", ".join(
         f"{{key: {literal(name)}, value: [{billed}::VARCHAR, {held}::VARCHAR]}}"
         for name, billed, held in both
@@ -258,12 +258,12 @@ def _find_pairs_anew(warehouse: TenantWarehouse, of: ComparedRecord, lines: Line
     run(f"""
         CREATE OR REPLACE TEMP TABLE pairs_anew AS
         SELECT n.* FROM (
-            SELECT {literal(_period(of))} AS period, p.key AS external_id, e.content, {made_of} AS made_of, x.differing,
+            SELECT {literal(period_of(of))} AS period, p.key AS external_id, e.content, {made_of} AS made_of, x.differing,
                 nullif(list_filter(x.differing,
                     lambda one: b.external_id IS NULL OR coalesce(list_contains(b.never, one), false)), []) AS never,
                 CASE WHEN len(x.held) + coalesce(len({kept}), 0) > 0
                     THEN map_from_entries(list_concat(x.held, {kept})) END AS held,
-                CASE WHEN {_in("x.differing", _TOTAL)} THEN b.document_total ELSE coalesce(r.total, 0) END AS document_total,
+                CASE WHEN {_in("x.differing", TOTAL)} THEN b.document_total ELSE coalesce(r.total, 0) END AS document_total,
                 {sides["billed"]}, {sides["held"]},
                 CASE WHEN x.differing IS NOT NULL THEN map_from_entries(list_filter([{seen}]::STRUCT(key VARCHAR, value VARCHAR[])[],
                     lambda one: list_contains(x.differing, one.key))) END AS seen{fields}
@@ -297,14 +297,14 @@ def _states(of: ComparedRecord, lines: Lines | None) -> Iterator[str]:
     found = f"SELECT DISTINCT external_id FROM differences_found WHERE record = {literal(of.record)}"
     of_lines = f"{found} AND kind IN ({_listed(_LINE_KINDS)})"
     # A total agrees with the lines that it is of.
-    apart = f"{found} AND kind IN ({_listed((*_LINE_KINDS, _TOTAL))})"
-    yield f"SELECT external_id, '{_TOTAL}', NULL FROM ({apart})"
+    apart = f"{found} AND kind IN ({_listed((*_LINE_KINDS, TOTAL))})"
+    yield f"SELECT external_id, '{TOTAL}', NULL FROM ({apart})"
     yield (
-        f"SELECT key, '{_TOTAL}', actual_total::VARCHAR FROM header_pairs"
+        f"SELECT key, '{TOTAL}', actual_total::VARCHAR FROM header_pairs"
         f" WHERE expected_total <> actual_total AND key NOT IN ({apart} AND external_id IS NOT NULL)"
     )
     if lines is not None:
-        yield f"SELECT external_id, '{_LINES}', NULL FROM ({of_lines})"
+        yield f"SELECT external_id, '{LINES}', NULL FROM ({of_lines})"
 
 
 def conflicts(period: str) -> str:
@@ -362,10 +362,10 @@ def _field_since(of: ComparedRecord, field: Field, mapped: MappedField) -> str:
 
 
 def _total_since(of: ComparedRecord) -> str:
-    known = f"CASE WHEN NOT {_in('never', _TOTAL)} THEN {{0}} END"
-    kept = f"coalesce({_kept(_TOTAL)}::DECIMAL(18,4), document_total)"
+    known = f"CASE WHEN NOT {_in('never', TOTAL)} THEN {{0}} END"
+    kept = f"coalesce({_kept(TOTAL)}::DECIMAL(18,4), document_total)"
     return (
-        f"SELECT key, internal_id, '{_TOTAL}', {known.format(money('document_total', 'currency'))},"
+        f"SELECT key, internal_id, '{TOTAL}', {known.format(money('document_total', 'currency'))},"
         f" {known.format('expected_total IS DISTINCT FROM document_total')},"
         f" {known.format(f'actual_total IS DISTINCT FROM {kept}')}, true FROM pairs_then"
         f" WHERE key IN (SELECT external_id FROM differences_found WHERE record = {literal(of.record)} AND kind = 'total')"
@@ -375,7 +375,7 @@ def _total_since(of: ComparedRecord) -> str:
 def _lines_since() -> str:
     known = "CASE WHEN p.billed_lines IS NOT NULL THEN {0} END"
     return (
-        f"SELECT p.key, p.internal_id, '{_LINES}', NULL,"
+        f"SELECT p.key, p.internal_id, '{LINES}', NULL,"
         f" {known.format('d.billed_lines IS DISTINCT FROM p.billed_lines')},"
         f" {known.format('d.held_lines IS DISTINCT FROM p.held_lines')}, true"
         " FROM pairs_then p JOIN line_documents d ON d.external_id = p.key"
@@ -389,19 +389,19 @@ def _table(of: ComparedRecord) -> str:
     return f"reconciliation.agreed_{TABLES[of.record].name}"
 
 
-def _column(field: Field) -> str:
+def column_of(field: Field) -> str:
     return quote(f"field_{field.name}")
 
 
-def _period(of: ComparedRecord) -> str:
+def period_of(of: ComparedRecord) -> str:
     return of.period if of.is_document else WHOLE
 
 
-def _of_period(of: ComparedRecord) -> str:
-    return f"period = {literal(_period(of))}"
+def of_period(of: ComparedRecord) -> str:
+    return f"period = {literal(period_of(of))}"
 
 
-def _ensured(warehouse: TenantWarehouse, of: ComparedRecord) -> str:
+def ensured(warehouse: TenantWarehouse, of: ComparedRecord) -> str:
     """The table, with a column for each field; one that is new to it was never agreed on."""
     table = _table(of)
     fields = {f"field_{field.name}": COLUMN_TYPES[field.comparison.kind] for field in of.fields}
@@ -421,13 +421,13 @@ def _ensured(warehouse: TenantWarehouse, of: ComparedRecord) -> str:
     return table
 
 
-def _made_of(warehouse: TenantWarehouse, of: ComparedRecord) -> str:
+def hashes_made_of(warehouse: TenantWarehouse, of: ComparedRecord) -> str:
     """A hash of how the hashes of this record type are made: those that are made otherwise say nothing about each other."""
     tables = TABLES[of.record]
     names = [f"expected.{name}" for name in (tables.name, tables.lines) if name is not None]
     specs = warehouse.sql(
         f"SELECT table_name, spec FROM {HASHED} WHERE list_contains(?, table_name) AND period = ? ORDER BY ALL",
-        [names, _period(of)],
+        [names, period_of(of)],
     )
     return hashlib.sha256(repr(specs).encode()).hexdigest()[:16]
 

@@ -57,7 +57,7 @@ def differences(
         warehouse.get().open(run.tenant.name) as held,
         ledger.open() as book,
     ):
-        found = reconcile(held, run.tenant, run.mapping, run.period, source.locate)
+        found = reconcile(held, run.tenant, run.mapping, run.period, source.locate, book)
         synchronise(held, book, run.period, ["mapping", "reconcile"], utc_now(), context.run.run_id)
     return dg.MaterializeResult(
         metadata={

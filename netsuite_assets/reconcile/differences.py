@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import agreed, matched, total_parts
+from netsuite_assets.reconcile import agreed, agreed_again, matched, total_parts
 from netsuite_assets.reconcile import field_differences as fields
 from netsuite_assets.reconcile import whole_records as whole
 from netsuite_assets.reconcile.comparison import Comparison
@@ -56,9 +56,11 @@ def diff_record(
     period: str,
     settings: ReconcileSettings,
     issued: Issued,
+    refill: agreed_again.Refill = agreed_again.nothing,
 ) -> bool:
     """Add the differences of one record type and period to `differences_found`, and the uses of tolerances and
-    normalisations to `tolerated_found`; whether both sides agree on anything that they did not agree on before.
+    normalisations to `tolerated_found`; whether both sides agree on anything that they did not agree on before. `refill`
+    is called before that is asked.
 
     Raises `keyed.NotConserved` when rows are lost on the way.
     """
@@ -76,6 +78,7 @@ def diff_record(
     if of.is_document and (found.only_right or found.repeated or found.right_unkeyed):
         whole.only_in_netsuite(warehouse, of)
     _diff_pairs(warehouse, of, lines)
+    refill(warehouse, of, lines)
     agreed.say_what_changed(warehouse, of, lines)
     anew = agreed.keep_agreed(warehouse, of, lines)
     if paired:

@@ -18,12 +18,21 @@ from netsuite_assets import frames
 from netsuite_assets.extract.columns import comparable
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import agreed, differences, matched, remembered, settlements, total_parts
+from netsuite_assets.reconcile import (
+    agreed,
+    agreed_again,
+    differences,
+    matched,
+    remembered,
+    settlements,
+    total_parts,
+)
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.reconcile.gone_customers import compare_activity
 from netsuite_assets.reconcile.void_credits import PREFIX, expect_credits, say_credits
 from netsuite_assets.reconcile.whole_records import VOIDED
 from netsuite_assets.tables import COLUMN_TYPES, COMPARED, REMOVED, TABLES, WRITTEN
+from resources.ledger import Ledger
 from resources.tenants import Tenant
 from resources.warehouse import IncompleteSlice, TenantWarehouse, literal, quote
 
@@ -73,15 +82,23 @@ def required_slices(
 
 
 def reconcile(
-    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
+    warehouse: TenantWarehouse,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    locate: Locate,
+    ledger: Ledger | None = None,
 ) -> Reconciliation:
     """Compare expected with actual for every mapped record type and write what was found.
+
+    Where the warehouse is new, `ledger` tells what both sides agreed on before.
 
     Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete, or landed before the mapping
     named one of the fields; nothing is written then.
     """
     _require(warehouse, mapping, period)
-    compared = _find(warehouse, tenant, mapping, period, locate)
+    refill = agreed_again.nothing if ledger is None else agreed_again.from_ledger(ledger, mapping.hash)
+    compared = _find(warehouse, tenant, mapping, period, locate, refill)
     found = _difference_rows(warehouse, period)
     tolerated = _tolerated_rows(warehouse, period)
     totals = _totals(warehouse, mapping, period)
@@ -147,7 +164,12 @@ class _Comparison:
 
 
 def _find(
-    warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str, locate: Locate
+    warehouse: TenantWarehouse,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    locate: Locate,
+    refill: agreed_again.Refill = agreed_again.nothing,
 ) -> list[_Comparison]:
     """Fill `differences_found` and `tolerated_found`; what has not changed since it was compared last is as it was."""
     expect_credits(warehouse, tenant, mapping, period)
@@ -163,7 +185,7 @@ def _find(
         known = remembered.recall(warehouse, period, record, of, issued)
         if known is None:
             asked = remembered.Asked(issued)
-            if differences.diff_record(warehouse, rules, period, tenant.reconcile, asked):
+            if differences.diff_record(warehouse, rules, period, tenant.reconcile, asked, refill):
                 remembered.forget(warehouse, record, period if rules.is_monthly else None)
             if record == "customerPayment":
                 settlements.compare_applications(warehouse, rules, period)

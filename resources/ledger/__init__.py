@@ -17,7 +17,7 @@ from resources.ledger.exceptions import (
     SeenException,
     Synchronised,
 )
-from resources.ledger.identities import Identities, Identity
+from resources.ledger.identities import Identities, Identity, VerifiedBody
 from resources.ledger.intents import CLOSING, Event, EventKind, Intent, Intents, NewIntent
 from resources.ledger.jobs import Job, WriteJobs
 from resources.ledger.mappings import Mappings, MappingUse
@@ -45,6 +45,7 @@ __all__ = [
     "SeenException",
     "SignOffEvent",
     "Synchronised",
+    "VerifiedBody",
     "engine",
     "standing_review",
 ]

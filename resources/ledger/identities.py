@@ -5,12 +5,15 @@ Not here: the intents and their stories (`intents.py`), or what is made of this 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from resources.ledger.database import Database
-from resources.ledger.schema import events, intents
+from resources.ledger.schema import events, intents, plans
+
+_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,19 @@ class Identity:
     period: str
     external_id: str
     internal_id: str
+
+
+@dataclass(frozen=True)
+class VerifiedBody:
+    """A body that NetSuite was sent and showed to hold when it was read back, as JSON text; a `is_whole` one made the record.
+
+    `mapping_hash` is of the version of the mapping that made it.
+    """
+
+    external_id: str
+    is_whole: bool
+    mapping_hash: str
+    body: str
 
 
 class Identities(Database):
@@ -48,3 +64,37 @@ class Identities(Database):
             for period, external_id, internal_id in connection.execute(query):
                 found[period, external_id] = Identity(period, external_id, internal_id)
         return list(found.values())
+
+    def verified_bodies(self, tenant: str, record: str, period: str | None = None) -> Iterator[VerifiedBody]:
+        """What was written of a type, of one month or (None) of all, and found as intended, in the order of writing."""
+        story = events.alias("story")
+        last = (
+            sa.select(sa.func.max(story.c.id))
+            .where(story.c.intent_id == intents.c.id)
+            .correlate(intents)
+            .scalar_subquery()
+        )
+        query = (
+            sa.select(intents.c.id, intents.c.target, intents.c.action, plans.c.mapping_hash, intents.c.body)
+            .join(plans, plans.c.plan_id == intents.c.plan_id)
+            .join(events, events.c.id == last)
+            .where(
+                intents.c.tenant == tenant,
+                intents.c.record == record,
+                intents.c.action.in_(("create", "update")),
+                events.c.kind == "verified",
+            )
+            .order_by(intents.c.id)
+            .limit(_AT_ONCE)
+        )
+        if period is not None:
+            query = query.where(intents.c.period == period)
+        after = 0
+        while True:
+            with self._transaction() as connection:
+                rows = connection.execute(query.where(intents.c.id > after)).all()
+            for _, external_id, action, mapping_hash, body in rows:
+                yield VerifiedBody(external_id, action == "create", mapping_hash, body)
+            if len(rows) < _AT_ONCE:
+                return
+            after = rows[-1][0]

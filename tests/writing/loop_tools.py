@@ -273,7 +273,7 @@ class Loop:
                 await extract_reference(held, netsuite, mapping, now())
                 fill_expected(held, mapping, self.period, now())
                 await self._extract(held, netsuite, mapping)
-            reconcile(held, tenant, mapping, self.period, source.locate)
+            reconcile(held, tenant, mapping, self.period, source.locate, self.ledger)
             planned = make_plan(held, tenant, mapping, self.period, self.ledger, now(), back)
             planned.operations  # noqa: B018 - read before the warehouse is closed
             return planned

@@ -1,0 +1,188 @@
+"""What both sides agreed on before, told by the ledger where the warehouse is new.
+
+Here: what NetSuite was sent and showed to hold when it was read back, as rows of the table that `agreed.py` keeps. Not
+here: what is made of them (`agreed.py`), or how a body is written (the write-back stage). Imports no Dagster.
+
+The ledger knows of what we wrote alone, and not what either side has changed since with the other's knowledge. A body
+that made a record tells of all fields of its mapping, those that it leaves out being empty; one that changed it tells of
+the fields that it names, and of all lines where it has some. Of the total of a document no body tells. NetSuite's value is
+taken for exactly the one that it was sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final
+
+import pyarrow as pa
+
+from netsuite_assets.mapping.body import INTERNAL
+from netsuite_assets.mapping.compiler import MappedField
+from netsuite_assets.reconcile import agreed
+from netsuite_assets.reconcile.lines import Lines, lines_hash
+from netsuite_assets.reconcile.record import ComparedRecord
+from resources.ledger import Ledger, VerifiedBody
+from resources.warehouse import TenantWarehouse, literal, quote
+
+#: Tells a comparison what was agreed before, after its records and lines have their hashes.
+Refill = Callable[[TenantWarehouse, ComparedRecord, Lines | None], None]
+
+#: Bodies that are read at once.
+_AT_ONCE: Final = 5_000
+
+
+def nothing(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
+    """Nothing is told beyond what the warehouse knows."""
+
+
+def from_ledger(ledger: Ledger, mapping_hash: str) -> Refill:
+    """Tells what the ledger knows of a record type and period of which the warehouse knows nothing."""
+
+    def refill(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
+        table = agreed.ensured(warehouse, of)
+        if warehouse.value(f"SELECT count(*) FROM (FROM {table} WHERE {agreed.of_period(of)} LIMIT 1)"):
+            return
+        period = of.period if of.is_document else None
+        bodies = ledger.verified_bodies(warehouse.tenant, of.record, period)
+        if _read(warehouse, of, lines, bodies, mapping_hash):
+            _fill(warehouse, of, lines, table)
+        for name in ("told", "told_lines"):
+            warehouse.connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+    return refill
+
+
+def _read(
+    warehouse: TenantWarehouse,
+    of: ComparedRecord,
+    lines: Lines | None,
+    bodies: Iterator[VerifiedBody],
+    mapping_hash: str,
+) -> bool:
+    """Make `told` (place, external_id, is_whole, names, the fields as text), a row a body, and `told_lines` (place, the
+    fields as text); whether there is anything.
+    """
+    fields, of_lines = _mapped(of), _line_fields(of, lines)
+    run = warehouse.connection.execute
+    texts = "".join(f", {quote(field.name)} VARCHAR" for field in fields)
+    run(
+        "CREATE OR REPLACE TEMP TABLE told (place BIGINT, external_id VARCHAR, is_whole BOOLEAN, names VARCHAR[]"
+        f"{texts})"
+    )
+    texts = "".join(f", {quote(field.name)} VARCHAR" for field in of_lines)
+    run(f"CREATE OR REPLACE TEMP TABLE told_lines (place BIGINT{texts})")
+    sublist = str(of.tables.sublist)
+    placed = enumerate(bodies)
+    while some := list(islice(placed, _AT_ONCE)):
+        headers, rows = [], []
+        for place, one in some:
+            body = json.loads(one.body, parse_float=Decimal, parse_int=Decimal)
+            is_whole = one.is_whole and one.mapping_hash == mapping_hash
+            about = {
+                "place": place,
+                "external_id": one.external_id,
+                "is_whole": is_whole,
+                "names": list(body),
+            }
+            headers.append(about | {field.name: _text(field, body.get(field.name)) for field in fields})
+            if of_lines:
+                items = body.get(sublist, {}).get("items", ())
+                rows += [
+                    {"place": place} | {field.name: _text(field, item.get(field.name)) for field in of_lines}
+                    for item in items
+                ]
+        _insert(warehouse, "told", headers)
+        _insert(warehouse, "told_lines", rows)
+    return bool(warehouse.value("SELECT count(*) FROM told"))
+
+
+def _fill(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, table: str) -> None:
+    """Put the latest that was told of each field into the table of what was agreed on."""
+    values, known = [], []
+    never: list[str] = [f"'{agreed.TOTAL}'"] if of.is_document else []
+    mapped = {field.name: field for field in _mapped(of)}
+    for field in of.fields:
+        rule = mapped.get(field.name)
+        if rule is None:
+            never.append(literal(field.name))
+            continue
+        # What a rule sends only once, or where NetSuite has nothing, NetSuite may have filled in itself.
+        is_told = f"list_contains(names, {literal(field.name)})"
+        is_told = f"({is_told} OR is_whole)" if rule.policy == "always" else is_told
+        values.append(
+            f"last({quote(field.name)}::{rule.column_type} ORDER BY place) FILTER ({is_told}) AS {agreed.column_of(field)}"
+        )
+        known.append(f"bool_or({is_told}) AS {quote(f'knows {field.name}')}")
+        never.append(
+            f"CASE WHEN NOT coalesce({quote(f'knows {field.name}')}, false) THEN {literal(field.name)} END"
+        )
+    hashed = "NULL::UBIGINT"
+    joined = ""
+    if lines is not None:
+        of_lines = {field.name: field for field in _line_fields(of, lines)}
+        if all(one.name in of_lines for one in lines.fields):
+            contents = ", ".join(
+                one.comparison.canonical(f"{quote(one.name)}::{of_lines[one.name].column_type}")
+                for one in lines.fields
+            )
+            joined = f"""LEFT JOIN (
+                SELECT t.external_id, {lines_hash("count(l.place)", "sum(l.content)")} AS hash
+                FROM (SELECT external_id, max(place) AS place FROM told
+                    WHERE list_contains(names, {literal(str(of.tables.sublist))}) GROUP BY external_id) t
+                LEFT JOIN (SELECT place, hash({contents}) AS content FROM told_lines) l USING (place)
+                GROUP BY t.external_id) s USING (external_id)"""
+            hashed = "s.hash"
+        never.append(f"CASE WHEN {hashed} IS NULL THEN '{agreed.LINES}' END")
+    columns = "".join(f", {agreed.column_of(field)}" for field in of.fields if field.name in mapped)
+    unknown = f"nullif(list_filter([{', '.join(never)}]::VARCHAR[], lambda one: one IS NOT NULL), [])"
+    told = ", ".join(["external_id", *values, *known])
+    warehouse.connection.execute(f"""
+        INSERT INTO {table} BY NAME
+        SELECT {literal(agreed.period_of(of))} AS period, external_id, 0::UBIGINT AS content,
+            {literal(agreed.hashes_made_of(warehouse, of))} AS made_of, {unknown} AS differing, {unknown} AS never,
+            {hashed} AS billed_lines, {hashed} AS held_lines{columns}
+        FROM (SELECT {told} FROM told GROUP BY external_id) {joined}
+        WHERE external_id IN (SELECT external_id FROM {of.expected} WHERE {of.where})
+    """)
+
+
+def _mapped(of: ComparedRecord) -> list[MappedField]:
+    """The compared fields of the header that a body shows as they are compared."""
+    names = {field.name for field in of.fields}
+    return [field for field in of.mapping.fields if field.name in names and field.column == field.name]
+
+
+def _line_fields(of: ComparedRecord, lines: Lines | None) -> list[MappedField]:
+    if lines is None:
+        return []
+    names = {field.name for field in lines.fields}
+    return [field for field in of.mapping.line_fields if field.name in names and field.column == field.name]
+
+
+def _text(field: MappedField, value: Any) -> str | None:
+    """A value of a body as the text of what the warehouse holds of it."""
+    match value:
+        case None:
+            return None
+        case {"externalId": external_id}:
+            return str(external_id)
+        case {"id": internal_id}:
+            return f"{INTERNAL if field.by_external_id else ''}{internal_id}"
+        case bool():
+            return str(value).lower()
+        case Decimal():
+            return f"{value:f}"
+    return str(value)
+
+
+def _insert(warehouse: TenantWarehouse, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    kinds = {"place": pa.int64(), "is_whole": pa.bool_(), "names": pa.list_(pa.string())}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0]])
+    warehouse.connection.register("told_in", pa.Table.from_pylist(list(rows), schema=schema))
+    warehouse.connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM told_in")
+    warehouse.connection.unregister("told_in")

@@ -1,0 +1,97 @@
+"""In a new warehouse the ledger tells what both sides agreed on: who has changed a value since, and what is a conflict."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from loop_tools import Loop
+from writing_tools import Writing
+
+from netsuite_assets import frames
+
+
+@pytest.fixture
+def loop(writing: Writing, tmp_path: Path) -> Iterator[Loop]:
+    """Invoices that billing wrote, of which the last has been corrected, and on which both sides agree since."""
+    made = Loop(tmp_path, writing.url)
+    made.customer("c1")
+    for key in ("billing", "netsuite", "both", "empty", "lines", "twice"):
+        made.invoice(key, "120.00")
+    made.billing("UPDATE invoices SET memo = 'at first' WHERE id <> 'empty'")
+    assert all(verified for *_, verified in made.run().told())
+    made.billing("UPDATE invoices SET memo = 'as agreed' WHERE id = 'twice'")
+    assert made.run().told() == [("invoice", "update", "written", True)]
+    yield made
+    made.close()
+
+
+def change(loop: Loop, key: str, **values: Any) -> None:
+    """Somebody changes the invoice in NetSuite."""
+    [row] = loop.query(f"SELECT id FROM transaction WHERE externalid = '{loop.word}inv-{key}'")
+    loop.write(f"invoice/{row['id']}", values)
+
+
+def differences(loop: Loop) -> dict[str, tuple[Any, ...]]:
+    """By the record's key: field, base, side that has changed it and whose value counts."""
+    with loop.warehouse.open("acme") as held:
+        rows = frames.records(frames.read(held, frames.DIFFERENCES, loop.period))
+    return {
+        row["external_id"].removeprefix(loop.word): (
+            row["field"],
+            row["base"],
+            row["changed_side"],
+            row["owner"],
+        )
+        for row in rows
+    }
+
+
+def test_a_new_warehouse_knows_who_has_changed_what(loop: Loop) -> None:
+    shutil.rmtree(loop.folder / "warehouse")
+    change(loop, "netsuite", memo="by hand")
+    change(loop, "both", memo="by hand")
+    change(loop, "empty", memo="by hand")
+    change(loop, "twice", memo="by hand")
+    change(loop, "lines", item={"items": [{"line": 1, "description": "by hand"}]})
+    loop.billing("UPDATE invoices SET memo = 'corrected' WHERE id IN ('billing', 'both', 'empty')")
+    loop.billing("UPDATE invoice_lines SET description = 'corrected' WHERE invoice_id = 'lines'")
+    loop.billing("UPDATE customers SET email = 'corrected@example.com'")
+    planned = loop.plan()
+    assert differences(loop) == {
+        "cus-c1": ("email", loop.email("c1"), "billing", "billing"),
+        "inv-billing": ("memo", "at first", "billing", "billing"),
+        "inv-netsuite": ("memo", "at first", "netsuite", "billing"),
+        "inv-both": ("memo", "at first", "both", "person"),
+        "inv-empty": ("memo", None, "both", "person"),
+        "inv-twice": ("memo", "as agreed", "netsuite", "billing"),
+        "inv-lines": ("description", None, "both", "person"),
+    }
+    written = {row["external_id"].removeprefix(loop.word) for row in frames.records(planned.operations)}
+    assert written == {"cus-c1", "inv-billing", "inv-netsuite", "inv-twice"}
+    # What was told once is kept from then on like what was compared.
+    change(loop, "billing", memo="by hand")
+    loop.plan()
+    assert differences(loop)["inv-billing"] == ("memo", "at first", "both", "person")
+
+
+def test_of_a_field_that_was_not_mapped_then_the_ledger_tells_nothing(loop: Loop) -> None:
+    shutil.rmtree(loop.folder / "warehouse")
+    path = loop.folder / "tenants" / "acme.yaml"
+    text = yaml.safe_load(path.read_text(encoding="utf-8"))
+    text["records"]["invoice"]["fields"]["message"] = {"from": "memo"}
+    path.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
+    change(loop, "both", memo="by hand")
+    loop.plan()
+    found = {key: row for key, row in differences(loop).items() if row[0] == "message"}
+    # Nobody has seen that NetSuite's was empty when the records were made.
+    assert set(found.values()) == {("message", None, None, "billing")}
+    with loop.warehouse.open("acme") as held:
+        rows = frames.records(frames.read(held, frames.DIFFERENCES, loop.period))
+    assert [(row["base"], row["changed_side"]) for row in rows if row["field"] == "memo"] == [
+        ("at first", "netsuite")
+    ]
