@@ -190,6 +190,20 @@ def test_a_transaction_is_all_or_nothing(held: TenantWarehouse) -> None:
 # Tables
 
 
+def test_columns_are_the_same_within_a_transaction_and_a_missing_table_does_not_end_it(
+    held: TenantWarehouse,
+) -> None:
+    kinds = {"id": "VARCHAR", "at": "TIMESTAMPTZ", "amount": "DECIMAL(18,4)", "many": "VARCHAR[]"}
+    held.ensure_table("billing.odd", kinds)
+    outside = held.columns("billing.odd")
+    with held.transaction():
+        assert list(held.columns("billing.odd").items()) == list(outside.items())
+        assert held.columns("billing.none") == held.columns("nowhere.none") == {}
+        held.connection.execute("INSERT INTO billing.odd (id) VALUES ('1')")
+    assert held.columns("billing.none") == held.columns("nowhere.none") == {}
+    assert held.value("SELECT count(*) FROM billing.odd") == 1
+
+
 def test_a_table_follows_its_columns(held: TenantWarehouse) -> None:
     held.ensure_table(
         "billing.bills", {"id": "VARCHAR", "amount": "DECIMAL(28,12)", "period": "VARCHAR", "memo": "VARCHAR"}
