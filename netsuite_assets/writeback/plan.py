@@ -52,7 +52,9 @@ _REQUEST: Final = sha256_sql(("method", "path", "query", "body"))
 _AT_ONCE: Final = 20_000
 
 #: Megabytes that DuckDB may take meanwhile, for each million of differences; beyond it writes to disk.
-_MEMORY: Final = 384
+_MEMORY: Final = 192
+#: Threads that share them: each needs its own part, however many cores there are.
+_THREADS: Final = 2
 
 
 class PlanRefused(Exception):
@@ -253,14 +255,12 @@ def _made(
     with warehouse.transaction():
         run = warehouse.connection.execute
         plan_id = plan_hash(warehouse, tenant.name, period, mapping.hash, inputs, "plan_rows")
+        verdict = judge(warehouse, tenant, mapping, period, "plan_rows")
         run(f"DELETE FROM {frames.PLAN.name} WHERE period = ?", [period])
         run(
             f"INSERT INTO {frames.PLAN.name} BY NAME"
-            f" SELECT {literal(plan_id)} AS plan_id, NULL AS waits_because, * FROM plan_rows"
+            f" SELECT {literal(plan_id)} AS plan_id, {verdict.alone} AS waits_because, * FROM plan_rows"
         )
-        verdict = judge(warehouse, tenant, mapping, period)
-        if verdict.because is not None:
-            run(f"UPDATE {frames.PLAN.name} SET waits_because = {verdict.alone} WHERE period = ?", [period])
         _validate(warehouse, period)
         plan = Plan(
             plan_id,
@@ -284,22 +284,26 @@ def _made(
 
 @contextmanager
 def _bounded(warehouse: TenantWarehouse) -> Iterator[None]:
-    """Within, DuckDB takes no more than `_MEMORY` for each million of differences, or part of one."""
+    """Within, DuckDB takes no more than `_MEMORY` for each million of differences, or part of one, on `_THREADS`."""
     differences = 0
     if warehouse.columns("reconciliation.differences"):
         differences = int(warehouse.value("SELECT count(*) FROM reconciliation.differences"))
     # Not to the row: a month of a few more differences than a million is no month of two.
     millions = max(1, round(differences / 1_000_000 + 0.4))
-    allowed = warehouse.value("SELECT current_setting('memory_limit')")
-    kept = warehouse.value("SELECT current_setting('preserve_insertion_order')")
+    allowed, threads, kept = warehouse.sql(
+        "SELECT current_setting('memory_limit'), current_setting('threads'),"
+        " current_setting('preserve_insertion_order')"
+    )[0]
     run = warehouse.connection.execute
     run(f"SET memory_limit = '{_MEMORY * millions}MB'")
+    run(f"SET threads = {min(threads, _THREADS)}")
     # Whoever needs an order asks for it, and to keep that of the table takes memory.
     run("SET preserve_insertion_order = false")
     try:
         yield
     finally:
         run(f"SET preserve_insertion_order = {kept}")
+        run(f"SET threads = {threads}")
         run(f"SET memory_limit = '{allowed}'")
 
 

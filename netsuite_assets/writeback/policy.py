@@ -1,6 +1,6 @@
 """Which operations of a plan a person must approve, by the tenant's limits, and which approvals cover what.
 
-Here: limits, the circuit breaker and approvals, over a plan as it stands in `write_back.plan`. Not here: what is held
+Here: limits, the circuit breaker and approvals, over a plan's operations. Not here: what is held
 whatever anybody approves (`holds.py`). Imports no Dagster.
 """
 
@@ -49,13 +49,17 @@ class Approved:
         return self.everything or operation_key in self.keys
 
 
-def judge(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMapping, period: str) -> Verdict:
-    """Judge the plan of a period by the tenant's limits as they are now."""
+def judge(
+    warehouse: TenantWarehouse,
+    tenant: Tenant,
+    mapping: TenantMapping,
+    period: str,
+    rows: str = "write_back.plan",
+) -> Verdict:
+    """Judge the plan of a period by the tenant's limits as they are now; `rows` is the relation that holds it."""
     limits = tenant.writeback.approve_automatically
     alone = _alone(tenant)
-    plan = (
-        f"(SELECT *, {alone} AS why FROM write_back.plan WHERE period = {literal(period)} AND held IS NULL)"
-    )
+    plan = f"(SELECT *, {alone} AS why FROM {rows} WHERE period = {literal(period)} AND held IS NULL)"
     sent, automatic, booked = warehouse.sql(
         f"SELECT count(*), count(*) FILTER (why IS NULL), count(*) FILTER (action <> 'return') FROM {plan}"
     )[0]
