@@ -188,6 +188,8 @@ async def extract_documents(
 
         async def dated_elsewhere(scope: str, where: str) -> None:
             await both(scope, f"{tables.label}s expected in {period} that NetSuite dates elsewhere", where)
+
+        elsewhere = await read_elsewhere(warehouse, netsuite, rules, tables.name, period, dated_elsewhere)
         for table in (tables.name, tables.lines):
             extraction.forget_but(table, [period, *elsewhere], like=f"{period}%")
         scope = held_in(period)
@@ -196,8 +198,6 @@ async def extract_documents(
         await account_for_gone(extraction, read, written, accept_as_gone)
         return {
             tables.name: warehouse.replace_slice(
-
-        elsewhere = await read_elsewhere(warehouse, netsuite, rules, tables.name, period, dated_elsewhere)
                 f"netsuite.{tables.name}",
                 period,
                 f"""SELECT r.id AS internal_id, r.externalid AS external_id, r.tranid AS number, {_CUSTOMER} AS name,
