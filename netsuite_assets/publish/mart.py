@@ -24,6 +24,7 @@ from netsuite_assets import frames
 from netsuite_assets.extract.rows import PROOFS
 from netsuite_assets.mapping.compiler import LEFT_OUT
 from netsuite_assets.publish.ledger_tables import ledger_tables
+from netsuite_assets.publish.netsuite_tables import netsuite_tables
 from netsuite_assets.quota import QUOTA, ensure_quota
 from netsuite_assets.tables import TABLES
 from netsuite_assets.writeback.enrichment import ENRICHMENT, ensure_enrichment
@@ -236,7 +237,7 @@ def _sources(working: TenantWarehouse) -> dict[str, tuple[Mapping[str, str], str
     working.ensure_table("meta.proofs", PROOFS)
     names = ", ".join(map(quote, PROOFS))
     sources["proofs"] = (PROOFS, f"SELECT {names} FROM meta.proofs ORDER BY table_name, scope")
-    return sources
+    return sources | netsuite_tables(working)
 
 
 def _warnings(working: TenantWarehouse) -> str:
