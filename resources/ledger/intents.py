@@ -5,12 +5,13 @@ Not here: when to write or what an outcome means (`netsuite_assets/writeback`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from resources.ledger.approvals import require_plan
@@ -84,6 +85,10 @@ _DELETED = ("answered", "adopted", "verified", "mismatch")
 
 _INTENT_COLUMNS = [intents.c[name] for name in Intent.__dataclass_fields__]
 _answered = events.alias("answered")
+_INSERT_INTENTS = intents.insert().returning(intents.c.id, sort_by_parameter_order=True)
+
+#: Rows of one statement; together they are one transaction all the same.
+_AT_ONCE = 500
 
 
 class Intents(Database):
@@ -96,48 +101,53 @@ class Intents(Database):
 
         Raises `LedgerError` when another write to one of the records is still open.
         """
-        made: dict[int, Intent] = {}
         # Always in the same order, so that two that overlap wait for each other once and not crosswise.
-        ordered = sorted(enumerate(new), key=lambda numbered: (numbered[1].record, numbered[1].target))
+        order = sorted(range(len(new)), key=lambda position: (new[position].record, new[position].target))
+        made: list[tuple[int, Intent]] = []
         try:
             with self._transaction() as connection:
                 require_plan(connection, plan_id)
-                for position, intent in ordered:
-                    attempt = connection.execute(
-                        sa.select(sa.func.coalesce(sa.func.max(intents.c.attempt), 0) + 1).where(
-                            intents.c.tenant == tenant, intents.c.operation_key == intent.operation_key
-                        )
-                    ).scalar_one()
-                    row: dict[str, Any] = {
-                        **vars(intent),
-                        "tenant": tenant,
-                        "period": period,
-                        "plan_id": plan_id,
-                        "attempt": attempt,
-                        "intended_at": now,
-                        "is_open": True,
-                    }
-                    key = connection.execute(intents.insert().values(row)).inserted_primary_key
-                    assert key is not None
-                    connection.execute(events.insert().values(intent_id=key[0], at=now, kind="intended"))
-                    made[position] = Intent(id=key[0], **row)
+                for some in _slices(order):
+                    attempts = _attempts(
+                        connection, tenant, [new[position].operation_key for position in some]
+                    )
+                    rows: list[dict[str, Any]] = [
+                        {
+                            **vars(new[position]),
+                            "tenant": tenant,
+                            "period": period,
+                            "plan_id": plan_id,
+                            "attempt": attempts.get(new[position].operation_key, 0) + 1,
+                            "intended_at": now,
+                            "is_open": True,
+                        }
+                        for position in some
+                    ]
+                    ids = connection.scalars(_INSERT_INTENTS, rows).all()
+                    connection.execute(
+                        events.insert(), [{"intent_id": key, "at": now, "kind": "intended"} for key in ids]
+                    )
+                    made += (
+                        (position, Intent(id=key, **row))
+                        for position, key, row in zip(some, ids, rows, strict=True)
+                    )
         except IntegrityError as error:
             raise LedgerError(
                 f"{tenant}: another write to one of the records of this plan is still open, so nothing was sent."
                 " Either another run is applying now, or one was interrupted: the next run settles what is in doubt"
                 f" first. ({' '.join(str(error.orig).split())})"
             ) from None
-        return [made[position] for position in range(len(new))]
+        return [intent for _, intent in sorted(made, key=lambda numbered: numbered[0])]
 
     def record(self, new: Sequence[Event], now: datetime) -> None:
-        """Add to the intents' stories; an event of a closing kind closes its intent."""
+        """Add to the intents' stories, in this order; an event of a closing kind closes its intent."""
+        if not new:
+            return
+        closed = [event.intent_id for event in new if event.kind in CLOSING]
         with self._transaction() as connection:
-            for event in new:
-                connection.execute(events.insert().values({**vars(event), "at": now}))
-                if event.kind in CLOSING:
-                    connection.execute(
-                        intents.update().where(intents.c.id == event.intent_id).values(is_open=False)
-                    )
+            connection.execute(events.insert(), [{**vars(event), "at": now} for event in new])
+            for some in _slices(closed):
+                connection.execute(intents.update().where(intents.c.id.in_(some)).values(is_open=False))
 
     def open_intents(self, tenant: str) -> list[Intent]:
         """The tenant's intents whose outcome is not known, the oldest first."""
@@ -220,3 +230,17 @@ class Intents(Database):
                         is_deleted=is_deletion,
                     )
         return list(found.values())
+
+
+def _slices(whole: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (whole[start : start + _AT_ONCE] for start in range(0, len(whole), _AT_ONCE))
+
+
+def _attempts(connection: Connection, tenant: str, operation_keys: Sequence[str]) -> dict[str, int]:
+    """How often operations were intended before; what never was is not among them."""
+    query = (
+        sa.select(intents.c.operation_key, sa.func.max(intents.c.attempt))
+        .where(intents.c.tenant == tenant, intents.c.operation_key.in_(operation_keys))
+        .group_by(intents.c.operation_key)
+    )
+    return dict(connection.execute(query).tuples().all())
