@@ -107,6 +107,7 @@ class Application:
         self, account: Account, request: Request, receive: Receive, send: Send, scope: Scope, started: float
     ) -> None:
         fault: Fault | None = None
+        response: Response | None = None
         give_back: Callable[[], None] | None = None
         try:
             session = account.caller(request)
@@ -115,14 +116,24 @@ class Application:
                     account.slots.give_back, session.client_id, account.slots.take(session.client_id)
                 )
             request.body = await _body(receive)
-            # A slot is held over one turn of the loop at least, so that requests which arrive together count as such.
-            await asyncio.sleep(account.latency)
             if account.latency:
                 # One answer in each turn of the loop, so that what arrives between two of them begins to wait.
                 async with self._turn:
                     await asyncio.sleep(0)
+            else:
+                # A slot is held over one turn at least, so that requests which arrive together count as such.
+                await asyncio.sleep(0)
             fault = account.faults.strike(request)
-            response = await self._answer(account, request, session, fault)
+            if fault is None:
+                try:
+                    response = self._safely(account, request, session)
+                except Refusal as refusal:
+                    response = refusal.response()
+            # The work is part of the time that a request takes, so the answer waits for what is left of it.
+            while (left := started + account.latency - time.perf_counter()) > 0:
+                await asyncio.sleep(left)
+            if fault is not None:
+                response = await self._faulty(account, request, session, fault)
         except Refusal as refusal:
             response = refusal.response()
         finally:
@@ -144,12 +155,10 @@ class Application:
             for step in request.after_answer:
                 step()
 
-    async def _answer(
-        self, account: Account, request: Request, session: Session | None, fault: Fault | None
+    async def _faulty(
+        self, account: Account, request: Request, session: Session | None, fault: Fault
     ) -> Response | None:
-        """The answer, or None for a connection that is cut."""
-        if fault is None:
-            return self._safely(account, request, session)
+        """The answer that a fault leaves, or None for a connection that is cut."""
         if fault.kind == "status":
             return _injected(fault, account)
         if fault.kind == "reset_before_commit":

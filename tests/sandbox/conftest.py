@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sandbox_tools import PROFILES, Api, Integration, Server, start
+from sandbox_tools import PROFILES, Api, Integration, Server, renew, start
 
 
 @pytest.fixture(scope="session")
@@ -128,19 +128,52 @@ def turned(server: Server, private_key: ec.EllipticCurvePrivateKey) -> Api:
     return Api(server.url, "tstdrv9999999", Integration("usage-billing", "cert-1", private_key))
 
 
+@pytest.fixture(scope="session")
+def spares() -> Iterator[list[Server]]:
+    """Sandboxes of the OneWorld profile that the next test can have to itself."""
+    idle: list[Server] = []
+    yield idle
+    for one in idle:
+        one.stop()
+
+
 @pytest.fixture
 def fresh(
-    public_pem: Path, private_key: ec.EllipticCurvePrivateKey
+    public_pem: Path, private_key: ec.EllipticCurvePrivateKey, spares: list[Server]
 ) -> Iterator[Callable[..., tuple[Server, Api]]]:
-    """Starts sandboxes of one's own: `fresh(*arguments)` serves the OneWorld profile."""
+    """Sandboxes of one's own: `fresh(*arguments)` serves the OneWorld profile.
+
+    Without arguments it may be a process that an earlier test had and that was reset since: to start one takes longer
+    than most tests.
+    """
     running: list[Server] = []
+    lent: list[Server] = []
+
+    def client(server: Server) -> Api:
+        return Api(server.url, "1234567-sb1", Integration("billing-integration", "cert-1", private_key))
 
     def run(*arguments: str) -> tuple[Server, Api]:
+        while spares and not arguments:
+            server = spares.pop()
+            try:
+                found = client(server)
+            except AssertionError:
+                # A test took its certificate away.
+                server.stop()
+                continue
+            lent.append(server)
+            return server, found
         certificate = f"1234567_SB1:billing-integration:cert-1:{public_pem}"
-        found = start("--profile", str(PROFILES / "oneworld.yaml"), "--certificate", certificate, *arguments)
-        running.append(found)
-        return found, Api(found.url, "1234567-sb1", Integration("billing-integration", "cert-1", private_key))
+        started = start(
+            "--profile", str(PROFILES / "oneworld.yaml"), "--certificate", certificate, *arguments
+        )
+        (running if arguments else lent).append(started)
+        return started, client(started)
 
     yield run
     for one in running:
         one.stop()
+    for one in lent:
+        if one.process.poll() is None:
+            renew(one)
+            spares.append(one)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 import jwt
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PROFILES = ROOT / "sandbox" / "profiles"
@@ -49,7 +49,6 @@ def start(*arguments: str) -> Server:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -58,6 +57,19 @@ def start(*arguments: str) -> Server:
         assert process.stderr is not None
         raise AssertionError(f"the sandbox did not start: {line!r} {process.stderr.read()!r}")
     return Server(process, line.split()[-1])
+
+
+def renew(server: Server) -> None:
+    """Put a sandbox of the OneWorld profile back to how it started, but for certificates that were taken away."""
+    profile = yaml.safe_load((PROFILES / "oneworld.yaml").read_text())
+    clients = [integration["client_id"] for integration in profile["integrations"]]
+    governance = {"limit": profile["concurrency_limit"], "foreign": 0, "latency_ms": 0}
+    governance |= {"async_processors": 1, "async_delay_ms": 100, "async_task_ms": 0}
+    with httpx.Client(base_url=f"{server.url}/1234567-sb1/sandbox", timeout=30) as http:
+        calls = [("governance", governance | {"integrations": dict.fromkeys(clients)})]
+        calls += [("integrations", {"client_id": client, "blocked": False}) for client in clients]
+        for path, body in [*calls, ("tokens/revoke", None), ("reset", None)]:
+            assert http.post(path, json=body).status_code == 200, path
 
 
 @dataclass

@@ -76,22 +76,28 @@ SETS: dict[str, Set] = {
 }
 
 
-@pytest.fixture(scope="module", params=["touched", "untouched"])
-def books(
-    request: pytest.FixtureRequest, public_pem: Any, private_key: ec.EllipticCurvePrivateKey
-) -> Iterator[Api]:
-    """A filled account, under both settings of the switch that says what an application does to its invoice."""
-    arguments = ["--profile", str(PROFILES / "oneworld.yaml")]
-    label, client = "1234567-sb1", "billing-integration"
-    if request.param == "untouched":
-        content = yaml.safe_load((PROFILES / "oneworld.yaml").read_text())
-        content["switches"] = {"apply_touches_invoice": False, "credit_header_sign": "positive"}
-        path = public_pem.with_name("untouched.yaml")
-        path.write_text(yaml.safe_dump(content))
-        arguments = ["--profile", str(path)]
-    server = start(*arguments, "--certificate", f"1234567_SB1:{client}:cert-1:{public_pem}")
+@pytest.fixture(scope="module")
+def both(public_pem: Any, private_key: ec.EllipticCurvePrivateKey) -> Iterator[dict[str, Api]]:
+    """Two filled accounts, the second with other switches: of what an application does, of signs, of the cap."""
+    content = yaml.safe_load((PROFILES / "oneworld.yaml").read_text())
+    content |= {"account": "1234567_SB2"}
+    content["switches"] = {"apply_touches_invoice": False, "credit_header_sign": "positive"}
+    content["switches"]["suiteql_cap_has_more"] = True
+    path = public_pem.with_name("untouched.yaml")
+    path.write_text(yaml.safe_dump(content))
+    client = "billing-integration"
+    certificates = [
+        argument
+        for account in ("1234567_SB1", "1234567_SB2")
+        for argument in ("--certificate", f"{account}:{client}:cert-1:{public_pem}")
+    ]
+    server = start("--profile", str(PROFILES / "oneworld.yaml"), "--profile", str(path), *certificates)
     try:
-        api = Api(server.url, label, Integration(client, "cert-1", private_key))
+        integration = Integration(client, "cert-1", private_key)
+        found = {
+            name: Api(server.url, label, integration)
+            for name, label in (("touched", "1234567-sb1"), ("untouched", "1234567-sb2"))
+        }
         order = {
             "customers": 40,
             "invoices": 300,
@@ -100,10 +106,16 @@ def books(
             "payments": 60,
             "journals": 20,
         }
-        api.admin("POST", "fill", order)
-        yield api
+        for api in found.values():
+            api.admin("POST", "fill", order)
+        yield found
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module", params=["touched", "untouched"])
+def books(request: pytest.FixtureRequest, both: dict[str, Api]) -> Api:
+    return both[request.param]
 
 
 def everything(api: Api, found: Set) -> list[dict[str, str]]:
@@ -350,35 +362,23 @@ def test_a_row_that_is_few_today_may_be_many_tomorrow(fresh: Callable[..., tuple
 # The cap
 
 
-@pytest.mark.parametrize("more", [False, True])
-def test_a_query_ends_at_a_hundred_thousand_rows(
-    fresh: Callable[..., tuple[Any, Api]], tmp_path: Any, public_pem: Any, private_key: Any, more: bool
-) -> None:
+@pytest.mark.parametrize(("account", "more"), [("touched", False), ("untouched", True)])
+def test_a_query_ends_at_a_hundred_thousand_rows(both: dict[str, Api], account: str, more: bool) -> None:
     """`totalResults` tells how many there are; by a switch `hasMore` goes on saying so, where no page follows."""
-    content = yaml.safe_load((PROFILES / "oneworld.yaml").read_text())
-    content["switches"] = {"suiteql_cap_has_more": more}
-    path = tmp_path / "cap.yaml"
-    path.write_text(yaml.safe_dump(content))
-    server = start(
-        "--profile", str(path), "--certificate", f"1234567_SB1:billing-integration:cert-1:{public_pem}"
+    api = both[account]
+    query = "SELECT a.id, b.id AS other, c.id AS third FROM accountingperiod a, accountingperiod b, currency c ORDER BY a.id, b.id, c.id"
+    every = 216 * 216 * 3
+    first = api.ask(query)
+    assert (first["totalResults"], first["hasMore"], first["count"]) == (every, True, 1000)
+    last = api.ask(query, limit=1000, offset=99_000)
+    assert (last["totalResults"], last["hasMore"], last["count"]) == (every, more, 1000)
+    assert any(link["rel"] == "next" for link in last["links"]) == more
+    beyond = api.ask(query, limit=1000, offset=100_000)
+    assert (beyond["totalResults"], beyond["count"], beyond["items"]) == (every, 0, [])
+    assert not beyond["hasMore"] or more
+    whole = api.ask(
+        "SELECT a.id, b.id AS other FROM accountingperiod a, accountingperiod b ORDER BY a.id, b.id",
+        limit=1000,
+        offset=46_000,
     )
-    try:
-        api = Api(server.url, "1234567-sb1", Integration("billing-integration", "cert-1", private_key))
-        query = "SELECT a.id, b.id AS other, c.id AS third FROM accountingperiod a, accountingperiod b, currency c ORDER BY a.id, b.id, c.id"
-        every = 216 * 216 * 3
-        first = api.ask(query)
-        assert (first["totalResults"], first["hasMore"], first["count"]) == (every, True, 1000)
-        last = api.ask(query, limit=1000, offset=99_000)
-        assert (last["totalResults"], last["hasMore"], last["count"]) == (every, more, 1000)
-        assert any(link["rel"] == "next" for link in last["links"]) == more
-        beyond = api.ask(query, limit=1000, offset=100_000)
-        assert (beyond["totalResults"], beyond["count"], beyond["items"]) == (every, 0, [])
-        assert not beyond["hasMore"] or more
-        whole = api.ask(
-            "SELECT a.id, b.id AS other FROM accountingperiod a, accountingperiod b ORDER BY a.id, b.id",
-            limit=1000,
-            offset=46_000,
-        )
-        assert (whole["totalResults"], whole["hasMore"], whole["count"]) == (216 * 216, False, 656)
-    finally:
-        server.stop()
+    assert (whole["totalResults"], whole["hasMore"], whole["count"]) == (216 * 216, False, 656)

@@ -114,6 +114,28 @@ def test_latency(governed: Api) -> None:
     assert time.monotonic() - started >= 0.12
 
 
+def test_the_work_is_part_of_the_latency(governed: Api) -> None:
+    governed.admin("POST", "governance", {"latency_ms": 2000})
+
+    def customers() -> int:
+        return int(governed.admin("GET", "stats")["records"]["customer"])
+
+    async def done_while_the_answer_waits() -> bool:
+        before, external = customers(), unique("early")
+        body = {"companyName": external, "subsidiary": {"id": "1"}}
+        async with httpx.AsyncClient(headers=governed.headers) as client:
+            answer = asyncio.create_task(
+                client.put(f"{governed.rest}/record/v1/customer/eid:{external}", json=body)
+            )
+            while await asyncio.to_thread(customers) == before and not answer.done():
+                pass
+            waits = not answer.done()
+            assert (await answer).status_code == 204
+        return waits
+
+    assert asyncio.run(done_while_the_answer_waits())
+
+
 # Faults
 
 

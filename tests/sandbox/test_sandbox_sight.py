@@ -25,6 +25,7 @@ TABLES = {
     "transactionline": ("uniquekey", "x.subsidiary"),
     "transactionaccountingline": ("transaction, transactionline", OF_TRANSACTION.format("transaction")),
     "nexttransactionlinelink": ("previousdoc, nextdoc", OF_TRANSACTION.format("nextdoc")),
+    "previoustransactionlinelink": ("previousdoc, nextdoc", OF_TRANSACTION.format("nextdoc")),
     "transactionhistory": ("transaction, type", OF_TRANSACTION.format("transaction")),
     "customer": ("id", OF_CUSTOMER.format("id")),
     "entity": ("id", OF_CUSTOMER.format("id")),
@@ -82,6 +83,7 @@ def callers(
 def fill_with_both(administrator: Api) -> None:
     """Records of both subsidiaries, of every kind that a role may be kept from; some of them with notes."""
     order = {"customers": 30, "invoices": 200, "lines": 2, "credit_memos": 20, "payments": 40, "journals": 12}
+    order["deposits"] = 20
     administrator.admin("POST", "fill", order)
     administrator.admin("POST", "revenue", {"invoices": 20})
     for subsidiary in (US, DE):

@@ -184,25 +184,32 @@ def test_saved_searches_are_listed_where_people_see_them_and_not_run(oneworld: A
 @pytest.fixture(scope="module")
 def guarded(
     public_pem: Path, private_key: ec.EllipticCurvePrivateKey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Api, Api]]:
-    """The OneWorld account where the auditor does not see one body field and one line field."""
+) -> Iterator[tuple[Api, Api, Api]]:
+    """The OneWorld account where the auditor does not see one body field and one line field; and its administrator."""
     profile: dict[str, Any] = yaml.safe_load((PROFILES / "oneworld.yaml").read_text())
     for field in profile["custom_fields"]:
         if field["script_id"] in ("custbody_renewal", "custcol_service_start"):
             field["hidden_from"] = [1043]
+    everything = {"client_id": "billing-admin", "name": "Billing Admin", "role": 3, "entity": 401}
+    profile["integrations"].append(everything)
     path = tmp_path_factory.mktemp("guarded") / "guarded.yaml"
     path.write_text(yaml.safe_dump(profile))
-    certificates = [f"1234567_SB1:billing-{who}:c:{public_pem}" for who in ("integration", "auditor")]
-    server = start("--profile", str(path), "--certificate", certificates[0], "--certificate", certificates[1])
-    yield (
-        Api(server.url, "1234567-sb1", Integration("billing-integration", "c", private_key)),
-        Api(server.url, "1234567-sb1", Integration("billing-auditor", "c", private_key)),
+    clients = ("billing-integration", "billing-auditor", "billing-admin")
+    certificates = [
+        argument
+        for client in clients
+        for argument in ("--certificate", f"1234567_SB1:{client}:c:{public_pem}")
+    ]
+    server = start("--profile", str(path), *certificates)
+    clerk, auditor, administrator = (
+        Api(server.url, "1234567-sb1", Integration(client, "c", private_key)) for client in clients
     )
+    yield clerk, auditor, administrator
     assert server.stop() == 0
 
 
-def test_a_hidden_field_is_nowhere(guarded: tuple[Api, Api]) -> None:
-    clerk, auditor = guarded
+def test_a_hidden_field_is_nowhere(guarded: tuple[Api, Api, Api]) -> None:
+    clerk, auditor, _ = guarded
     customer = clerk.customer()
     line = {"item": {"id": "417"}, "amount": 5, "custcol_service_start": "2026-10-01"}
     body = {"entity": {"id": customer}, "custbody_renewal": True, "item": {"items": [line]}}
@@ -239,31 +246,22 @@ def test_revenue_is_arranged_from_invoices(fresh: Run) -> None:
     assert "was not found" in api.query_refused("SELECT id FROM revenueelement")
 
 
-def test_plans_add_up_to_their_elements(
-    tmp_path: Path, public_pem: Path, private_key: ec.EllipticCurvePrivateKey
-) -> None:
-    profile = yaml.safe_load((PROFILES / "oneworld.yaml").read_text())
-    profile["integrations"][0]["role"] = 3
-    path = tmp_path / "admin.yaml"
-    path.write_text(yaml.safe_dump(profile))
-    server = start("--profile", str(path), "--certificate", f"1234567_SB1:billing-integration:c:{public_pem}")
-    try:
-        api = Api(server.url, "1234567-sb1", Integration("billing-integration", "c", private_key))
-        api.admin("POST", "fill", {"customers": 2, "invoices": 3, "lines": 2})
-        api.admin("POST", "revenue", {"invoices": 1})
-        api.admin("POST", "revenue", {"invoices": 9})
-        rows = api.rows(
-            "SELECT e.id, e.salesamount, p.amount, SUM(r.amount) AS planned, COUNT(*) AS months "
-            "FROM revenueelement e JOIN revenueplan p ON p.createdfrom = e.id "
-            "JOIN revenueplanplannedrevenue r ON r.revenueplan = p.id "
-            "GROUP BY e.id, e.salesamount, p.amount ORDER BY e.id"
-        )
-        assert len(rows) == 6
-        for row in rows:
-            assert row["salesamount"] == row["amount"] == row["planned"]
-            assert row["months"] == "3"
-    finally:
-        server.stop()
+def test_plans_add_up_to_their_elements(guarded: tuple[Api, Api, Api]) -> None:
+    *_, api = guarded
+    api.admin("POST", "reset")
+    api.admin("POST", "fill", {"customers": 2, "invoices": 3, "lines": 2})
+    api.admin("POST", "revenue", {"invoices": 1})
+    api.admin("POST", "revenue", {"invoices": 9})
+    rows = api.rows(
+        "SELECT e.id, e.salesamount, p.amount, SUM(r.amount) AS planned, COUNT(*) AS months "
+        "FROM revenueelement e JOIN revenueplan p ON p.createdfrom = e.id "
+        "JOIN revenueplanplannedrevenue r ON r.revenueplan = p.id "
+        "GROUP BY e.id, e.salesamount, p.amount ORDER BY e.id"
+    )
+    assert len(rows) == 6
+    for row in rows:
+        assert row["salesamount"] == row["amount"] == row["planned"]
+        assert row["months"] == "3"
 
 
 def test_the_page_shows_accounts_requests_and_records(fresh: Run) -> None:
