@@ -118,7 +118,7 @@ def test_the_work_is_part_of_the_latency(governed: Api) -> None:
     governed.admin("POST", "governance", {"latency_ms": 2000})
 
     def customers() -> int:
-        return int(governed.admin("GET", "stats")["records"]["customer"])
+        return int(governed.admin("GET", "stats")["records"].get("customer", 0))
 
     async def done_while_the_answer_waits() -> bool:
         before, external = customers(), unique("early")
