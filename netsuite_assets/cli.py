@@ -44,7 +44,7 @@ DemoHome = Annotated[
 
 #: Commands that look at what has been run, or act on it: with nothing of its own here, they are about the demo.
 _ABOUT_RUNS = {
-    "approve", "exceptions", "explain", "ledger", "mapping", "page", "plan", "query", "sign-off",
+    "approve", "close-package", "exceptions", "explain", "ledger", "mapping", "page", "plan", "query", "sign-off",
 }  # fmt: skip
 
 
@@ -201,6 +201,25 @@ def page(tenant: Tenant, period: Period) -> None:
 
         for summary in read_summaries(WarehouseResource().get().published_path, period, [tenant]):
             print_page(out, summary)
+
+
+@app.command("close-package")
+def close_package(
+    tenant: Tenant,
+    period: Period,
+    to: Annotated[Path | None, typer.Option(help="The file; by default TENANT-MONTH-close.zip here.")] = None,
+) -> None:
+    """Write a tenant's month from the published file to one ZIP: a page for the browser, and each table as CSV."""
+    with messages():
+        from netsuite_assets.partitions import month_key
+        from netsuite_assets.publish.close_package import told, write_package
+        from resources.as_dagster import WarehouseResource
+        from resources.warehouse import utc_now
+
+        month_key(period)
+        path = to or Path(f"{tenant}-{period}-close.zip")
+        package = write_package(WarehouseResource().get().published_path, tenant, period, path, utc_now())
+        out.print(told(package), markup=False, soft_wrap=True)
 
 
 @app.command()

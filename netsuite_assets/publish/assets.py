@@ -93,12 +93,21 @@ def _all_tenants() -> dg.PartitionMapping:
 def month_close(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[None]:
-    """The month across all tenants: billed, in NetSuite, still different, written and left for a person."""
+    """The month across all tenants: billed, in NetSuite, still different, written and left for a person. And each
+    tenant's close package, a file for finance and its auditors.
+    """
+    from netsuite_assets.publish.close_package import write_package
     from netsuite_assets.publish.summary import read_summaries
+    from resources.warehouse import utc_now
 
     period = context.partition_key[:7]
+    published, folder = warehouse.get().published_path, warehouse.get().root / "close" / period
     with failures():
-        summaries = read_summaries(warehouse.get().published_path, period)
+        summaries = read_summaries(published, period)
+        packages = [
+            write_package(published, one.tenant, period, folder / f"{one.tenant}.zip", utc_now())
+            for one in summaries
+        ]
     return dg.MaterializeResult(
         metadata={
             "tenants": len(summaries),
@@ -107,6 +116,11 @@ def month_close(
             "written": sum(summary.verified for summary in summaries),
             "dagster/row_count": len(summaries),
             "month": dg.MetadataValue.md(month_table(summaries, context.partition_key)),
+            "close packages": dg.MetadataValue.md(
+                markdown(
+                    ["File", ">Rows"], [[one.path.resolve(), sum(one.rows.values())] for one in packages]
+                )
+            ),
             "dagster/column_schema": _column_schema(
                 {heading.removeprefix(">"): kind for heading, kind in _MONTH.items()}
             ),
