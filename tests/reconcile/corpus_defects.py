@@ -679,7 +679,10 @@ def _all() -> Iterator[Defect]:
         "known from before", (*DOCUMENTS, "customer"), external | {"second", "alike", "unknown"}
     )
     yield KnownByNumber(
-        "known by its number", INVOICING, external | {"otherRefNum", "entity", "second", "alike", "currency"}
+        "known by its number",
+        INVOICING,
+        # Another one with its number, in whatever month, would make it ambiguous.
+        external | {"otherRefNum", "entity", "second", "alike", "second elsewhere", "currency"},
     )
     yield KnownByRules("known by rules", DOCUMENTS[:3], frozenset())
     yield KnownByName("known by name", ("customer",), frozenset())
