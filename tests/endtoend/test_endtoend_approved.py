@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -22,6 +23,23 @@ MONTH = [
     for record in ("invoice", "creditMemo")
     for number in range(2)
 ]
+
+
+#: The account, and an office whose plan Ada approved and nobody has sent.
+Approved = tuple[View, Office]
+
+
+@pytest.fixture(scope="module")
+def approved_once(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Approved:
+    return approved(site, tmp_path_factory.mktemp("approved"))
+
+
+@pytest.fixture
+def approved_month(approved_once: Approved, tmp_path: Path) -> Approved:
+    """A copy of that office. The account is the same: while nothing is sent, it stays empty."""
+    netsuite, office = approved_once
+    assert netsuite.log(writes=True) == [], "a test before this one has sent something"
+    return netsuite, replace(office, folder=str(shutil.copytree(office.home, tmp_path / "office")))
 
 
 def plan_table(office: Office, statement: str, *parameters: Any) -> list[Any]:
@@ -73,9 +91,9 @@ def the_tenant_only_plans(office: Office, netsuite: View) -> None:
     ids=lambda each: getattr(each, "__name__", ""),
 )
 def test_nothing_is_sent_of_a_plan_that_changed_after_its_approval(
-    site: Site, tmp_path: Path, change: Callable[[Office, View], None], said: str
+    site: Site, approved_month: Approved, change: Callable[[Office, View], None], said: str
 ) -> None:
-    netsuite, office = approved(site, tmp_path)
+    netsuite, office = approved_month
     change(office, netsuite)
     ended = site.runs.run(office, "apply")
     assert said in ended.said["refused"]
@@ -83,9 +101,9 @@ def test_nothing_is_sent_of_a_plan_that_changed_after_its_approval(
     assert_nothing_written(office, netsuite)
 
 
-def test_an_approval_ends_with_what_the_plan_rests_on(site: Site, tmp_path: Path) -> None:
+def test_an_approval_ends_with_what_the_plan_rests_on(site: Site, approved_month: Approved) -> None:
     """Billing corrects an amount: the plan that is made of it is another one, which nobody has approved."""
-    netsuite, office = approved(site, tmp_path)
+    netsuite, office = approved_month
     corrected = replace(MONTH[0], lines=(Line("API calls", Decimal(3), Decimal("9910.10")),))
     office.bill(CUSTOMERS, [corrected, *MONTH[1:]])
     ended = site.runs.run(office, "plan", "apply")
@@ -110,7 +128,7 @@ def test_no_document_is_sent_into_a_month_that_was_closed_after_the_approval(
     assert ended.said["states"] == {"written": 1, "held": len(MONTH)}
 
 
-def approved(site: Site, folder: Path) -> tuple[View, Office]:
+def approved(site: Site, folder: Path) -> Approved:
     """A plan of one customer and four documents, every operation of which Ada approved."""
     netsuite = site.clear()
     office = site.open_office(folder, approve_automatically=NOBODY)

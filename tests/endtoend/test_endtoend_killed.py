@@ -96,7 +96,7 @@ def test_a_run_that_nobody_disturbs_leaves_nothing_to_do(site: Site, tmp_path: P
     assert again.said["operations"] == 0
 
 
-@pytest.mark.parametrize("seed", few_and_many(6, 300))
+@pytest.mark.parametrize("seed", few_and_many(4, 300))
 def test_a_run_killed_at_any_step_is_finished_by_the_next(
     site: Site, tmp_path: Path, seed: int, record_property: Callable[[str, object], None]
 ) -> None:
