@@ -45,6 +45,11 @@ class RecordTables:
         """Whether the lines make up the document's total. Those of a payment are what it settles."""
         return self.lines is not None and self.record != "customerPayment"
 
+    @property
+    def taxes(self) -> str | None:
+        """NetSuite's own lines of tax, in the schema `netsuite`."""
+        return f"{self.lines.removesuffix('_lines')}_taxes" if self.lines and self.sublist == "item" else None
+
 
 TABLES: Mapping[str, RecordTables] = {
     tables.record: tables
@@ -136,4 +141,14 @@ ACTUAL_LINE_CORE: dict[str, str] = {
     "internal_id": "VARCHAR",
     "line_key": "VARCHAR",
     "line_no": "INTEGER",
+}
+
+#: NetSuite's own lines of tax of documents: `tax_code` is the tax item's internal id where the account's taxes are items,
+#: `tax_name` its name; `percent` is the rate where NetSuite shows one. `amount` is what it adds to the document's total.
+ACTUAL_TAXES: dict[str, str] = ACTUAL_LINE_CORE | {
+    "tax_code": "VARCHAR",
+    "tax_name": "VARCHAR",
+    "description": "VARCHAR",
+    "percent": "DECIMAL(28,12)",
+    "amount": "DECIMAL(18,4)",
 }

@@ -1,4 +1,4 @@
-"""NetSuite's slices into the warehouse, read in sets by SuiteQL: customers, documents and lines.
+"""NetSuite's slices into the warehouse, read in sets by SuiteQL: customers, documents, lines and lines of tax.
 
 Here: which rows make a slice, the proof that all of them came, and their landing beside the mapped fields' names.
 Not here: requests, pages and typing (`resources/netsuite`), or what differs. Imports no Dagster.
@@ -37,7 +37,7 @@ from netsuite_assets.extract.scopes import (
 )
 from netsuite_assets.extract.sight import Reread, account_for_gone
 from netsuite_assets.mapping.compiler import MappedField, RecordMapping
-from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, INACTIVE, TABLES
+from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, ACTUAL_TAXES, INACTIVE, TABLES
 from resources.ledger.intents import Written
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import record
@@ -111,17 +111,19 @@ async def extract_documents(
     accept_as_gone: str = "",
     sizes: Sizes = STANDARD,
 ) -> dict[str, Slice]:
-    """Land one document type of a month with its lines. Customers must have landed before.
+    """Land one document type of a month with its lines and NetSuite's own lines of tax. Customers must have landed before.
 
-    Headers and lines are read until both are of one moment. `written` and `accept_as_gone`:
-    see `sight.account_for_gone`, by which documents that are not shown any more are explained or refused.
+    Headers and lines are read until both are of one moment; lines of items and of tax are one set and land apart.
+    `written` and `accept_as_gone`: see `sight.account_for_gone`, by which documents that are not shown any more are explained or refused.
     """
     tables, kind = TABLES[rules.record], record(rules.record)
     items = kind.sublists["item"]
     assert tables.lines is not None
+    assert tables.taxes is not None
     fields, line_fields = comparable(rules.fields), comparable(rules.line_fields)
     warehouse.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE | column_types(fields))
     warehouse.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE | column_types(line_fields))
+    warehouse.ensure_table(f"netsuite.{tables.taxes}", ACTUAL_TAXES)
     remaining = "foreignamountunpaid" if rules.record == "invoice" else "foreignpaymentamountunused"
     columns = {
         "id": Column("t.id", TEXT),
@@ -144,6 +146,12 @@ async def extract_documents(
         "line_no": Column("tl.linesequencenumber", pa.int64()),
         "line_amount": Column(items.fields["amount"].suiteql, AMOUNT),
         "line_rate": Column(items.fields["rate"].suiteql, RATE),
+        "is_tax": Column("tl.taxline", pa.bool_()),
+        # The tax code where the account's taxes are items.
+        "line_item": Column("tl.item", TEXT),
+        "line_item_name": Column("BUILTIN.DF(tl.item)", TEXT),
+        "line_memo": Column("tl.memo", TEXT),
+        "line_percent": Column("tl.ratepercent", RATE),
         "lastmodified": Column(MODIFIED, TEXT),
         **mapped(line_fields),
     }
@@ -160,7 +168,7 @@ async def extract_documents(
 
     async def lines(scope: str, name: str, where: str) -> Proof:
         return await extraction.read(
-            tables.lines or "", scope, name, line_columns, items.source, f"{items.where} AND {where}",
+            tables.lines or "", scope, name, line_columns, items.source, f"{kind.where} AND {_TOTALLED} AND {where}",
             items.row_key, sums=("line_amount",), modified="lastmodified", times=False,
         )  # fmt: skip
 
@@ -196,6 +204,7 @@ async def extract_documents(
         present = f"SELECT r.id FROM netsuite_rows.{tables.name} r WHERE {scope}"
         read = Reread(rules.record, f"netsuite.{tables.name}", period, present)
         await account_for_gone(extraction, read, written, accept_as_gone)
+        taxes = warehouse.value(f"SELECT count(*) FROM netsuite_rows.{tables.lines} r WHERE {scope} AND r.is_tax")
         return {
             tables.name: warehouse.replace_slice(
                 f"netsuite.{tables.name}",
@@ -215,13 +224,29 @@ async def extract_documents(
                 period,
                 f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no
                     {"".join(_landed_line(field) for field in line_fields)}
-                FROM netsuite_rows.{tables.lines} r WHERE {scope}""",
+                FROM netsuite_rows.{tables.lines} r WHERE {scope} AND NOT coalesce(r.is_tax, false)""",
                 key=("line_key",),
-                expected_rows=proven(warehouse, tables.lines, period),
+                expected_rows=proven(warehouse, tables.lines, period) - taxes,
+                source="NetSuite",
+                now=now,
+            ),
+            tables.taxes: warehouse.replace_slice(
+                f"netsuite.{tables.taxes}",
+                period,
+                f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no,
+                    r.line_item AS tax_code, r.line_item_name AS tax_name, r.line_memo AS description,
+                    r.line_percent AS percent, r.line_amount AS amount
+                FROM netsuite_rows.{tables.lines} r WHERE {scope} AND r.is_tax""",
+                key=("line_key",),
+                expected_rows=taxes,
                 source="NetSuite",
                 now=now,
             ),
         }
+
+
+#: What makes up a document's total besides its main line: lines of items and of tax, not those that cost of goods makes.
+_TOTALLED = "tl.mainline = 'F' AND NVL(tl.iscogs, 'F') = 'F'"
 
 
 #: A document does not change when its customer is renamed. One that is no customer (a project) shows what it was called

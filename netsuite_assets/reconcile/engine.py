@@ -25,6 +25,7 @@ from netsuite_assets.reconcile import (
     matched,
     remembered,
     settlements,
+    taxes,
     total_parts,
 )
 from netsuite_assets.reconcile.changes import say_who_changed
@@ -256,6 +257,7 @@ def _exceptions(
         parts.append(_left_to_a_person(setting, policy, which, period))
     parts += matched.exceptions(period, linked=tenant.writeback.not_linked == "link")
     parts.append(agreed.conflicts(period))
+    parts.append(taxes.exceptions(period))
     query = (
         " UNION ALL BY NAME ".join(parts) + " ORDER BY stage, code, record, number, external_id, internal_id"
     )

@@ -13,6 +13,7 @@ from netsuite_assets.reconcile.comparison import comparison_of
 from netsuite_assets.reconcile.keyed import Field, judge, judged
 from netsuite_assets.reconcile.lines import Lines, compare_lines
 from netsuite_assets.reconcile.record import BY_EXTERNAL_ID, ComparedRecord, insert, money
+from netsuite_assets.reconcile.taxes import compare_taxes, owner_of_total
 from resources.tenants.comparison import RecordComparison
 from resources.warehouse import TenantWarehouse, literal, quote
 
@@ -110,7 +111,11 @@ def wrong_period(of: ComparedRecord) -> str:
 
 
 def total_residue(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
-    """What the lines do not explain of a document's total: tax, a discount, or NetSuite's own calculation."""
+    """What the lines do not explain of a document's total: tax, a discount, or NetSuite's own calculation.
+
+    Makes `document_taxes`.
+    """
+    compare_taxes(warehouse, of)
     own = of.settings.compare.get(of.record, RecordComparison()).fields
     comparison = comparison_of("amount", of.settings.tolerance, own.get("total"))
     total = Field("total", comparison, "", "", scope="currency")
@@ -130,9 +135,11 @@ def total_residue(warehouse: TenantWarehouse, of: ComparedRecord) -> None:
     run(
         insert(
             f"""p.key, p.internal_id, p.number, p.name, 'total', NULL, 'total', {billed}, {held}, abs({residue}),
-            {residue}, p.currency, 'billing',
-            'The total should be ' || {billed} || '; NetSuite has ' || {held} || ', and the lines do not explain it.'""",
-            "FROM residues p JOIN total_judged v USING (key) WHERE v.rule IS NULL",
+            {residue}, p.currency, {owner_of_total(of)},
+            'The total should be ' || {billed} || '; NetSuite has ' || {held} || CASE WHEN t.key IS NULL
+                THEN ', and the lines do not explain it.' ELSE '. ' || t.told || CASE WHEN {residue} = t.tax THEN '.'
+                ELSE '; neither lines nor tax explain ' || {money(f"{residue} - t.tax", "p.currency")} || '.' END END""",
+            "FROM residues p JOIN total_judged v USING (key) LEFT JOIN document_taxes t USING (key) WHERE v.rule IS NULL",
             of.record,
             matched_by=BY_EXTERNAL_ID,
         )

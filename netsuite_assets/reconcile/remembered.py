@@ -78,6 +78,8 @@ def fingerprint(
         for name in (tables.name, tables.lines)
         if name
     }
+    if tables.taxes is not None:
+        slices[f"netsuite.{tables.taxes}"] = period
     if tables.lines is not None:
         # Of documents that are not expected it counts whether billing has voided them.
         slices[f"billing.{mapping.compared[record].tables.billing}"] = period

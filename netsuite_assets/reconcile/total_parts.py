@@ -8,8 +8,8 @@ at billing's rate, what its rate moved is the difference of the rates for NetSui
 rounding when it is no more than one unit of the currency's last place, else `amount`. Both products are taken to four
 places and what is left has the rest, so that a line's parts are exactly the difference of its amounts. Two
 lines that are paired by their place alone and are of different items are one line missing and one extra. A line is tax or
-a discount where the mapping's line rule is called so, or NetSuite's item is a discount; nothing else is called one. What
-the lines do not explain of a total is unexplained.
+a discount where the mapping's line rule is called so, or NetSuite's item is a discount. NetSuite's own lines of tax are
+tax, with what `taxes.py` holds against them; nothing else is called one. What neither explains of a total is unexplained.
 """
 
 from __future__ import annotations

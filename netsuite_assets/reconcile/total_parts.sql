@@ -1,5 +1,5 @@
 -- Of what the difference between billing's total of a document and NetSuite's is made, document by document.
--- Reads part_documents and part_lines; adds to total_parts_found. Parameters: {record} is a literal, the others SQL that
+-- Reads part_documents, part_lines and document_taxes; adds to total_parts_found. Parameters: {record} is a literal, the others SQL that
 -- shows a number of one side (e_ billing's, a_ NetSuite's) to people.
 
 CREATE OR REPLACE TEMP TABLE line_parts AS
@@ -60,15 +60,22 @@ SELECT external_id, part, sum(amount)::DECIMAL(18, 4) AS amount,
 FROM parts WHERE amount <> 0 GROUP BY external_id, part;
 
 INSERT INTO total_parts_found BY NAME
-WITH explained AS (
-    SELECT external_id, sum(amount) AS amount FROM line_parts GROUP BY external_id
+WITH known AS (
+    SELECT external_id, part, amount, detail FROM line_parts
+    UNION ALL
+    SELECT key, 'tax', tax, told || '.' FROM document_taxes
+),
+explained AS (
+    SELECT external_id, sum(amount) AS amount FROM known GROUP BY external_id
 ),
 parts AS (
-    SELECT external_id, currency, part, amount, detail
-    FROM part_documents JOIN line_parts USING (external_id) WHERE same_currency
+    -- Tax that billing has as a line and NetSuite as its own may be one and the same.
+    SELECT external_id, currency, part, sum(amount)::DECIMAL(18, 4) AS amount, string_agg(detail, ' ' ORDER BY detail DESC) AS detail
+    FROM part_documents JOIN known USING (external_id) WHERE same_currency GROUP BY external_id, currency, part
     UNION ALL
     SELECT external_id, currency, 'unexplained', expected_total - actual_total - coalesce(amount, 0),
         'The total should be ' || {e_total} || '; NetSuite has ' || {a_total} || ', and the lines '
+        || CASE WHEN external_id IN (SELECT key FROM document_taxes) THEN 'and taxes ' ELSE '' END
         || CASE WHEN coalesce(amount, 0) = 0 THEN 'do not differ by it.'
             ELSE 'differ by ' || {explained} || '.' END
     FROM part_documents LEFT JOIN explained USING (external_id) WHERE same_currency

@@ -241,8 +241,15 @@ class Truth:
                 self._add(pair, kind, field=name, actual=_money(actual.currency, held), amount=abs(held),
                     delta=-counted, currency=actual.currency, owner=_owner(rule, None), rule=rule.line)  # fmt: skip
         if residue:
+            # What NetSuite computes is a person's to correct.
+            computed = expected.kind in ("invoice", "creditMemo")
             self._add(pair, "total", field="total", expected=_money(expected.currency, expected.total or _ZERO),
-                actual=_money(expected.currency, held), amount=abs(residue), delta=residue)  # fmt: skip
+                actual=_money(expected.currency, held), amount=abs(residue), delta=residue,
+                owner="netsuite" if computed else "billing")  # fmt: skip
+            if computed:
+                self.exceptions.append(
+                    Raised("reconcile", "total", expected.kind, expected.external_id, actual.internal_id)
+                )
         if not is_document:
             return
         if actual.dated_in != PERIOD:
