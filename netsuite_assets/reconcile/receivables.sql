@@ -23,7 +23,7 @@ CREATE OR REPLACE TEMP TABLE base_currencies AS
 SELECT s.internal_id AS subsidiary, c.symbol AS currency
 FROM {subsidiaries} s JOIN {currencies} c ON c.internal_id = s.currency_id;
 
-CREATE OR REPLACE TEMP TABLE posted AS
+CREATE OR REPLACE TEMP VIEW posted AS
 SELECT g.*, coalesce(b.currency, (SELECT min(symbol) FROM {currencies} WHERE is_base), 'unknown') AS currency
 FROM {gl} g LEFT JOIN base_currencies b ON b.subsidiary = g.subsidiary
 WHERE g.period <= $period;

@@ -6,8 +6,10 @@ Here: the order of the steps and the refusal to say anything on what is not comp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -19,6 +21,9 @@ from netsuite_assets.reconcile.receivables import find_movements, required_slice
 from netsuite_assets.reconcile.roll_forward import roll_forward
 from netsuite_assets.reconcile.tie_outs import tie_out
 from resources.warehouse import TenantWarehouse, quote
+
+MEMORY: Final = "300MB"
+"""What DuckDB may take meanwhile; beyond it writes to disk, so that no number of documents fills memory."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +49,12 @@ def reconcile_receivables(
     Raises `resources.warehouse.IncompleteSlice` when a slice was never proven complete; nothing is written then.
     """
     warehouse.require_slices(required_slices(mapping, period))
-    before = _temporary(warehouse)
-    try:
+    with _at_work(warehouse):
         find_movements(warehouse, mapping, period)
         ties, items = tie_out(warehouse, mapping, period)
         rolled = roll_forward(warehouse, period)
         drift, aging = open_documents(warehouse, period)
         exceptions = drift_exceptions(warehouse, period) if drift_is == "exceptions" else no_exceptions()
-    finally:
-        # The run goes on in this process: what was worked out on the way is not kept in its memory.
-        for name in sorted(_temporary(warehouse) - before):
-            warehouse.connection.execute(f"DROP TABLE temp.main.{quote(name)}")
     with warehouse.transaction():
         frames.replace(warehouse, frames.TIE_OUTS, period, ties)
         frames.replace(warehouse, frames.TIE_OUT_ITEMS, period, items)
@@ -65,5 +65,24 @@ def reconcile_receivables(
     return Receivables(ties, items, rolled, drift, aging, exceptions)
 
 
-def _temporary(warehouse: TenantWarehouse) -> set[str]:
-    return {row[0] for row in warehouse.sql("SELECT table_name FROM duckdb_tables() WHERE temporary")}
+@contextmanager
+def _at_work(warehouse: TenantWarehouse) -> Iterator[None]:
+    """Bounded memory, of which nothing is kept: the run goes on in this process."""
+    run = warehouse.connection.execute
+    allowed = warehouse.value("SELECT current_setting('memory_limit')")
+    before = set(_temporary(warehouse))
+    run(f"SET memory_limit = '{MEMORY}'")
+    try:
+        yield
+    finally:
+        for kind, name in _temporary(warehouse):
+            if (kind, name) not in before:
+                run(f"DROP {kind} temp.main.{quote(name)}")
+        run(f"SET memory_limit = '{allowed}'")
+
+
+def _temporary(warehouse: TenantWarehouse) -> list[tuple[str, str]]:
+    """Temporary views and tables, the former first: they read the latter."""
+    return warehouse.sql("""
+        SELECT 'VIEW', view_name FROM duckdb_views() WHERE temporary AND NOT internal
+        UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables() WHERE temporary ORDER BY ALL DESC""")

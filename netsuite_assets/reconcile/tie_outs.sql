@@ -16,7 +16,8 @@ FROM {currencies} WHERE symbol IS NOT NULL GROUP BY symbol;
 
 -- Each document of the month with what NetSuite posted of it to receivables.
 CREATE OR REPLACE TEMP TABLE keyed_postings AS
-SELECT p.*, coalesce(h.key, k.record || ':' || k.external_id, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
+SELECT p.transaction_id, p.type, p.number, p.external_id, p.account_id, p.account_type, p.subsidiary, p.currency, p.amount,
+    coalesce(h.key, k.record || ':' || k.external_id, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
     WHEN 'CustPymt' THEN 'customerPayment:' WHEN 'Journal' THEN 'journalEntry:' ELSE p.type || ':' END
     || coalesce(p.external_id, '#' || p.transaction_id)) AS key,
     CASE p.type WHEN 'CustInvc' THEN 'invoice' WHEN 'CustCred' THEN 'creditMemo' WHEN 'CustPymt' THEN 'customerPayment'
@@ -28,7 +29,8 @@ WHERE p.period = $period;
 
 CREATE OR REPLACE TEMP TABLE in_base AS
 WITH of_documents AS (
-    SELECT m.*, h.internal_id AS held_id, h.amount AS held_amount, h.posted_amount,
+    SELECT m.side, m.subsidiary, m.currency, m.amount, m.record, m.external_id, m.internal_id, m.number, m.name, m.problem,
+        m.key, h.internal_id AS held_id, h.amount AS held_amount, h.posted_amount,
         coalesce(h.base, b.currency, (SELECT min(currency) FROM rates WHERE is_base), m.currency) AS base
     FROM movements m LEFT JOIN held_documents h ON h.key = m.key
     LEFT JOIN base_currencies b ON b.subsidiary = m.subsidiary
@@ -88,7 +90,8 @@ FROM of_journals j LEFT JOIN base_currencies b ON b.subsidiary = j.subsidiary
 LEFT JOIN (SELECT min(currency) AS currency FROM rates WHERE is_base) base ON true
 LEFT JOIN rates r ON r.currency = j.currency LEFT JOIN rates p ON p.currency = coalesce(b.currency, base.currency);
 
-CREATE OR REPLACE TEMP TABLE entries AS
+-- Read more than once and never held: it is the largest of all.
+CREATE OR REPLACE TEMP VIEW entries AS
 SELECT 'receivables' AS tie_out, 'transaction' AS basis, 'billing' AS left_side, 'netsuite' AS right_side,
     side = 'billing' AS is_left, subsidiary, NULL::VARCHAR AS account_id, currency, key, amount, record, external_id,
     internal_id, number, name, problem, NULL::VARCHAR AS type, false AS is_foreign, 1::BIGINT AS lines
