@@ -22,6 +22,9 @@ SELECT 'invoice', i.external_id, NULL FROM told t JOIN {memos} m ON m.external_i
 JOIN {credit_notes} c ON c.id = m.source_id JOIN {inv} i ON i.source_id = c.invoice_id
 WHERE t.record = 'creditMemo'
 UNION
+SELECT 'invoice', v.invoice_external_id, NULL FROM told t JOIN {void_credits} v ON v.external_id = t.external_id
+WHERE t.record = 'creditMemo'
+UNION
 SELECT 'invoice', NULL, a.invoice_id FROM told t JOIN applied_by a ON a.record = t.record
     AND (a.internal_id = t.internal_id OR a.external_id = t.external_id)
 UNION

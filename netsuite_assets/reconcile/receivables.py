@@ -21,6 +21,7 @@ from netsuite_assets.extract.payments import PAYMENTS
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.relations import held
+from netsuite_assets.reconcile.void_credits import TABLE as VOID_CREDITS
 from netsuite_assets.tables import ACTUAL_CORE
 from resources.warehouse import TenantWarehouse, literal
 
@@ -84,6 +85,7 @@ def relations(warehouse: TenantWarehouse) -> dict[str, str]:
         "currencies": ("netsuite.currencies", {"internal_id": TEXT, "symbol": TEXT, "precision": "BIGINT", "exchange_rate": "DECIMAL(28,12)", "is_base": "BOOLEAN"}),
         "applications": ("netsuite.applications", {"period": TEXT, "applying_record": TEXT, "applying_id": TEXT, "applying_number": TEXT, "applying_external_id": TEXT, "invoice_id": TEXT, "invoice_number": TEXT, "invoice_external_id": TEXT, "currency": TEXT, "amount": AMOUNT, "applied_on": "DATE", "last_modified": TEXT}),
         "differences": ("reconciliation.differences", {"period": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT, "kind": TEXT, "field": TEXT, "expected": TEXT, "reason": TEXT, "delta": AMOUNT}),
+        "void_credits": (VOID_CREDITS, {"external_id": TEXT, "invoice_external_id": TEXT}),
         "exceptions": ("reconciliation.exceptions", {"period": TEXT, "stage": TEXT, "code": TEXT, "record": TEXT, "external_id": TEXT, "internal_id": TEXT}),
     }  # fmt: skip
     return held(warehouse, tables)

@@ -23,6 +23,7 @@ from netsuite_assets.extract.reference import MASTERS
 from netsuite_assets.reconcile.receivables_assets import items_table, roll_forward_table, ties_table
 from netsuite_assets.reconcile.subledger import Receivables, reconcile_receivables
 from netsuite_assets.reconcile.tie_outs import MACROS
+from netsuite_assets.reconcile.void_credits import TABLE as VOID_CREDITS
 from resources.warehouse import IncompleteSlice, Warehouse
 
 ACCOUNTS = {
@@ -602,6 +603,17 @@ def test_an_invoice_of_a_credit_memo_that_netsuite_lacks_has_no_exception_of_its
     drifted = ("open_differs", "INV-1", "USD", Decimal(20))
     assert told(books.tie()) == {drifted}
     differs(books, "creditMemo", "cm-d", "missing_in_netsuite", delta=Decimal("20.00"))
+    assert told(books.tie()) == set()
+
+
+def test_a_voided_invoice_whose_credit_memo_netsuite_lacks_has_no_exception_of_its_own(books: Books) -> None:
+    books.month.books.rows["invoices"][0]["status"] = "void"
+    books.land_billing()
+    drifted = ("paid_in_billing", "INV-1", "USD", Decimal(100))
+    assert told(books.tie()) == {drifted}
+    books.held.ensure_table(VOID_CREDITS, {"external_id": "VARCHAR", "invoice_external_id": "VARCHAR"})
+    books.held.sql(f"INSERT INTO {VOID_CREDITS} VALUES ('void-inv-1', 'inv-1')")
+    differs(books, "creditMemo", "void-inv-1", "missing_in_netsuite", delta=Decimal("100.00"))
     assert told(books.tie()) == set()
 
 
