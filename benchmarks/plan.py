@@ -12,6 +12,7 @@ ledger; memory is the most that the process held resident, Python and libraries 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -173,7 +174,9 @@ def main() -> int:
     table.add_row("peak memory of both", f"{megabytes:.0f} MB", f"{MEGABYTES:.0f} MB")
     table.add_row("working file", f"{stored:.0f} MB", "")
     table.add_row("as planted", "yes" if right else "no", "yes")
-    Console().print(table)
+    console = Console(width=100)
+    console.print(table)
+    console.print(f"on {os.cpu_count()} cores, at a load of {os.getloadavg()[0]:.1f} after")
     missed = given.differences >= ENOUGH and (seconds >= SECONDS or megabytes >= MEGABYTES)
     return 1 if missed or not right else 0
 
