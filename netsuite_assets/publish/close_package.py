@@ -63,10 +63,14 @@ SECTIONS: Final = (
     Section(
         "totals",
         "Billed and in NetSuite",
-        "By record and currency, as the last comparison found it.",
+        "By record and currency: as the last comparison found it, and what NetSuite has now that it was written to.",
         f"""SELECT record, currency, billed_documents, billed_total, held_back_documents, held_back_total,
-            netsuite_documents, netsuite_total, difference, explained, unexplained
-        FROM totals {_OF} ORDER BY record DESC, currency""",
+            netsuite_documents, netsuite_total, difference, explained, unexplained,
+            coalesce(documents_now, 0) AS netsuite_documents_now, coalesce(total_now, 0) AS netsuite_total_now
+        FROM (FROM totals {_OF}) LEFT JOIN (
+            SELECT record, netsuite_currency AS currency, count(*) AS documents_now, sum(netsuite_total) AS total_now
+            FROM documents {_OF} AND netsuite_month = $period GROUP BY ALL) USING (record, currency)
+        ORDER BY record DESC, currency""",
     ),
     Section(
         "total_parts",
@@ -95,9 +99,8 @@ SECTIONS: Final = (
         "roll_forward",
         "Roll-forward",
         "From opening to closing, on each side. An opening that nobody knows is empty, and so is the closing.",
-        f"""SELECT balance, side, subsidiary_name, account_number, account_name, currency, opening, opening_from,
-            invoices, credits, payments, adjustments, closing
-        FROM roll_forward {_OF} ORDER BY ALL""",
+        f"""SELECT * EXCLUDE (tenant, period, subsidiary, account_id) FROM roll_forward {_OF}
+        ORDER BY balance, subsidiary_name, account_number, currency, side""",
     ),
     Section(
         "aging",
@@ -256,6 +259,12 @@ th { border-bottom: 1px solid #888; white-space: nowrap } tr { break-inside: avo
 """
 
 
+#: Columns of words with underscores between them.
+_CODES: Final = frozenset(
+    ("tie_out", "left_side", "right_side", "part", "cause", "balance", "side", "kind", "code", "state")
+)
+
+
 def _page(tenant: str, period: str, tables: Sequence[str], now: datetime) -> str:
     month = date.fromisoformat(f"{period}-01").strftime("%B %Y")
     title = escape(f"{tenant}, {month}")
@@ -307,7 +316,9 @@ def _shown(name: str, value: Any, currency: str | None) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return called(str(value)) if name == "record" else str(value)
+    if name == "record":
+        return called(str(value))
+    return str(value).replace("_", " ") if name in _CODES else str(value)
 
 
 def told(package: Package) -> str:
