@@ -314,32 +314,41 @@ def _share(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> N
     ):
         return
     places = {**PLACES, **mapping.compared["invoice"].parts.plan.precision}
-    documents: dict[str, list[tuple[str, Decimal, Decimal, Decimal, str]]] = {}
-    for invoice, *line in warehouse.sql(
-        f"""SELECT a.internal_id, l.line_key, coalesce(l.amount, 0), v.credited, v.total, coalesce(a.currency, '')
+    documents: dict[tuple[str, Decimal, Decimal, str], dict[str, Decimal]] = {}
+    for *document, line_key, amount in warehouse.sql(
+        f"""SELECT a.internal_id, v.credited, v.total, coalesce(a.currency, ''), l.line_key, coalesce(l.amount, 0)
         FROM {_credited(period)} JOIN netsuite.invoice_lines l ON l.period = a.period AND l.internal_id = a.internal_id
         WHERE v.credited <> v.total ORDER BY a.internal_id, l.line_no, l.line_key"""
     ):
-        documents.setdefault(invoice, []).append((line[0], line[1], line[2], line[3], line[4]))
-    shares = [share for lines in documents.values() for share in _shares(lines, places)]
-    if shares:
+        internal_id, credited, total, currency = document
+        documents.setdefault((internal_id, credited, total, currency), {})[line_key] = amount
+    made: dict[str, Decimal] = {}
+    for (_, credited, total, currency), lines in documents.items():
+        made |= shares(lines, credited, total, places.get(currency, 2))
+    if made:
         run(
             "INSERT INTO void_shares SELECT unnest(?::VARCHAR[]), unnest(?::DECIMAL(18,4)[])",
-            [[key for key, _ in shares], [amount for _, amount in shares]],
+            [list(made), list(made.values())],
         )
 
 
-def _shares(
-    lines: Iterable[tuple[str, Decimal, Decimal, Decimal, str]], places: Mapping[str, int]
-) -> list[tuple[str, Decimal]]:
-    lines = list(lines)
-    _, _, credited, total, currency = lines[0]
-    unit = Decimal(1).scaleb(-places.get(currency, 2))
-    made = [(key, (amount * credited / total).quantize(unit, ROUND_HALF_EVEN)) for key, amount, *_ in lines]
-    whole = (sum((line[1] for line in lines), Decimal(0)) * credited / total).quantize(unit, ROUND_HALF_EVEN)
-    rest = whole - sum((amount for _, amount in made), Decimal(0))
-    greatest = max(range(len(lines)), key=lambda at: abs(lines[at][1]))
-    made[greatest] = (made[greatest][0], made[greatest][1] + rest)
+def shares(
+    lines: Mapping[str, Decimal], credited: Decimal, total: Decimal, places: int
+) -> dict[str, Decimal]:
+    """Each line's part of what is `credited` of a document's `total`, by the amounts of its lines and to the currency's
+    decimal places.
+
+    The parts add up to that part of all lines, which is `credited` itself where the lines make up the total; what rounding
+    leaves is on the line of the greatest amount.
+    """
+    unit = Decimal(1).scaleb(-places)
+
+    def part(amount: Decimal) -> Decimal:
+        return (amount * credited / total).quantize(unit, ROUND_HALF_EVEN)
+
+    made = {key: part(amount) for key, amount in lines.items()}
+    greatest = max(lines, key=lambda key: abs(lines[key]))
+    made[greatest] += part(sum(lines.values(), Decimal(0))) - sum(made.values(), Decimal(0))
     return made
 
 

@@ -162,6 +162,28 @@ def test_a_paid_invoice_is_a_persons_until_what_settles_it_is_taken_off(loop: Lo
     assert open_of(loop) == 0
 
 
+def test_the_credit_memo_waits_like_any_document_for_its_month_and_its_first_day(
+    loop: Loop, writing: Writing
+) -> None:
+    def planned() -> dict[str, Any]:
+        [row] = [row for row in frames.records(loop.plan().operations) if row["record"] == "creditMemo"]
+        return row
+
+    void(loop)
+    loop.set("writeback", cut_over={"creditMemo": loop.day(16)})
+    assert "dated before" in planned()["held"]
+    loop.set("writeback", cut_over={})
+    writing.admin("POST", "periods", {"month": loop.period, "closed": True})
+    try:
+        assert f"{loop.period} is closed" in planned()["held"]
+        loop.set("writeback", closed_period="next_open_period", closed_period_consent="Ana, 2026-11-02")
+        moved = planned()
+        assert moved["held"] is None
+        assert moved["posts_in"] > loop.period
+    finally:
+        writing.admin("POST", "periods", {"month": loop.period, "closed": False})
+
+
 def test_when_billing_takes_the_voiding_back_the_credit_memo_is_one_that_only_netsuite_has(
     loop: Loop,
 ) -> None:
