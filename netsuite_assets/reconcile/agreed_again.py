@@ -12,7 +12,8 @@ taken for exactly the one that it was sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
@@ -27,32 +28,81 @@ from netsuite_assets.reconcile.record import ComparedRecord
 from resources.ledger import Ledger, VerifiedBody
 from resources.warehouse import TenantWarehouse, literal, quote
 
-#: Tells a comparison what was agreed before, after its records and lines have their hashes.
-Refill = Callable[[TenantWarehouse, ComparedRecord, Lines | None], None]
-
 #: Bodies that are read at once.
 _AT_ONCE: Final = 5_000
 
 
-def nothing(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
-    """Nothing is told beyond what the warehouse knows."""
+@dataclass(frozen=True)
+class Told:
+    """What the ledger tells of a record type and period of which the warehouse knows nothing yet; without one, nothing.
 
+    `mapping_hash` is of the version of the mapping that is compared by.
+    """
 
-def from_ledger(ledger: Ledger, mapping_hash: str) -> Refill:
-    """Tells what the ledger knows of a record type and period of which the warehouse knows nothing."""
+    ledger: Ledger | None = None
+    mapping_hash: str = ""
 
-    def refill(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
+    def of_records(self, warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None) -> None:
+        """Fill the table of what was agreed on; the records and lines must have their hashes."""
         table = agreed.ensured(warehouse, of)
-        if warehouse.value(f"SELECT count(*) FROM (FROM {table} WHERE {agreed.of_period(of)} LIMIT 1)"):
+        if self.ledger is None or _knows(warehouse, table, agreed.period_of(of)):
             return
         period = of.period if of.is_document else None
-        bodies = ledger.verified_bodies(warehouse.tenant, of.record, period)
-        if _read(warehouse, of, lines, bodies, mapping_hash):
+        bodies = self.ledger.verified_bodies(warehouse.tenant, of.record, period)
+        if _read(warehouse, of, lines, bodies, self.mapping_hash):
             _fill(warehouse, of, lines, table)
         for name in ("told", "told_lines"):
             warehouse.connection.execute(f"DROP TABLE IF EXISTS {name}")
 
-    return refill
+    def of_applications(self, warehouse: TenantWarehouse, table: str, period: str) -> None:
+        """Fill the table of what payments settle by agreement: the latest that each of them was sent."""
+        if self.ledger is None or _knows(warehouse, table, period):
+            return
+        latest: dict[str, dict[str, Decimal | None]] = {}
+        for one in self.ledger.verified_bodies(warehouse.tenant, "customerPayment", period):
+            body = json.loads(one.body, parse_float=Decimal, parse_int=Decimal)
+            if "apply" in body:
+                latest[one.external_id] = _settled(body["apply"]["items"])
+            elif one.is_whole and one.mapping_hash == self.mapping_hash:
+                latest[one.external_id] = {}
+        rows = [
+            {
+                "place": 0,
+                "external_id": payment,
+                "doc": doc,
+                "amount": None if amount is None else f"{amount:f}",
+            }
+            for payment, settled in latest.items()
+            if None not in settled.values()
+            for doc, amount in [(None, None), *settled.items()]
+        ]
+        run = warehouse.connection.execute
+        run(
+            "CREATE OR REPLACE TEMP TABLE told (place BIGINT, external_id VARCHAR, doc VARCHAR, amount VARCHAR)"
+        )
+        _insert(warehouse, "told", rows)
+        run(
+            f"INSERT INTO {table} BY NAME SELECT ? AS period, external_id, doc, amount::DECIMAL(18, 4) AS amount,"
+            " true AS is_known, false AS is_differing FROM told",
+            [period],
+        )
+        run("DROP TABLE told")
+
+
+def _knows(warehouse: TenantWarehouse, table: str, period: str) -> bool:
+    return bool(warehouse.value(f"SELECT count(*) FROM (FROM {table} WHERE period = ? LIMIT 1)", [period]))
+
+
+def _settled(items: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
+    """What the elements of a payment's `apply` settle, by document; None where an element does not say how much."""
+    found: dict[str, Decimal | None] = {}
+    for item in items:
+        if item.get("apply", True):
+            doc = item["doc"]
+            amount = item.get("amount")
+            named = doc.get("externalId") or f"{INTERNAL}{doc['id']}"
+            found[named] = None if amount is None else (found.get(named) or Decimal(0)) + amount
+    return found
 
 
 def _read(

@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netsuite_assets.mapping.compiler import RecordMapping
-from netsuite_assets.reconcile import agreed, agreed_again, matched, total_parts
+from netsuite_assets.reconcile import agreed, matched, total_parts
 from netsuite_assets.reconcile import field_differences as fields
 from netsuite_assets.reconcile import whole_records as whole
+from netsuite_assets.reconcile.agreed_again import Told
 from netsuite_assets.reconcile.comparison import Comparison
 from netsuite_assets.reconcile.hashes import Hashed, hash_slice
 from netsuite_assets.reconcile.keyed import Compared, compare
@@ -56,11 +57,11 @@ def diff_record(
     period: str,
     settings: ReconcileSettings,
     issued: Issued,
-    refill: agreed_again.Refill = agreed_again.nothing,
+    told: Told,
 ) -> bool:
     """Add the differences of one record type and period to `differences_found`, and the uses of tolerances and
-    normalisations to `tolerated_found`; whether both sides agree on anything that they did not agree on before. `refill`
-    is called before that is asked.
+    normalisations to `tolerated_found`; whether both sides agree on anything that they did not agree on before. `told` is
+    what is known of that beside the warehouse.
 
     Raises `keyed.NotConserved` when rows are lost on the way.
     """
@@ -78,7 +79,7 @@ def diff_record(
     if of.is_document and (found.only_right or found.repeated or found.right_unkeyed):
         whole.only_in_netsuite(warehouse, of)
     _diff_pairs(warehouse, of, lines)
-    refill(warehouse, of, lines)
+    told.of_records(warehouse, of, lines)
     agreed.say_what_changed(warehouse, of, lines)
     anew = agreed.keep_agreed(warehouse, of, lines)
     if paired:

@@ -20,7 +20,6 @@ from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.mapping.compiler import RecordMapping
 from netsuite_assets.reconcile import (
     agreed,
-    agreed_again,
     differences,
     matched,
     remembered,
@@ -28,6 +27,7 @@ from netsuite_assets.reconcile import (
     taxes,
     total_parts,
 )
+from netsuite_assets.reconcile.agreed_again import Told
 from netsuite_assets.reconcile.changes import say_who_changed
 from netsuite_assets.reconcile.gone_customers import compare_activity
 from netsuite_assets.reconcile.void_credits import PREFIX, expect_credits, say_credits
@@ -98,8 +98,7 @@ def reconcile(
     named one of the fields; nothing is written then.
     """
     _require(warehouse, mapping, period)
-    refill = agreed_again.nothing if ledger is None else agreed_again.from_ledger(ledger, mapping.hash)
-    compared = _find(warehouse, tenant, mapping, period, locate, refill)
+    compared = _find(warehouse, tenant, mapping, period, locate, Told(ledger, mapping.hash))
     found = _difference_rows(warehouse, period)
     tolerated = _tolerated_rows(warehouse, period)
     totals = _totals(warehouse, mapping, period)
@@ -122,7 +121,7 @@ def remaining(
 ) -> pd.DataFrame:
     """The differences of the slices as they are now, without replacing what the last reconciliation recorded."""
     _require(warehouse, mapping, period)
-    _find(warehouse, tenant, mapping, period, locate)
+    _find(warehouse, tenant, mapping, period, locate, Told())
     return _difference_rows(warehouse, period)
 
 
@@ -170,7 +169,7 @@ def _find(
     mapping: TenantMapping,
     period: str,
     locate: Locate,
-    refill: agreed_again.Refill = agreed_again.nothing,
+    told: Told,
 ) -> list[_Comparison]:
     """Fill `differences_found` and `tolerated_found`; what has not changed since it was compared last is as it was."""
     expect_credits(warehouse, tenant, mapping, period)
@@ -186,12 +185,13 @@ def _find(
         known = remembered.recall(warehouse, period, record, of, issued)
         if known is None:
             asked = remembered.Asked(issued)
-            if differences.diff_record(warehouse, rules, period, tenant.reconcile, asked, refill):
-                remembered.forget(warehouse, record, period if rules.is_monthly else None)
+            anew = differences.diff_record(warehouse, rules, period, tenant.reconcile, asked, told)
             if record == "customerPayment":
-                settlements.compare_applications(warehouse, rules, period)
+                anew |= settlements.compare_applications(warehouse, rules, period, told)
             elif record == "journalEntry":
                 settlements.leave_out_foreign_journals(warehouse, rules)
+            if anew:
+                remembered.forget(warehouse, record, period if rules.is_monthly else None)
             say_credits(warehouse, record, period)
             made.append(_Comparison(record, of, asked.text, True))
         else:

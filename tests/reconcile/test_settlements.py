@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from month import Month, TenantRules, line, load_rules
 
-from netsuite_assets.reconcile.engine import reconcile
+from netsuite_assets.reconcile.engine import reconcile, remaining
 from resources.warehouse import Warehouse
 
 JOURNALS = """
@@ -200,3 +200,96 @@ def test_payments_and_journals_that_cannot_be_mapped_wait_for_a_person(paid: Mon
     assert {row["stage"] for row in told.values()} == {"mapping"}
     assert told["customerPayment", "pay-p1"]["amount"] == Decimal("120.00")
     assert "it debits 31 and credits 30" in told["journalEntry", "je-a"]["reason"]
+
+
+# Who has changed what is settled
+
+
+def _bill_application(month: Month, invoice: str, amount: str | None) -> None:
+    rows = month.books.rows["payment_applications"]
+    rows[:] = [row for row in rows if row["invoice_id"] != invoice]
+    if amount is not None:
+        rows.append({"payment_id": "p1", "invoice_id": invoice, "amount": Decimal(amount)})
+    month.map_billing()
+
+
+def _who(month: Month) -> dict[str, tuple[str | None, str | None, str]]:
+    """By the document that should be settled: what was agreed on, which side has changed it, and whose value counts."""
+    rows = [row for row in month.reconcile().differences if row["field"] == "apply"]
+    return {
+        (row["expected"] or row["actual"]).rpartition(" ")[2]: (
+            row["base"],
+            row["changed_side"],
+            row["owner"],
+        )
+        for row in rows
+    }
+
+
+def test_what_was_never_settled_alike_has_no_base(paid: Month) -> None:
+    _apply(paid, "inv-2", "19.99")
+    assert _who(paid) == {"INV-2": (None, None, "billing")}
+    # The other one agreed then.
+    _bill_application(paid, "1", "99.00")
+    assert _who(paid) == {
+        "INV-1": ("USD 100.00 of INV-1", "billing", "billing"),
+        "INV-2": (None, None, "billing"),
+    }
+
+
+def test_one_side_changed_what_is_settled(paid: Month) -> None:
+    paid.reconcile()
+    _apply(paid, "inv-2", "19.99")
+    agreed = "USD 20.00 of INV-2"
+    assert _who(paid) == {"INV-2": (agreed, "netsuite", "billing")}
+    assert _who(paid) == {"INV-2": (agreed, "netsuite", "billing")}
+    _apply(paid, "inv-2", "20.00")
+    _bill_application(paid, "2", None)
+    assert _who(paid) == {"INV-2": (agreed, "billing", "billing")}
+    _bill_application(paid, "2", "20.00")
+    paid.invoice("3", line("7.00"), number="INV-3")
+    paid.map_billing()
+    _bill_application(paid, "3", "5.00")
+    assert _who(paid) == {"INV-3": (None, "billing", "billing")}
+
+
+def test_what_both_sides_changed_of_a_payments_settlement_is_a_persons(paid: Month) -> None:
+    paid.reconcile()
+    _apply(paid, "inv-2", "19.99")
+    _bill_application(paid, "1", "99.00")
+    # They are written together: what NetSuite changed would be lost with what billing did.
+    assert _who(paid) == {
+        "INV-1": ("USD 100.00 of INV-1", "billing", "person"),
+        "INV-2": ("USD 20.00 of INV-2", "netsuite", "person"),
+    }
+    [conflict] = [row for row in paid.reconcile().exceptions if row["code"] == "conflict"]
+    assert (conflict["record"], conflict["external_id"]) == ("customerPayment", "pay-p1")
+    assert conflict["reason"] == (
+        "Its lines or total have changed on both sides since they agreed: It should settle USD 99.00 of invoice INV-1;"
+        " NetSuite applies USD 100.00. It should settle USD 20.00 of invoice INV-2; NetSuite applies USD 19.99."
+    )
+    _apply(paid, "inv-1", "99.00")
+    assert _who(paid) == {"INV-2": ("USD 20.00 of INV-2", "netsuite", "billing")}
+
+
+def test_a_settlement_that_was_never_read_back_is_no_change_of_netsuites(paid: Month) -> None:
+    """NetSuite has what billing had when they were compared last, and billing has changed again since."""
+    paid.reconcile()
+    _bill_application(paid, "2", "15.00")
+    assert _who(paid) == {"INV-2": ("USD 20.00 of INV-2", "billing", "billing")}
+    _apply(paid, "inv-2", "15.00")
+    _bill_application(paid, "2", "16.00")
+    for _ in range(2):
+        assert _who(paid) == {"INV-2": ("USD 15.00 of INV-2", "billing", "billing")}
+
+
+def test_what_is_settled_is_agreed_on_at_once_when_it_is_read_back(paid: Month) -> None:
+    paid.reconcile()
+    _bill_application(paid, "2", "15.00")
+    paid.reconcile()
+    _apply(paid, "inv-2", "15.00")
+    paid.prove()
+    rules = paid.rules
+    assert len(remaining(paid.held, rules.tenant, rules.mapping, paid.period, paid.books.locate)) == 0
+    _apply(paid, "inv-2", "20.00")
+    assert _who(paid) == {"INV-2": ("USD 15.00 of INV-2", "netsuite", "billing")}

@@ -22,6 +22,8 @@ def loop(writing: Writing, tmp_path: Path) -> Iterator[Loop]:
     made.customer("c1")
     for key in ("billing", "netsuite", "both", "empty", "lines", "twice"):
         made.invoice(key, "120.00")
+    made.payment("p1", "50.00", {"billing": "30.00", "netsuite": "20.00"})
+    made.payment("p2", "50.00", {"both": "50.00"})
     made.billing("UPDATE invoices SET memo = 'at first' WHERE id <> 'empty'")
     assert all(verified for *_, verified in made.run().told())
     made.billing("UPDATE invoices SET memo = 'as agreed' WHERE id = 'twice'")
@@ -34,6 +36,13 @@ def change(loop: Loop, key: str, **values: Any) -> None:
     """Somebody changes the invoice in NetSuite."""
     [row] = loop.query(f"SELECT id FROM transaction WHERE externalid = '{loop.word}inv-{key}'")
     loop.write(f"invoice/{row['id']}", values)
+
+
+def settle(loop: Loop, payment: str, invoice: str, amount: int) -> None:
+    """Somebody applies the payment otherwise in NetSuite."""
+    [row] = loop.query(f"SELECT id FROM transaction WHERE externalid = '{loop.word}pay-{payment}'")
+    element = {"doc": {"externalId": f"{loop.word}inv-{invoice}"}, "apply": True, "amount": amount}
+    loop.write(f"customerPayment/{row['id']}", {"apply": {"items": [element]}})
 
 
 def differences(loop: Loop) -> dict[str, tuple[Any, ...]]:
@@ -61,6 +70,9 @@ def test_a_new_warehouse_knows_who_has_changed_what(loop: Loop) -> None:
     loop.billing("UPDATE invoices SET memo = 'corrected' WHERE id IN ('billing', 'both', 'empty')")
     loop.billing("UPDATE invoice_lines SET description = 'corrected' WHERE invoice_id = 'lines'")
     loop.billing("UPDATE customers SET email = 'corrected@example.com'")
+    loop.billing("UPDATE payment_applications SET amount = '25.00' WHERE invoice_id = 'billing'")
+    loop.billing("UPDATE payment_applications SET amount = '45.00' WHERE invoice_id = 'both'")
+    settle(loop, "p2", "both", 40)
     planned = loop.plan()
     assert differences(loop) == {
         "cus-c1": ("email", loop.email("c1"), "billing", "billing"),
@@ -70,9 +82,11 @@ def test_a_new_warehouse_knows_who_has_changed_what(loop: Loop) -> None:
         "inv-empty": ("memo", None, "both", "person"),
         "inv-twice": ("memo", "as agreed", "netsuite", "billing"),
         "inv-lines": ("description", None, "both", "person"),
+        "pay-p1": ("apply", f"USD 30.00 of {loop.word}N-billing", "billing", "billing"),
+        "pay-p2": ("apply", f"USD 50.00 of {loop.word}N-both", "both", "person"),
     }
     written = {row["external_id"].removeprefix(loop.word) for row in frames.records(planned.operations)}
-    assert written == {"cus-c1", "inv-billing", "inv-netsuite", "inv-twice"}
+    assert written == {"cus-c1", "inv-billing", "inv-netsuite", "inv-twice", "pay-p1"}
     # What was told once is kept from then on like what was compared.
     change(loop, "billing", memo="by hand")
     loop.plan()
