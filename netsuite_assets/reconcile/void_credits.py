@@ -178,7 +178,8 @@ def _find(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> in
             made AS (
                 SELECT v.source_id, a.external_id AS invoice_external_id, a.internal_id AS invoice_id, a.number AS invoice_number, a.currency,
                     coalesce(a.total, 0) AS total, coalesce(x.by_credit, 0) AS applied, x.others,
-                    (coalesce(a.remaining, 0) + coalesce(x.by_credit, 0))::DECIMAL(18, 4) AS credited
+                    -- The invoice may have been read again since what settles it was.
+                    least(coalesce(a.total, 0), coalesce(a.remaining, 0) + coalesce(x.by_credit, 0))::DECIMAL(18, 4) AS credited
                 FROM netsuite.invoices a JOIN voided v USING (external_id)
                 LEFT JOIN applied x ON x.invoice_id = a.internal_id
                 WHERE a.period = $period AND a.dated_in = $period)
