@@ -9,7 +9,7 @@ and NetSuite dates elsewhere: those are asked for by external id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -113,7 +113,7 @@ async def extract_documents(
 ) -> dict[str, Slice]:
     """Land one document type of a month with its lines and NetSuite's own lines of tax. Customers must have landed before.
 
-    Headers and lines are read until both are of one moment; lines of items and of tax are one set and land apart.
+    All are read until they are of one moment; lines of tax only where totals are not those of the lines.
     `written` and `accept_as_gone`: see `sight.account_for_gone`, by which documents that are not shown any more are explained or refused.
     """
     tables, kind = TABLES[rules.record], record(rules.record)
@@ -146,18 +146,14 @@ async def extract_documents(
         "line_no": Column("tl.linesequencenumber", pa.int64()),
         "line_amount": Column(items.fields["amount"].suiteql, AMOUNT),
         "line_rate": Column(items.fields["rate"].suiteql, RATE),
-        "is_tax": Column("tl.taxline", pa.bool_()),
-        # The tax code where the account's taxes are items.
-        "line_item": Column("tl.item", TEXT),
-        "line_item_name": Column("BUILTIN.DF(tl.item)", TEXT),
-        "line_memo": Column("tl.memo", TEXT),
-        "line_percent": Column("tl.ratepercent", RATE),
         "lastmodified": Column(MODIFIED, TEXT),
         **mapped(line_fields),
     }
     extraction = Extraction(warehouse, netsuite, lambda: now, sizes)
     extraction.prepare(tables.name, columns)
     extraction.prepare(tables.lines, line_columns)
+    tax_columns = _TAX_COLUMNS | {"amount": Column(items.fields["amount"].suiteql, AMOUNT)}
+    extraction.prepare(tables.taxes, tax_columns)
 
     async def documents(scope: str, name: str, where: str) -> Proof:
         return await extraction.read(
@@ -168,43 +164,61 @@ async def extract_documents(
 
     async def lines(scope: str, name: str, where: str) -> Proof:
         return await extraction.read(
-            tables.lines or "", scope, name, line_columns, items.source, f"{kind.where} AND {_TOTALLED} AND {where}",
+            tables.lines or "", scope, name, line_columns, items.source, f"{items.where} AND {where}",
             items.row_key, sums=("line_amount",), modified="lastmodified", times=False,
         )  # fmt: skip
 
-    async def both(scope: str, name: str, where: str) -> None:
-        """Read documents of a scope and their lines. Lines change with their document, and with nothing else."""
+    async def taxes(scope: str, name: str, where: str) -> Proof:
+        return await extraction.read(
+            tables.taxes or "", scope, name, tax_columns, items.source, f"{kind.where} AND {_TAX_LINES} AND {where}",
+            items.row_key, sums=("amount",), modified="lastmodified", times=False,
+        )  # fmt: skip
+
+    async def together(scope: str, name: str, where: str) -> None:
+        """Read documents of a scope with their lines. Lines change with their document, and with nothing else."""
 
         async def headers() -> Sequence[Proof]:
             return [await documents(scope, name, where)]
 
-        async def of_headers() -> Sequence[Proof]:
-            _forget_other_versions(warehouse, tables.name, tables.lines or "", scope)
-            if scope == period:
-                return [await lines(scope, f"lines of the {name}", where)]
-            within = held_documents(warehouse, tables.name, scope)
+        async def of_headers(
+            table: str, read: Callable[[str, str, str], Awaitable[Proof]], what: str
+        ) -> Sequence[Proof]:
+            _forget_other_versions(warehouse, tables.name, table, scope)
+            within = where if scope == period else held_documents(warehouse, tables.name, scope)
             if within is None:
-                extraction.forget_but(tables.lines or "", [], like=scope)
+                extraction.forget_but(table, [], like=scope)
                 return []
-            return [await lines(scope, f"lines of the {name}", within)]
+            return [await read(scope, f"{what} of the {name}", within)]
 
-        await read_together(warehouse.tenant, f"the {name} and their lines", [headers, of_headers])
+        async def their_lines() -> Sequence[Proof]:
+            return await of_headers(tables.lines or "", lines, "lines")
+
+        async def their_taxes() -> Sequence[Proof]:
+            if not _beyond_lines(warehouse, tables.name, tables.lines or "", scope):
+                extraction.forget_but(tables.taxes or "", [], like=scope)
+                return []
+            return await of_headers(tables.taxes or "", taxes, "lines of tax")
+
+        await read_together(
+            warehouse.tenant, f"the {name} and their lines", [headers, their_lines, their_taxes]
+        )
 
     in_month = dated_in("t.trandate", period)
     with extraction.transaction():
-        await both(period, f"{tables.label}s dated in {period}", in_month)
+        await together(period, f"{tables.label}s dated in {period}", in_month)
 
         async def dated_elsewhere(scope: str, where: str) -> None:
-            await both(scope, f"{tables.label}s expected in {period} that NetSuite dates elsewhere", where)
+            await together(
+                scope, f"{tables.label}s expected in {period} that NetSuite dates elsewhere", where
+            )
 
         elsewhere = await read_elsewhere(warehouse, netsuite, rules, tables.name, period, dated_elsewhere)
-        for table in (tables.name, tables.lines):
+        for table in (tables.name, tables.lines, tables.taxes):
             extraction.forget_but(table, [period, *elsewhere], like=f"{period}%")
         scope = held_in(period)
         present = f"SELECT r.id FROM netsuite_rows.{tables.name} r WHERE {scope}"
         read = Reread(rules.record, f"netsuite.{tables.name}", period, present)
         await account_for_gone(extraction, read, written, accept_as_gone)
-        taxes = warehouse.value(f"SELECT count(*) FROM netsuite_rows.{tables.lines} r WHERE {scope} AND r.is_tax")
         return {
             tables.name: warehouse.replace_slice(
                 f"netsuite.{tables.name}",
@@ -224,29 +238,50 @@ async def extract_documents(
                 period,
                 f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no
                     {"".join(_landed_line(field) for field in line_fields)}
-                FROM netsuite_rows.{tables.lines} r WHERE {scope} AND NOT coalesce(r.is_tax, false)""",
+                FROM netsuite_rows.{tables.lines} r WHERE {scope}""",
                 key=("line_key",),
-                expected_rows=proven(warehouse, tables.lines, period) - taxes,
+                expected_rows=proven(warehouse, tables.lines, period),
                 source="NetSuite",
                 now=now,
             ),
             tables.taxes: warehouse.replace_slice(
                 f"netsuite.{tables.taxes}",
                 period,
-                f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no,
-                    r.line_item AS tax_code, r.line_item_name AS tax_name, r.line_memo AS description,
-                    r.line_percent AS percent, r.line_amount AS amount
-                FROM netsuite_rows.{tables.lines} r WHERE {scope} AND r.is_tax""",
+                f"""SELECT r.transaction_id AS internal_id, r.line_key, r.line_no::INTEGER AS line_no, r.tax_code, r.tax_name,
+                    r.description, r.percent, r.amount
+                FROM netsuite_rows.{tables.taxes} r WHERE {scope}""",
                 key=("line_key",),
-                expected_rows=taxes,
+                expected_rows=proven(warehouse, tables.taxes, period),
                 source="NetSuite",
                 now=now,
             ),
         }
 
 
-#: What makes up a document's total besides its main line: lines of items and of tax, not those that cost of goods makes.
-_TOTALLED = "tl.mainline = 'F' AND NVL(tl.iscogs, 'F') = 'F'"
+_TAX_LINES = "tl.mainline = 'F' AND tl.taxline = 'T'"
+_TAX_COLUMNS = {
+    "line_key": Column("tl.uniquekey", TEXT),
+    "transaction_id": Column("t.id", TEXT),
+    "line_no": Column("tl.linesequencenumber", pa.int64()),
+    # Where the account's taxes are items.
+    "tax_code": Column("tl.item", TEXT),
+    "tax_name": Column("BUILTIN.DF(tl.item)", TEXT),
+    "description": Column("tl.memo", TEXT),
+    "percent": Column("tl.ratepercent", RATE),
+    "lastmodified": Column(MODIFIED, TEXT),
+}
+
+
+def _beyond_lines(warehouse: TenantWarehouse, name: str, line_name: str, scope: str) -> bool:
+    """Whether a held document of the scope has another total than its lines add up to."""
+    found = warehouse.sql(
+        f"""SELECT 1 FROM netsuite_rows.{name} d LEFT JOIN (
+            SELECT transaction_id, sum(line_amount) AS amount FROM netsuite_rows.{line_name} WHERE scope = ? GROUP BY 1) l
+            ON l.transaction_id = d.id
+        WHERE d.scope = ? AND coalesce(d.total, 0) <> coalesce(l.amount, 0) LIMIT 1""",
+        [scope, scope],
+    )
+    return bool(found)
 
 
 #: A document does not change when its customer is renamed. One that is no customer (a project) shows what it was called
