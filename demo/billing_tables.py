@@ -230,6 +230,17 @@ def _globex_tables() -> sa.MetaData:
         _link("bill_id", "bills.id", primary_key=True),
         sa.Column("amount", _amount(), nullable=False),
     )
+    sa.Table(
+        "metered_usage",
+        metadata,
+        _key(),
+        _link("account_id", "accounts.id"),
+        sa.Column("sku", sa.Text),
+        sa.Column("metered_on", sa.Date, nullable=False, index=True),
+        sa.Column("billed_on", sa.Date),
+        sa.Column("currency_code", sa.String(3), nullable=False),
+        sa.Column("charge", _amount(), nullable=False),
+    )
     return metadata
 
 
@@ -393,6 +404,18 @@ def _globex_rows(billing: Billing) -> dict[str, list[Row]]:
             {"receipt_id": payment.id, "bill_id": invoice, "amount": amount}
             for payment in billing.payments
             for invoice, amount in payment.applications
+        ],
+        "metered_usage": [
+            {
+                "id": one.id,
+                "account_id": one.customer_id,
+                "sku": one.product_id,
+                "metered_on": one.used_on,
+                "billed_on": one.billed_on,
+                "currency_code": one.currency,
+                "charge": one.amount,
+            }
+            for one in billing.usage
         ],
     }
 

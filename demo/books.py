@@ -13,9 +13,11 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from demo import usage
 from demo.bodies import (
     BODIES,
     Body,
@@ -37,6 +39,7 @@ from demo.planted import (
     Booking,
     Books,
     Planted,
+    accrual_eid,
     customer_eid,
 )
 
@@ -55,7 +58,7 @@ _TRANSACTIONS = {
 def make_books(tenant: str, billing: Billing, month: str, seed: int) -> Books:
     """The books of `tenant` for what it billed, with its defects in `month`; the same seed makes the same."""
     random = Random(seed)
-    return settle(
+    books = settle(
         plant(billing, month, random, DEFECTS[tenant]),
         billing,
         month,
@@ -64,6 +67,22 @@ def make_books(tenant: str, billing: Billing, month: str, seed: int) -> Books:
         defects=DEFECTS[tenant],
         drifts=DRIFTS.get(tenant, {}),
     )
+    return _without_accrual(books, billing, month) if "accrual_missing" in DEFECTS[tenant] else books
+
+
+def _without_accrual(books: Books, billing: Billing, month: str) -> Books:
+    """The same books, which hold no accrual of the month's usage; listed as a defect."""
+    amount = billing.not_billed(usage.month_days(month)[1])
+    missing = Planted(
+        kind="accrual_missing",
+        record="journalEntry",
+        external_id=accrual_eid(month, "usage"),
+        field=None,
+        what=f"The usage that no bill has at the end of {month}, USD {amount}, is not accrued",
+        number=f"Accrual {month} usage USD",
+        billed=str(amount),
+    )
+    return replace(books, planted=(*books.planted, missing))
 
 
 def fill_books(

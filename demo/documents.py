@@ -92,6 +92,19 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a customer used, with its price, and when it was billed, if it was."""
+
+    id: str
+    customer_id: str | None
+    product_id: str
+    used_on: date
+    currency: str
+    amount: Decimal
+    billed_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Billing:
     """All that one billing platform holds."""
 
@@ -99,6 +112,16 @@ class Billing:
     invoices: tuple[Document, ...]
     credit_notes: tuple[Document, ...] = ()
     payments: tuple[Payment, ...] = ()
+    usage: tuple[Usage, ...] = ()
+
+    def not_billed(self, day: date) -> Decimal:
+        """What was used by the end of this day and not billed by then."""
+        open_ones = (
+            one.amount
+            for one in self.usage
+            if one.used_on <= day and (one.billed_on is None or one.billed_on > day)
+        )
+        return sum(open_ones, Decimal("0.00"))
 
     def customer(self, customer_id: str) -> Customer:
         return next(customer for customer in self.customers if customer.id == customer_id)

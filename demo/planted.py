@@ -14,7 +14,7 @@ from typing import Literal
 
 from demo.documents import Customer, Document, Payment
 
-Record = Literal["customer", "invoice", "creditMemo", "customerPayment"]
+Record = Literal["customer", "invoice", "creditMemo", "customerPayment", "journalEntry"]
 Kind = Literal[
     "missing",
     "missing_customer",
@@ -32,6 +32,7 @@ Kind = Literal[
     "customer_email",
     "payment_missing",
     "payment_not_applied",
+    "accrual_missing",
 ]
 #: How receivables of billing and NetSuite are apart without that a document that billing writes to NetSuite is wrong.
 DriftKind = Literal[
@@ -152,6 +153,7 @@ DEFECTS: Mapping[str, Mapping[Kind, int]] = {
         "customer_email": 1,
         "payment_missing": 2,
         "payment_not_applied": 1,
+        "accrual_missing": 1,
     },
     "retail": {
         "missing_customer": 2,
@@ -192,6 +194,11 @@ def customer_eid(customer_id: str) -> str:
 
 def document_eid(record: Record, document: Document) -> str:
     return f"{'inv' if record == 'invoice' else 'cm'}-{document.id}"
+
+
+def accrual_eid(month: str, rule: str) -> str:
+    """The external id of the accrual in dollars that a rule of the tenant's file makes of a month ('YYYY-MM')."""
+    return f"je-accrual-{month}-{rule}-all-USD"
 
 
 def payment_eid(payment: Payment) -> str:

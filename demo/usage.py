@@ -16,11 +16,13 @@ from decimal import Decimal
 from itertools import product
 from random import Random
 
-from demo.documents import Billing, Customer, Document, Line, Payment, rounded
+from demo.documents import Billing, Customer, Document, Line, Payment, Usage, rounded
 
 TERM_DAYS: Mapping[str, int] = {"Due on receipt": 0, "Net 14": 14, "Net 15": 15, "Net 30": 30, "Net 60": 60}
 PRODUCT_LINES = ("Metering", "Storage", "Compute", "Platform")
 PLANS = ("Free", "Team", "Business")
+
+_DISCOUNT = "Discount"
 
 #: How many customers are new.
 NEWEST = 5
@@ -150,7 +152,29 @@ def globex(random: Random, month: str = "2026-10") -> Billing:
     bills = maker.invoices(customers, count=70, orphans=2, neighbours_each=3)
     credits = maker.credit_notes(bills, customers, count=5, prefix="GC", first_id=3_000)
     payments = maker.payments(bills, credits, customers, share=0.4, first_id=6_000)
-    return Billing(customers, bills, credits, payments)
+    return Billing(customers, bills, credits, payments, _metered(random, month, bills, customers))
+
+
+def _metered(
+    random: Random, month: str, bills: Sequence[Document], customers: Sequence[Customer]
+) -> tuple[Usage, ...]:
+    """What the bills are for, used in the month before each; and what some customers used in the month, which no bill has
+    yet.
+    """
+    billed = [
+        Usage(f"U{line.id}", bill.customer_id, line.product_id, line.service_end, bill.currency, line.amount, bill.issued_on)
+        for bill in bills
+        for line in bill.lines
+        if line.product_id != _DISCOUNT and line.service_end is not None
+    ]  # fmt: skip
+    _, last = month_days(month)
+    since = []
+    for number, customer in enumerate(random.sample(customers, 8), start=1):
+        sold = random.choice(_GLOBEX_PRODUCTS)
+        quantity, price = sold.line(random)
+        used_on = last - timedelta(days=random.randrange(10))
+        since.append(Usage(f"UX{number}", customer.id, sold.id, used_on, "USD", rounded(quantity * price)))
+    return (*billed, *since)
 
 
 def _acme_customers(random: Random) -> tuple[Customer, ...]:
@@ -256,7 +280,7 @@ class _Maker:
         gross = sum((line.amount for line in lines), Decimal(0))
         if gross > 100 and self.random.random() < 0.25:
             given = -rounded(gross * self.random.randint(3, 15) / 100)
-            discount = _Product("Discount", (1, 1), Decimal(1), (1, 1), Decimal(1))
+            discount = _Product(_DISCOUNT, (1, 1), Decimal(1), (1, 1), Decimal(1))
             lines.append(self._line(document_id, len(lines) + 1, discount, Decimal(1), given, start, end))
         return tuple(lines)
 

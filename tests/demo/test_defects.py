@@ -15,7 +15,16 @@ from demo.books import make_books
 from demo.defects import plant
 from demo.documents import Billing, Document
 from demo.invoice_file import read_invoice_file
-from demo.planted import DEFECTS, DRIFTS, Books, Record, customer_eid, document_eid, payment_eid
+from demo.planted import (
+    DEFECTS,
+    DRIFTS,
+    Books,
+    Record,
+    accrual_eid,
+    customer_eid,
+    document_eid,
+    payment_eid,
+)
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "online-retail-2010-12.csv"
 MONTH = {"acme": "2026-10", "globex": "2026-10", "retail": "2010-12"}
@@ -67,6 +76,9 @@ def differences(billing: Billing, books: Books) -> Found:
                 field = None if there is None else "apply" if not there.applications else "payment"
                 found["customerPayment", payment_eid(payment), field] += 1
         found.update(("customerPayment", external_id, None) for external_id in paid)
+    if billing.not_billed(usage.month_days(MONTH["globex"])[1]):
+        # No books hold an accrual.
+        found["journalEntry", accrual_eid(MONTH["globex"], "usage"), None] += 1
     return found
 
 

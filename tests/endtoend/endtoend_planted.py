@@ -98,7 +98,7 @@ _COLUMNS = ("record", "external_id", "kind", "field", "expected", "actual", "num
 def _findings(defect: Planted) -> list[Finding]:
     record, external_id = defect.record, defect.external_id
     match defect.kind:
-        case "missing" | "missing_customer" | "payment_missing":
+        case "missing" | "missing_customer" | "payment_missing" | "accrual_missing":
             return [(record, external_id, "missing_in_netsuite", None)]
         case "changed_amount":
             return [(record, external_id, "line_changed", name) for name in ("rate", "amount")]
@@ -138,6 +138,9 @@ def _assert_told(defect: Planted, rows: Sequence[dict[str, Any]], originals: dic
         (row,) = mine
         assert description in row["reason"], defect.what
         assert amount in row["reason"].replace(",", ""), defect.what
+    elif defect.kind == "accrual_missing":
+        (row,) = mine
+        assert row["amount"] == Decimal(defect.billed or ""), defect.what
     elif defect.kind == "changed_amount":
         (rate,) = (row for row in mine if row["field"] == "rate")
         assert Decimal(rate["expected"]) == Decimal(defect.billed or ""), defect.what

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -31,7 +32,8 @@ from endtoend_tools import (
     world,
 )
 
-from demo.documents import Document, Facts
+from demo.documents import Document, Facts, rounded
+from demo.planted import accrual_eid
 
 Opened = Callable[[Path], AbstractContextManager[World]]
 TENANTS = ("acme", "globex")
@@ -167,6 +169,32 @@ def test_afterwards_netsuite_holds_the_truth_and_a_second_run_writes_nothing(
             assert_drift_is_told_exactly(here.published, name, "2026-10", books(name).drifts)
         drifted = "SELECT count(*) FROM receivables_drift WHERE tenant = 'globex'"
         assert here.query(drifted) == [(0,)]
+
+
+def test_what_is_not_billed_at_the_months_end_is_accrued_in_balance_and_reversed(
+    demo_ran: Path, opened: Opened
+) -> None:
+    with opened(demo_ran) as here:
+        rows = here.view("globex").suiteql(
+            "SELECT t.externalid, TO_CHAR(t.trandate, 'YYYY-MM-DD') AS day, t.exchangerate, a.acctnumber, l.debit, l.credit"
+            " FROM transaction t JOIN transactionaccountingline l ON l.transaction = t.id"
+            " JOIN account a ON a.id = l.account WHERE t.type = 'Journal' ORDER BY t.id, a.acctnumber"
+        )
+    booked = [
+        (row.get("externalid"), row["day"], row["acctnumber"], row.get("debit"), row.get("credit"))
+        for row in rows
+    ]
+    # What is posted is in the company's own currency.
+    amount = tenant("globex").billing.not_billed(date(2026, 10, 31))
+    assert amount > 0
+    posted = f"{rounded(amount * Decimal(rows[0]['exchangerate'])):f}"
+    accrual = accrual_eid("2026-10", "usage")
+    assert booked == [
+        (accrual, "2026-10-31", "1150", posted, None),
+        (accrual, "2026-10-31", "4001", None, posted),
+        (None, "2026-11-01", "1150", None, posted),
+        (None, "2026-11-01", "4001", posted, None),
+    ]
 
 
 def assert_billing_knows_netsuite(here: World, netsuite: View) -> None:
