@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from netsuite_assets import frames
+from netsuite_assets.extract.deposits import DEPOSITS
 from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import MASTERS
@@ -154,6 +155,7 @@ def _tables(held: TenantWarehouse, mapping: TenantMapping) -> None:
     for name, columns in {
         "invoices": ACTUAL_CORE | mapped, "credit_memos": ACTUAL_CORE | mapped, "payments": PAYMENTS,
         "applications": APPLICATIONS, "journals": JOURNALS, "journal_lines": JOURNAL_LINES, "gl_lines": GL_LINES,
+        "deposits": DEPOSITS,
     }.items():  # fmt: skip
         held.ensure_table(f"netsuite.{name}", columns)
     for master in MASTERS:

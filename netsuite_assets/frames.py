@@ -384,6 +384,7 @@ TIE_OUT_NAMES = {
     "revenue": "Revenue by account",
     "deferred_revenue": "Deferred revenue and prepaid balances by account",
     "unbilled": "Unbilled receivables by account",
+    "prepaid": "Prepaid balances and customer deposits by account",
 }
 
 #: Why a document stands between two sides that should tie.
@@ -461,6 +462,7 @@ BALANCES = {
     "receivables": "Receivables",
     "deferred_revenue": "Deferred revenue",
     "unbilled": "Unbilled receivables",
+    "prepaid": "Prepaid balances",
 }
 
 #: A balance from the month's opening to its closing, on one side.
@@ -481,8 +483,13 @@ ROLL_FORWARD = _contract(
         "invoices": _amount("Invoiced in the month"),
         "credits": _amount("Credited"),
         "payments": _amount("Paid"),
+        "prepayments": _amount("Paid in advance, of prepaid balances"),
+        "applications": _amount("Used of what was paid in advance"),
         "adjustments": _amount("What journals and other transactions add"),
-        "closing": _amount("Opening and invoices less credits and payments, with adjustments", nullable=True),
+        "closing": _amount(
+            "Opening with invoices and prepayments, less credits, payments and applications, with adjustments",
+            nullable=True,
+        ),
     },
 )
 

@@ -26,6 +26,7 @@ from netsuite_assets.extract.columns import (
     mapped,
     visible,
 )
+from netsuite_assets.extract.deposits import extract_deposits, find_prepaid_accounts
 from netsuite_assets.extract.rows import Column, Extraction
 from netsuite_assets.extract.scopes import (
     ask_permission,
@@ -110,7 +111,7 @@ the transaction's line.
 """
 
 ACCOUNT_TYPES: Final = ("AcctRec", "DeferRevenue", "UnbilledRec", "Income", "OthIncome")
-"""The types of the accounts that billing is tied out to."""
+"""The types of the accounts that billing is tied out to, besides those of prepaid balances (`deposits.py`)."""
 
 JOURNAL_COLUMNS: Final = {
     "id": Column("t.id", TEXT),
@@ -180,10 +181,8 @@ _GL: Final = (
 _GL_LINES: Final = (
     " LEFT JOIN transactionline tl ON tl.transaction = tal.transaction AND tl.id = tal.transactionline"
 )
-_POSTED: Final = (
-    "tal.posting = 'T' AND p.isquarter = 'F' AND p.isyear = 'F'"
-    f" AND a.accttype IN ({', '.join(map(literal, ACCOUNT_TYPES))})"
-)
+_POSTED: Final = "tal.posting = 'T' AND p.isquarter = 'F' AND p.isyear = 'F'"
+_OF_TYPE: Final = f"a.accttype IN ({', '.join(map(literal, ACCOUNT_TYPES))})"
 
 
 async def extract_journals(
@@ -315,9 +314,20 @@ def _journal_lines_sql(columns: Mapping[str, Column], fields: Sequence[MappedFie
 
 
 async def extract_gl_lines(
-    warehouse: TenantWarehouse, netsuite: NetSuite, period: str, now: datetime
-) -> Slice:
-    """Land what was posted in the month's periods to the accounts of `ACCOUNT_TYPES`, adjustment periods included."""
+    warehouse: TenantWarehouse,
+    netsuite: NetSuite,
+    period: str,
+    now: datetime,
+    prepaid_accounts: Sequence[str] = (),
+) -> dict[str, Slice]:
+    """Land what was posted in the month's periods to the accounts of `ACCOUNT_TYPES` and of prepaid balances, adjustment
+    periods included, and the month's customer deposits. `prepaid_accounts` are the numbers that the tenant's file names.
+
+    Customers and reference data must have landed before. Raises `deposits.MissingAccount`.
+    """
+    prepaid = await find_prepaid_accounts(warehouse, netsuite, period, prepaid_accounts, now)
+    accounts = " OR ".join([_OF_TYPE, *in_lists("tal.account", [int(one) for one in prepaid])])
+    deposits = await extract_deposits(warehouse, netsuite, period, now)
     warehouse.ensure_table("netsuite.gl_lines", GL_LINES)
     extraction = Extraction(warehouse, netsuite, lambda: now)
     by_subsidiary = await visible(netsuite, _LINES, _SUBSIDIARY)
@@ -330,13 +340,15 @@ async def extract_gl_lines(
             f"ledger lines posted in {period}",
             columns,
             _GL + _GL_LINES if by_subsidiary else _GL,
-            " AND ".join([_POSTED, dated_in("p.startdate", period), *await _in_primary_book(netsuite)]),
+            " AND ".join(
+                [_POSTED, f"({accounts})", dated_in("p.startdate", period), *await _in_primary_book(netsuite)]
+            ),
             "tal.transaction",
             unique=False,
             sums=("debit", "credit"),
             modified="lastmodified",
         )
-        return warehouse.replace_slice(
+        posted = warehouse.replace_slice(
             "netsuite.gl_lines",
             period,
             f"""SELECT r.transaction_id, r.type, r.tranid AS number, r.externalid AS external_id,
@@ -351,6 +363,7 @@ async def extract_gl_lines(
             source="NetSuite",
             now=now,
         )
+        return {"gl_lines": posted, "deposits": deposits}
 
 
 async def _in_primary_book(netsuite: NetSuite) -> list[str]:

@@ -152,18 +152,21 @@ def netsuite_gl(
     warehouse: WarehouseResource,
     netsuite: NetSuiteResource,
 ) -> dg.MaterializeResult[None]:
-    """What was posted in the month's accounting period to receivables, deferred and unbilled revenue and income, in
-    each subsidiary's own currency: what billing is tied out to.
+    """What was posted in the month's accounting period to receivables, deferred and unbilled revenue, income and the
+    accounts of prepaid balances, in each subsidiary's own currency: what billing is tied out to. With the customer
+    deposits of the month and their applications.
     """
     from netsuite_assets.extract.journals import extract_gl_lines
     from resources.warehouse import utc_now
 
-    async def read(held: "TenantWarehouse") -> "Slice":
+    async def read(held: "TenantWarehouse") -> "dict[str, Slice]":
         async with netsuite.client(run.tenant) as client, quota_counted(context, run, held, client):
-            return await extract_gl_lines(held, client, run.period, utc_now())
+            named = run.tenant.reconcile.prepaid_accounts
+            return await extract_gl_lines(held, client, run.period, utc_now(), named)
 
     with tenant_run(context, tenants) as run, warehouse.get().open(run.tenant.name) as held:
-        landed = asyncio.run(read(held))
+        found = asyncio.run(read(held))
+        landed = found["gl_lines"]
         rows = held.sql(
             """SELECT subsidiary, account_type, account_number, account_name, count(*), coalesce(sum(debit), 0),
                 coalesce(sum(credit), 0), coalesce(sum(amount), 0)
@@ -183,7 +186,7 @@ def netsuite_gl(
                 "complete": dg.MetadataValue.md(
                     markdown(
                         ["Table", ">Counted at the source", ">Landed"],
-                        [[landed.table, landed.expected_rows, landed.rows]],
+                        [[one.table, one.expected_rows, one.rows] for one in found.values()],
                     )
                 ),
             }

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
+from netsuite_assets.extract.deposits import DEPOSITS, PREPAID_ACCOUNTS
+from netsuite_assets.extract.journals import ACCOUNT_TYPES, GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import PAYMENTS
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
@@ -79,6 +80,10 @@ def relations(warehouse: TenantWarehouse) -> dict[str, str]:
         "held_journals": ("netsuite.journals", JOURNALS),
         "held_journal_lines": ("netsuite.journal_lines", JOURNAL_LINES),
         "gl": ("netsuite.gl_lines", GL_LINES),
+        "deposits": ("netsuite.deposits", DEPOSITS),
+        "prepaid_accounts": ("netsuite.prepaid_accounts", PREPAID_ACCOUNTS),
+        "held_inv_lines": ("netsuite.invoice_lines", {"period": TEXT, "internal_id": TEXT, "item": TEXT, "amount": AMOUNT}),
+        "held_memo_lines": ("netsuite.credit_memo_lines", {"period": TEXT, "internal_id": TEXT, "item": TEXT, "amount": AMOUNT}),
         "accounts": ("netsuite.accounts", {"internal_id": TEXT, "number": TEXT, "full_name": TEXT, "account_type": TEXT}),
         "items": ("netsuite.items", {"internal_id": TEXT, "income_account": TEXT, "deferred_revenue_account": TEXT}),
         "subsidiaries": ("netsuite.subsidiaries", {"internal_id": TEXT, "name": TEXT, "currency_id": TEXT}),
@@ -111,6 +116,7 @@ def find_movements(warehouse: TenantWarehouse, mapping: TenantMapping, period: s
         by_subsidiary=str(by_subsidiary(mapping)).lower(),
         maps_payments=str(maps_payments(mapping)).lower(),
         is_money=IS_MONEY,
+        tied_types=", ".join(map(literal, ACCOUNT_TYPES)),
     ).replace("$period", literal(period))
     warehouse.connection.execute(text)
 
@@ -120,7 +126,7 @@ def required_slices(mapping: TenantMapping, period: str) -> dict[str, str | None
     names = {
         "billing.invoices", "billing.payments", "billing.payment_applications", "expected.invoices",
         "netsuite.invoices", "netsuite.payments", "netsuite.applications", "netsuite.journals",
-        "netsuite.journal_lines", "netsuite.gl_lines",
+        "netsuite.journal_lines", "netsuite.gl_lines", "netsuite.deposits",
     }  # fmt: skip
     if "creditMemo" in mapping.records:
         names |= {"expected.credit_memos", "netsuite.credit_memos"}

@@ -34,30 +34,46 @@ SELECT period, transaction_id, any_value(type) AS type, any_value(number) AS num
     min(posted_on) AS posted_on
 FROM posted WHERE account_type = 'AcctRec' GROUP BY period, transaction_id;
 
+-- The accounts of prepaid balances that no other tie-out is about.
+CREATE OR REPLACE TEMP TABLE prepaid AS
+SELECT DISTINCT internal_id FROM {prepaid_accounts} WHERE period = $period AND coalesce(account_type, '') NOT IN ({tied_types});
+
+CREATE OR REPLACE TEMP TABLE payments_billed AS
+SELECT b.id, b.paid_on, p.period, p.external_id, p.number, p.name, p.currency, p.total, p.problem, b.customer_id,
+    'customerPayment:' || p.external_id AS key
+FROM {payments} p LEFT JOIN {billing_payments} b ON b.id = p.source_id WHERE {maps_payments}
+UNION ALL
+-- Without a mapping there is no external id: what is the same customer's, amount's and month's is the same payment.
+SELECT b.id, b.paid_on, b.period, NULL, coalesce(b.reference, b.id), c.name, b.currency, b.amount, NULL, b.customer_id,
+    concat_ws('|', 'customerPayment', coalesce(c.external_id, '?'), b.currency, b.amount, b.period,
+        row_number() OVER (PARTITION BY c.external_id, b.currency, b.amount, b.period ORDER BY b.id))
+FROM {billing_payments} b LEFT JOIN customers_known c ON c.source_id = b.customer_id
+WHERE NOT {maps_payments} AND {is_money};
+
+-- NetSuite may hold a payment of billing's as a customer deposit.
+CREATE OR REPLACE TEMP TABLE payments_held AS
+SELECT p.* EXCLUDE (customer), CASE WHEN {maps_payments} THEN 'customerPayment:' || coalesce(p.external_id, '#' || p.internal_id)
+    ELSE concat_ws('|', 'customerPayment', coalesce(p.customer, '?'), p.currency, p.total, p.period,
+        row_number() OVER (PARTITION BY p.customer, p.currency, p.total, p.period ORDER BY p.internal_id)) END AS key
+FROM (
+    SELECT p.*, coalesce(k.external_id, p.known_as) AS customer FROM (
+        SELECT 'customerPayment' AS record, period, dated_in, internal_id, external_id, number, name, currency, total,
+            subsidiary, customer_id, customer_external_id AS known_as
+        FROM {held_payments} WHERE NOT coalesce(is_voided, false)
+        UNION ALL
+        SELECT record, period, dated_in, internal_id, external_id, number, name, currency, total, subsidiary, customer_id,
+            customer_external_id
+        FROM {deposits} WHERE record = 'customerDeposit' AND coalesce(status, '') <> 'V') p
+    LEFT JOIN linked k ON k.record = 'customer' AND k.internal_id = p.customer_id) p
+WHERE p.dated_in = p.period;
+
+-- The payments of billing's that NetSuite holds as deposits. They lower what is owed when they are applied.
+CREATE OR REPLACE TEMP TABLE prepayments AS
+SELECT b.key, any_value(b.id) AS payment_id, min(h.internal_id) AS deposit_id
+FROM payments_billed b JOIN payments_held h ON h.key = b.key AND h.record = 'customerDeposit' GROUP BY b.key;
+
 CREATE OR REPLACE TEMP TABLE movements AS
 WITH receivable_accounts AS (SELECT internal_id FROM {accounts} WHERE account_type = 'AcctRec'),
-billed_payments AS (
-    SELECT p.period, p.external_id, p.number, p.name, p.currency, p.total, p.problem, b.customer_id,
-        'customerPayment:' || p.external_id AS key
-    FROM {payments} p LEFT JOIN {billing_payments} b ON b.id = p.source_id WHERE {maps_payments}
-    UNION ALL
-    -- Without a mapping there is no external id: what is the same customer's, amount's and month's is the same payment.
-    SELECT b.period, NULL, coalesce(b.reference, b.id), c.name, b.currency, b.amount, NULL, b.customer_id,
-        concat_ws('|', 'customerPayment', coalesce(c.external_id, '?'), b.currency, b.amount, b.period,
-            row_number() OVER (PARTITION BY c.external_id, b.currency, b.amount, b.period ORDER BY b.id))
-    FROM {billing_payments} b LEFT JOIN customers_known c ON c.source_id = b.customer_id
-    WHERE NOT {maps_payments} AND {is_money}
-),
-held_payments AS (
-    SELECT p.*, CASE WHEN {maps_payments} THEN 'customerPayment:' || coalesce(p.external_id, '#' || p.internal_id)
-        ELSE concat_ws('|', 'customerPayment', coalesce(p.customer, '?'), p.currency, p.total, p.period,
-            row_number() OVER (PARTITION BY p.customer, p.currency, p.total, p.period ORDER BY p.internal_id))
-        END AS key
-    FROM (
-        SELECT p.*, coalesce(k.external_id, p.customer_external_id) AS customer FROM {held_payments} p
-        LEFT JOIN linked k ON k.record = 'customer' AND k.internal_id = p.customer_id) p
-    WHERE p.dated_in = p.period AND NOT coalesce(p.is_voided, false)
-),
 every AS (
     SELECT 'billing' AS side, e.period AS month, 'invoices' AS part, e.subsidiary, e.currency, e.total AS amount,
         'invoice' AS record, e.external_id, NULL::VARCHAR AS internal_id, e.number, e.name, e.problem,
@@ -70,7 +86,14 @@ every AS (
     UNION ALL
     SELECT 'billing', p.period, 'payments', c.subsidiary, p.currency, -p.total, 'customerPayment', p.external_id, NULL,
         p.number, coalesce(p.name, c.name), p.problem, p.key
-    FROM billed_payments p LEFT JOIN customers_known c ON c.source_id = p.customer_id
+    FROM payments_billed p LEFT JOIN customers_known c ON c.source_id = p.customer_id
+    WHERE p.key NOT IN (SELECT key FROM prepayments)
+    UNION ALL
+    SELECT 'billing', strftime(coalesce(a.applied_on, p.paid_on), '%Y-%m') AS month, 'payments', any_value(c.subsidiary),
+        any_value(p.currency), -sum(a.amount), 'depositApplication', any_value(p.external_id), NULL, any_value(p.number),
+        any_value(coalesce(p.name, c.name)), any_value(p.problem), 'depositApplication:' || p.key
+    FROM prepayments q JOIN payments_billed p ON p.key = q.key JOIN {billing_applications} a ON a.payment_id = p.id
+    LEFT JOIN customers_known c ON c.source_id = p.customer_id GROUP BY p.key, month
     UNION ALL
     SELECT 'billing', j.period, 'adjustments', any_value(j.subsidiary), any_value(j.currency),
         sum(coalesce(l.debit, 0) - coalesce(l.credit, 0)), 'journalEntry', j.external_id, NULL, any_value(j.number),
@@ -90,7 +113,12 @@ every AS (
     UNION ALL
     SELECT 'netsuite', p.period, 'payments', p.subsidiary, p.currency, -p.total, 'customerPayment', p.external_id,
         p.internal_id, p.number, p.name, NULL, p.key
-    FROM held_payments p
+    FROM payments_held p WHERE p.record = 'customerPayment'
+    UNION ALL
+    SELECT 'netsuite', d.period, 'payments', d.subsidiary, d.currency, -d.total, 'depositApplication', d.external_id,
+        d.internal_id, d.number, d.name, NULL, 'depositApplication:' || coalesce(h.key, '#' || d.internal_id)
+    FROM {deposits} d LEFT JOIN payments_held h ON h.record = 'customerDeposit' AND h.internal_id = d.deposit_id
+    WHERE d.record = 'depositApplication' AND d.dated_in = d.period AND coalesce(d.status, '') <> 'V'
     UNION ALL
     SELECT 'netsuite', j.period, 'adjustments', l.subsidiary, any_value(j.currency),
         sum(coalesce(l.debit, 0) - coalesce(l.credit, 0)), 'journalEntry', any_value(j.external_id), j.internal_id,
@@ -102,11 +130,11 @@ every AS (
     GROUP BY j.period, j.internal_id, l.subsidiary
     UNION ALL
     SELECT 'general_ledger', g.period,
-        CASE g.type WHEN 'CustInvc' THEN 'invoices' WHEN 'CustCred' THEN 'credits' WHEN 'CustPymt' THEN 'payments'
-            ELSE 'adjustments' END,
+        CASE g.type WHEN 'CustInvc' THEN 'invoices' WHEN 'CustCred' THEN 'credits'
+            WHEN 'CustPymt' THEN 'payments' WHEN 'DepAppl' THEN 'payments' ELSE 'adjustments' END,
         g.subsidiary, g.currency, g.amount,
         CASE g.type WHEN 'CustInvc' THEN 'invoice' WHEN 'CustCred' THEN 'creditMemo' WHEN 'CustPymt' THEN 'customerPayment'
-            WHEN 'Journal' THEN 'journalEntry' ELSE g.type END,
+            WHEN 'Journal' THEN 'journalEntry' WHEN 'DepAppl' THEN 'depositApplication' ELSE g.type END,
         g.external_id, g.transaction_id, g.number, NULL, NULL, 'transaction:' || g.transaction_id
     FROM on_receivables g
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TIE_OUTS = """Billing's receivable against NetSuite's subledger and the accounts of receivables, and revenue, deferred and
-unbilled revenue by account; with the roll-forward of receivables, deferred and unbilled revenue on each side.
+unbilled revenue and prepaid balances by account; with the roll-forward of all balances on each side.
 
 Each difference is shown with the documents and journals that explain it, to the cent, and with what nothing explains.
 """
@@ -177,12 +177,12 @@ def roll_forward_table(rolled: "pd.DataFrame") -> str:
     from netsuite_assets import frames
 
     return markdown(
-        ["Balance", "Account", "Side", "Subsidiary", "Currency", ">Opening", "From", ">Invoices", ">Credits", ">Payments", ">Adjustments",
-         ">Closing"],
+        ["Balance", "Account", "Side", "Subsidiary", "Currency", ">Opening", "From", ">Invoices", ">Credits", ">Payments",
+         ">Paid in advance", ">Used of it", ">Adjustments", ">Closing"],
         [
             [frames.BALANCES[row["balance"]], _account(row), _SIDES[row["side"]], row["subsidiary_name"],
              row["currency"], _known(row["opening"]), row["opening_from"],
-             *(money(row[name], None) for name in ("invoices", "credits", "payments", "adjustments")),
+             *(money(row[name], None) for name in ("invoices", "credits", "payments", "prepayments", "applications", "adjustments")),
              _known(row["closing"])]
             for row in frames.records(rolled)
         ],

@@ -1,4 +1,4 @@
-"""The roll-forward of receivables, and of deferred revenue and unbilled receivables by account: opening, what moved, closing.
+"""The roll-forward of receivables, and of deferred revenue, unbilled receivables and prepaid balances by account: opening, what moved, closing.
 
 Here: where the opening balance comes from. Not here: the movements (`receivables.py`, and `tie_outs.py` for those by
 account, in the subsidiary's currency, with the sign by which the balance grows). Imports no Dagster.
@@ -27,16 +27,39 @@ SIDES: Final = {
     "general_ledger": "netsuite.gl_lines",
 }
 
-#: Balances by account, each on these two sides.
-BY_ACCOUNT: Final = ("deferred_revenue", "unbilled")
-ACCOUNT_SIDES: Final = ("billing", "general_ledger")
+#: Balances by account, with the tie-out of which each side's movements are.
+BY_ACCOUNT: Final = {
+    "deferred_revenue": {"billing": "base", "general_ledger": "base"},
+    "unbilled": {"billing": "base", "general_ledger": "base"},
+    "prepaid": {"billing": "base", "general_ledger": "base", "netsuite": "transaction"},
+}
 
 UNKNOWN: Final = "not known"
 
 #: Identity of a balance's part; receivables have no account.
 _KEY: Final = ("subsidiary", "account_id", "currency")
 
-_MOVED: Final = "(invoices - credits - payments + adjustments)"
+_PARTS: Final = {
+    "invoices": "",
+    "credits": "-",
+    "payments": "-",
+    "prepayments": "",
+    "applications": "-",
+    "adjustments": "",
+}
+"""What a balance moves by, with the sign that turns a movement into it."""
+
+_MOVED: Final = "(invoices - credits - payments + prepayments - applications + adjustments)"
+
+_PART_OF: Final = """CASE record WHEN 'invoice' THEN 'invoices' WHEN 'creditMemo' THEN 'credits'
+    WHEN 'customerPayment' THEN 'payments' ELSE 'adjustments' END"""
+
+#: A journal of billing's releases prepaid credit, or gives it; one from elsewhere adjusts the balance.
+_PREPAID_PART: Final = """CASE WHEN record IN ('customerDeposit', 'depositApplication', 'invoice')
+        OR record = 'journalEntry' AND (is_left OR key IN (SELECT key FROM prepaid_movements WHERE side = 'billing'))
+    THEN CASE WHEN record <> 'depositApplication' AND (amount > 0 OR record = 'customerDeposit') THEN 'prepayments'
+        ELSE 'applications' END
+    WHEN record = 'creditMemo' THEN 'credits' ELSE 'adjustments' END"""
 
 
 @dataclass(frozen=True)
@@ -67,20 +90,19 @@ def roll_forward(warehouse: TenantWarehouse, period: str) -> pd.DataFrame:
             WHERE side = {literal(side)} AND month = {literal(period)}"""
         opening = _held(warehouse, "receivables", side, period) or _landed(warehouse, side, table, period)
         parts.append(_part("receivables", side, moved, opening))
-    for balance in BY_ACCOUNT:
-        for side in ACCOUNT_SIDES:
+    for balance, sides in BY_ACCOUNT.items():
+        part = _PREPAID_PART if balance == "prepaid" else _PART_OF
+        for side, basis in sides.items():
             moved = f"""
-                SELECT subsidiary, account_id, currency, amount, CASE record WHEN 'invoice' THEN 'invoices'
-                    WHEN 'creditMemo' THEN 'credits' WHEN 'customerPayment' THEN 'payments' ELSE 'adjustments' END AS part
-                FROM entries WHERE tie_out = {literal(balance)} AND is_left = {side == "billing"}"""
+                SELECT subsidiary, account_id, currency, amount, {part} AS part FROM entries
+                WHERE tie_out = {literal(balance)} AND basis = {literal(basis)} AND is_left = {side == "billing"}"""
             opening = _held(warehouse, balance, side, period) or _rolled(warehouse, balance, side, period)
             parts.append(_part(balance, side, moved, opening))
     named = relations(warehouse)
     table = warehouse.arrow(f"""
         SELECT {literal(period)} AS period, r.balance, r.side, r.subsidiary, s.name AS subsidiary_name, r.account_id,
             a.number AS account_number, coalesce(a.full_name, r.account_id) AS account_name, r.currency, r.opening,
-            r.opening_from, r.invoices::DECIMAL(18, 4) AS invoices, r.credits::DECIMAL(18, 4) AS credits,
-            r.payments::DECIMAL(18, 4) AS payments, r.adjustments::DECIMAL(18, 4) AS adjustments,
+            r.opening_from, {", ".join(f"r.{name}::DECIMAL(18, 4) AS {name}" for name in _PARTS)},
             (r.opening + {_MOVED})::DECIMAL(18, 4) AS closing
         FROM ({" UNION ALL ".join(parts)}) r
         LEFT JOIN (SELECT internal_id, any_value(name) AS name FROM {named["subsidiaries"]} GROUP BY internal_id) s
@@ -98,16 +120,16 @@ def _part(balance: str, side: str, moved: str, opening: _Opening) -> str:
         " NULL::DECIMAL(18, 4) AS opening WHERE false"
     )
     known = "coalesce(o.opening, 0)" if opening.query else "NULL"
+    sums = ", ".join(
+        f"{sign}sum(amount) FILTER (part = {literal(name)}) AS {name}" for name, sign in _PARTS.items()
+    )
     same = " AND ".join(f"coalesce(o.{name}, '') = coalesce(m.{name}, '')" for name in _KEY)
     key = ", ".join(f"coalesce(m.{name}, o.{name}) AS {name}" for name in _KEY)
     return f"""
         SELECT {literal(balance)} AS balance, {literal(side)} AS side, {key}, {known}::DECIMAL(18, 4) AS opening,
-            {literal(opening.told)} AS opening_from, coalesce(m.invoices, 0) AS invoices, coalesce(m.credits, 0) AS credits,
-            coalesce(m.payments, 0) AS payments, coalesce(m.adjustments, 0) AS adjustments
+            {literal(opening.told)} AS opening_from, {", ".join(f"coalesce(m.{name}, 0) AS {name}" for name in _PARTS)}
         FROM (
-            SELECT {", ".join(_KEY)}, sum(amount) FILTER (part = 'invoices') AS invoices,
-                -sum(amount) FILTER (part = 'credits') AS credits, -sum(amount) FILTER (part = 'payments') AS payments,
-                sum(amount) FILTER (part = 'adjustments') AS adjustments
+            SELECT {", ".join(_KEY)}, {sums}
             FROM ({moved}) GROUP BY ALL) m
         FULL JOIN ({query}) o ON {same}"""
 

@@ -17,14 +17,16 @@ FROM {currencies} WHERE symbol IS NOT NULL GROUP BY symbol;
 -- Each document of the month with what NetSuite posted of it to receivables.
 CREATE OR REPLACE TEMP TABLE keyed_postings AS
 SELECT p.transaction_id, p.type, p.number, p.external_id, p.account_id, p.account_type, p.subsidiary, p.currency, p.amount,
-    coalesce(h.key, k.record || ':' || k.external_id, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
+    coalesce(h.key, 'customerDeposit:' || t.key, k.record || ':' || k.external_id, CASE p.type WHEN 'CustInvc' THEN 'invoice:' WHEN 'CustCred' THEN 'creditMemo:'
     WHEN 'CustPymt' THEN 'customerPayment:' WHEN 'Journal' THEN 'journalEntry:' ELSE p.type || ':' END
     || coalesce(p.external_id, '#' || p.transaction_id)) AS key,
     CASE p.type WHEN 'CustInvc' THEN 'invoice' WHEN 'CustCred' THEN 'creditMemo' WHEN 'CustPymt' THEN 'customerPayment'
-        WHEN 'Journal' THEN 'journalEntry' ELSE p.type END AS record
+        WHEN 'Journal' THEN 'journalEntry' WHEN 'CustDep' THEN 'customerDeposit' WHEN 'DepAppl' THEN 'depositApplication'
+        ELSE p.type END AS record
 FROM posted p LEFT JOIN (SELECT internal_id, any_value(key) AS key FROM movements
     WHERE side = 'netsuite' AND month = $period GROUP BY internal_id) h ON h.internal_id = p.transaction_id
 LEFT JOIN (SELECT * FROM linked WHERE record <> 'customer') k ON k.internal_id = p.transaction_id
+LEFT JOIN payments_held t ON p.type = 'CustDep' AND t.record = 'customerDeposit' AND t.internal_id = p.transaction_id
 WHERE p.period = $period;
 
 CREATE OR REPLACE TEMP TABLE in_base AS
@@ -69,26 +71,93 @@ of_journals AS (
     WHERE j.period = $period GROUP BY j.external_id, j.problem, l.account
 )
 SELECT d.key, l.record, l.external_id, d.held_id AS internal_id, d.number, d.name, d.problem, d.subsidiary, d.currency,
-    l.account_id, l.lines, d.own_currency <> d.currency AS is_foreign,
+    l.account_id, l.lines, d.own_currency <> d.currency AS is_foreign, l.amount AS own_amount, d.own_currency,
     CASE WHEN d.own_currency = d.currency THEN l.amount
          WHEN d.posted_amount <> 0 AND d.held_amount <> 0
          THEN at_posted_rate(l.amount, d.posted_amount, d.held_amount, d.places)
          ELSE to_places(l.amount * coalesce(r.rate, 1)::DECIMAL(18, 8), d.places)
     END::DECIMAL(18, 4) AS amount
 FROM (
-    SELECT record, external_id, account_id, count(*) AS lines, sum(amount)::DECIMAL(18, 4) AS amount
-    FROM lines GROUP BY record, external_id, account_id) l
+    -- What an invoice takes from a prepaid balance stays apart from what it adds.
+    SELECT record, external_id, account_id, amount < 0 AND account_id IN (FROM prepaid) AS is_used, count(*) AS lines,
+        sum(amount)::DECIMAL(18, 4) AS amount
+    FROM lines GROUP BY record, external_id, account_id, is_used) l
 JOIN in_base d ON d.side = 'billing' AND d.record = l.record AND d.external_id = l.external_id
 LEFT JOIN rates r ON r.currency = d.own_currency
 UNION ALL
 SELECT j.key, j.record, j.external_id, NULL, j.number, j.name, j.problem,
     CASE WHEN {by_subsidiary} THEN j.subsidiary END, coalesce(b.currency, base.currency, j.currency, 'unknown'), j.account_id, 1,
-    j.currency <> coalesce(b.currency, base.currency, j.currency),
+    j.currency <> coalesce(b.currency, base.currency, j.currency), j.amount, coalesce(j.currency, 'unknown'),
     CASE WHEN j.currency = coalesce(b.currency, base.currency, j.currency) THEN j.amount
          ELSE to_places(j.amount * coalesce(j.rate, r.rate, 1)::DECIMAL(18, 8), p.places) END::DECIMAL(18, 4)
 FROM of_journals j LEFT JOIN base_currencies b ON b.subsidiary = j.subsidiary
 LEFT JOIN (SELECT min(currency) AS currency FROM rates WHERE is_base) base ON true
 LEFT JOIN rates r ON r.currency = j.currency LEFT JOIN rates p ON p.currency = coalesce(b.currency, base.currency);
+
+-- Prepaid balances in the documents' currency, and in the subsidiary's as far as billing's side goes (`base_amount`). What
+-- customers pay before there is an invoice, or buy by one, raises them; applications and releases lower them.
+CREATE OR REPLACE TEMP TABLE prepaid_movements AS
+WITH booked AS (
+    SELECT transaction_id, min(account_id) AS account_id, any_value(currency) AS base, -sum(amount) AS amount
+    FROM posted WHERE account_id IN (FROM prepaid) AND type IN ('CustDep', 'DepAppl') GROUP BY transaction_id
+),
+of_items AS (
+    SELECT internal_id, coalesce(deferred_revenue_account, income_account) AS account_id FROM {items}
+    WHERE coalesce(deferred_revenue_account, income_account) IN (FROM prepaid)
+),
+held_lines AS (
+    SELECT 'invoice' AS record, d.internal_id, any_value(d.subsidiary) AS subsidiary, any_value(d.currency) AS currency,
+        i.account_id, l.amount < 0 AS is_used, sum(l.amount) AS amount
+    FROM {held_inv} d JOIN {held_inv_lines} l ON l.internal_id = d.internal_id AND l.period = d.period
+    JOIN of_items i ON i.internal_id = l.item WHERE d.period = $period AND d.dated_in = $period GROUP BY ALL
+    UNION ALL
+    SELECT 'creditMemo', d.internal_id, any_value(d.subsidiary), any_value(d.currency), i.account_id, l.amount < 0 AS is_used, -sum(l.amount)
+    FROM {held_memos} d JOIN {held_memo_lines} l ON l.internal_id = d.internal_id AND l.period = d.period
+    JOIN of_items i ON i.internal_id = l.item WHERE d.period = $period AND d.dated_in = $period GROUP BY ALL
+)
+SELECT 'billing' AS side, 'customerDeposit:' || p.key AS key, 'customerDeposit' AS record, p.external_id,
+    NULL::VARCHAR AS internal_id, p.number, coalesce(p.name, c.name) AS name, p.problem,
+    CASE WHEN {by_subsidiary} THEN c.subsidiary END AS subsidiary, b.account_id, p.currency, p.total AS amount, b.base,
+    CASE WHEN p.currency = b.base THEN p.total WHEN b.amount <> 0 AND h.total <> 0
+        THEN at_posted_rate(p.total, b.amount::DECIMAL(18, 4), h.total, r.places) END::DECIMAL(18, 4) AS base_amount
+FROM prepayments q JOIN payments_billed p ON p.key = q.key JOIN payments_held h ON h.internal_id = q.deposit_id
+LEFT JOIN booked b ON b.transaction_id = q.deposit_id LEFT JOIN rates r ON r.currency = b.base
+LEFT JOIN customers_known c ON c.source_id = p.customer_id
+WHERE p.period = $period
+UNION ALL
+SELECT 'billing', m.key, m.record, m.external_id, NULL, m.number, m.name, m.problem, m.subsidiary, b.account_id,
+    m.own_currency, o.amount, m.currency, m.amount
+FROM in_base m JOIN movements o ON o.side = 'billing' AND o.key = m.key AND o.month = $period
+JOIN prepayments q ON m.key = 'depositApplication:' || q.key LEFT JOIN booked b ON b.transaction_id = q.deposit_id
+WHERE m.side = 'billing' AND m.record = 'depositApplication'
+UNION ALL
+SELECT 'billing', l.key, l.record, l.external_id, l.internal_id, l.number, l.name, l.problem, l.subsidiary, l.account_id,
+    l.own_currency, l.own_amount, l.currency, l.amount
+FROM billed_lines l WHERE l.account_id IN (FROM prepaid)
+UNION ALL
+SELECT 'netsuite', 'customerDeposit:' || h.key, h.record, h.external_id, h.internal_id, h.number, h.name, NULL,
+    CASE WHEN {by_subsidiary} THEN h.subsidiary END, b.account_id, h.currency, h.total, NULL, NULL
+FROM payments_held h LEFT JOIN booked b ON b.transaction_id = h.internal_id
+WHERE h.record = 'customerDeposit' AND h.period = $period
+UNION ALL
+SELECT 'netsuite', m.key, m.record, m.external_id, m.internal_id, m.number, m.name, NULL, m.subsidiary, b.account_id,
+    m.currency, m.amount, NULL, NULL
+FROM movements m LEFT JOIN booked b ON b.transaction_id = m.internal_id
+WHERE m.side = 'netsuite' AND m.record = 'depositApplication' AND m.month = $period
+UNION ALL
+SELECT 'netsuite', m.key, m.record, m.external_id, m.internal_id, m.number, m.name, NULL, m.subsidiary, l.account_id,
+    m.currency, l.amount, NULL, NULL
+FROM held_lines l JOIN movements m ON m.side = 'netsuite' AND m.record = l.record AND m.internal_id = l.internal_id
+    AND m.month = $period
+UNION ALL
+SELECT 'netsuite', 'journalEntry:' || coalesce(k.external_id, j.external_id, '#' || j.internal_id), 'journalEntry',
+    j.external_id, j.internal_id, j.number, coalesce(l.entity_name, j.memo), NULL,
+    CASE WHEN {by_subsidiary} THEN l.subsidiary END, l.account_id, j.currency,
+    coalesce(l.credit, 0) - coalesce(l.debit, 0), NULL, NULL
+FROM {held_journals} j JOIN {held_journal_lines} l ON l.internal_id = j.internal_id AND l.period = j.period
+LEFT JOIN linked k ON k.record = 'journalEntry' AND k.internal_id = j.internal_id
+WHERE j.period = $period AND j.dated_in = $period AND l.account_id IN (FROM prepaid)
+    AND coalesce(j.approval_status, '2') NOT IN ('1', '3');
 
 -- Read more than once and never held: it is the largest of all.
 CREATE OR REPLACE TEMP VIEW entries AS
@@ -121,7 +190,20 @@ SELECT CASE g.account_type WHEN 'DeferRevenue' THEN 'deferred_revenue' WHEN 'Unb
     'base', 'billing', 'general_ledger', false, CASE WHEN {by_subsidiary} THEN g.subsidiary END, g.account_id, g.currency, g.key,
     CASE g.account_type WHEN 'UnbilledRec' THEN g.amount ELSE -g.amount END, g.record, g.external_id, g.transaction_id,
     g.number, NULL, NULL, g.type, false, 1
-FROM keyed_postings g WHERE g.account_type IN ('Income', 'OthIncome', 'DeferRevenue', 'UnbilledRec');
+FROM keyed_postings g WHERE g.account_type IN ('Income', 'OthIncome', 'DeferRevenue', 'UnbilledRec')
+UNION ALL
+SELECT 'prepaid', 'transaction', 'billing', 'netsuite', side = 'billing', subsidiary, account_id, coalesce(currency, 'unknown'),
+    key, amount::DECIMAL(18, 4), record, external_id, internal_id, number, name, problem, NULL, false, 1
+FROM prepaid_movements
+UNION ALL
+SELECT 'prepaid', 'base', 'billing', 'general_ledger', true, subsidiary, account_id, coalesce(base, currency), key,
+    coalesce(base_amount, amount)::DECIMAL(18, 4), record, external_id, internal_id, number, name, problem, NULL,
+    currency <> base, 1
+FROM prepaid_movements WHERE side = 'billing'
+UNION ALL
+SELECT 'prepaid', 'base', 'billing', 'general_ledger', false, CASE WHEN {by_subsidiary} THEN g.subsidiary END, g.account_id,
+    g.currency, g.key, -g.amount, g.record, g.external_id, g.transaction_id, g.number, NULL, NULL, g.type, false, 1
+FROM keyed_postings g WHERE g.account_id IN (FROM prepaid);
 
 -- The documents that differ, by their amounts alone; what is told of them is fetched for these few.
 CREATE OR REPLACE TEMP TABLE differing AS
@@ -170,7 +252,7 @@ SELECT tie_out, basis, subsidiary, account_id, currency, record, external_id, in
         WHEN NOT in_left AND coalesce(is_revenue_recognition, false) THEN 'revenue_recognition'
         WHEN NOT in_left AND record = 'journalEntry' THEN 'journal'
         WHEN NOT in_left AND right_side = 'general_ledger' AND strftime(posted_on, '%Y-%m') <> $period THEN 'dated_elsewhere'
-        WHEN NOT in_left AND type IS NOT NULL AND type NOT IN ('CustInvc', 'CustCred', 'CustPymt') THEN 'other_transaction'
+        WHEN NOT in_left AND type IS NOT NULL AND type NOT IN ('CustInvc', 'CustCred', 'CustPymt', 'CustDep', 'DepAppl') THEN 'other_transaction'
         WHEN NOT in_left AND left_side = 'netsuite' THEN 'unexplained'
         WHEN NOT in_left THEN 'only_in_netsuite'
         WHEN basis = 'base' AND is_foreign AND abs(left_amount - right_amount) <= 0.01 * lines THEN 'rounding'

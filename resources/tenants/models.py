@@ -347,12 +347,14 @@ class ReconcileSettings(Settings):
     """What is no difference, in all fields and by record type in single ones, and how records are matched.
 
     `drift` says whether a document that is paid or applied on one side only is an exception, or is reported alone.
+    `prepaid_accounts` are the numbers of the accounts on which prepaid balances stand, besides those of customer deposits.
     """
 
     tolerance: ToleranceSettings = ToleranceSettings()
     compare: dict[str, RecordComparison] = {}
     match: MatchSettings = MatchSettings()
     drift: Literal["exceptions", "report"] = "exceptions"
+    prepaid_accounts: list[Text] = []
 
 
 def _written_type(value: str) -> str:

@@ -15,6 +15,7 @@ from dbt_like_checks.questions import ask, ask_all
 from netsuite_assets import frames
 from netsuite_assets.extract.addresses import ADDRESSES
 from netsuite_assets.extract.catalog import ENTRIES, SECTIONS, VERSIONS
+from netsuite_assets.extract.deposits import DEPOSITS, PREPAID_ACCOUNTS
 from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import MASTERS, REFERENCE
@@ -23,7 +24,7 @@ from netsuite_assets.extract.rows import PROOFS
 from netsuite_assets.extract.sight import GONE
 from netsuite_assets.extract.trails import DELETED_RECORDS, SYSTEM_NOTES
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE, LEFT_OUT
-from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, TABLES
+from netsuite_assets.tables import ACTUAL_CORE, ACTUAL_LINE_CORE, ACTUAL_TAXES, TABLES
 from resources.billing.canonical import TABLES as CANONICAL
 from resources.warehouse import TenantWarehouse, Warehouse, duckdb_type
 
@@ -47,6 +48,8 @@ SETTLEMENT = {
     "journals": JOURNALS,
     "journal_lines": JOURNAL_LINES,
     "gl_lines": GL_LINES,
+    "deposits": DEPOSITS,
+    "prepaid_accounts": PREPAID_ACCOUNTS,
 }
 
 
@@ -86,6 +89,8 @@ def every_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantWare
                 opened.ensure_table(f"netsuite.{tables.name}", ACTUAL_CORE)
                 if tables.lines is not None:
                     opened.ensure_table(f"netsuite.{tables.lines}", ACTUAL_LINE_CORE)
+                if tables.taxes is not None:
+                    opened.ensure_table(f"netsuite.{tables.taxes}", ACTUAL_TAXES)
         opened.ensure_table("expected.left_out", LEFT_OUT)
         for contract in CONTRACTS:
             frames.ensure(opened, contract)

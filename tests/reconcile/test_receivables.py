@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from month import NOW, Month, TenantRules, line
 
 from netsuite_assets import frames
+from netsuite_assets.extract.deposits import DEPOSITS
 from netsuite_assets.extract.journals import GL_LINES, JOURNAL_LINES, JOURNALS
 from netsuite_assets.extract.payments import APPLICATIONS, PAYMENTS
 from netsuite_assets.extract.reference import MASTERS
@@ -47,7 +48,7 @@ class Books:
         self.month, self.held, self._line = month, month.held, 0
         for table, columns in (
             ("payments", PAYMENTS), ("applications", APPLICATIONS), ("journals", JOURNALS),
-            ("journal_lines", JOURNAL_LINES), ("gl_lines", GL_LINES),
+            ("journal_lines", JOURNAL_LINES), ("gl_lines", GL_LINES), ("deposits", DEPOSITS),
         ):  # fmt: skip
             self.held.ensure_table(f"netsuite.{table}", columns)
         for master in MASTERS:
@@ -158,7 +159,7 @@ class Books:
         """What is found in the tables as they are."""
         self.month.prove()
         for table, key in (("payments", "internal_id"), ("journals", "internal_id"), ("journal_lines", "line_key"),
-                           ("gl_lines", "line_no"), ("applications", "applying_id, invoice_id")):  # fmt: skip
+                           ("gl_lines", "line_no"), ("deposits", "internal_id"), ("applications", "applying_id, invoice_id")):  # fmt: skip
             rows = self.held.value(
                 f"SELECT count(*) FROM netsuite.{table} WHERE period = ?", [self.month.period]
             )
