@@ -105,7 +105,8 @@ def compile_record(
             problems.mistakes.append(Problem.at(tenant.key_place(*at, "group"), message))
         if tables.billing != usual.billing or rules.group is not None:
             return None
-    if tables.billing not in tenant.billing.tables and record not in ("invoice", "creditMemo", "customer"):
+    made = {*tenant.billing.tables, *(("journals",) if tenant.settings.accruals else ())}
+    if tables.billing not in made and record not in ("invoice", "creditMemo", "customer"):
         message = f"billing.tables has no {tables.billing}, so that no {tables.label} is ever expected"
         problems.warnings.append(Problem.at(tenant.key_place(*at), message))
     return _Compiler(tenant, record, rules, tables, own, problems).parts()
