@@ -70,6 +70,11 @@ class Record:
         """The month of the transaction date."""
         return f"{self.values['tranDate']:%Y-%m}"
 
+    @property
+    def settled_then(self) -> dict[str, Decimal]:
+        """What a payment settled when it was compared before: of the invoices that were there then."""
+        return {doc: settled for doc, settled in self.applied.items() if doc.startswith("inv-base")}
+
     def move(self, by: Decimal) -> None:
         """Let the total follow."""
         self.total = (self.total or Decimal(0)) + by
@@ -81,8 +86,9 @@ class Pair:
 
     `same_line` is billing's line number to NetSuite's line, of the lines that both hold. `matched_by` is how the two are
     known to be the same; `apart` is what billing's is to be called where NetSuite's counterpart is not taken for it.
-    With `former_id` it was compared once before, when it had its external id and this internal id. What `is_base` is the
-    same in every month of the corpus.
+    With `former_id` it was compared once before, when it had its external id and this internal id, and both sides had
+    what is `agreed_then`, which is billing's of now where nothing is said. What `is_base` is the same in every month of
+    the corpus.
     """
 
     expected: Record | None
@@ -93,6 +99,7 @@ class Pair:
     matched_by: str = "external_id"
     apart: str | None = None
     former_id: str | None = None
+    agreed_then: Record | None = None
     is_base: bool = False
 
     @property
@@ -112,6 +119,11 @@ class Pair:
         """Billing's side."""
         assert self.expected is not None
         return self.expected
+
+    @property
+    def then(self) -> Record | None:
+        """What both sides had when they were compared before, if they were."""
+        return None if self.former_id is None else self.agreed_then or self.agreed
 
 
 @dataclass
@@ -138,12 +150,15 @@ class Note:
 
 @dataclass
 class Books:
-    """A corpus month."""
+    """A corpus month. `issued_elsewhere` and `voided` are documents of billing's that are not expected: source id to the
+    day of issue, and record type with source id.
+    """
 
     policy: Policy
     pairs: list[Pair] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     issued_elsewhere: dict[str, date] = field(default_factory=dict)
+    voided: list[tuple[str, str]] = field(default_factory=list)
     _ids: int = 5000
 
     def new_id(self) -> str:
@@ -328,15 +343,15 @@ class Landing:
     def reconcile(self, books: Books, tenant: TenantRules, rng: Random) -> Found:
         """What the product finds; rows land in any order.
 
-        Records that are to be known from before were compared once while they had their external ids.
+        Records that are to be known from before were compared once, as they were then.
         """
         self._forget()
-        wiped = [pair for pair in books.pairs if pair.former_id is not None]
-        if wiped:
+        known = [(pair, pair.then) for pair in books.pairs if pair.then is not None]
+        if known:
             before = Books(books.policy)
             before.pairs += [pair for pair in books.pairs if pair.is_base]
-            for pair in wiped:
-                billed = replace(pair.agreed, applied={})
+            for pair, then in known:
+                billed = replace(then, applied=then.settled_then)
                 before.pairs.append(Pair(billed, replace(billed, internal_id=str(pair.former_id))))
             self._reconcile(before, tenant, rng)
         return self._reconcile(books, tenant, rng)
@@ -407,6 +422,12 @@ class Landing:
                     "invoice_id": to.internal_id, "invoice_number": to.number, "invoice_external_id": to.external_id,
                     "currency": record.currency, "amount": settled, "link_type": "Payment", "last_modified": "then",
                 })  # fmt: skip
+        for kind in DOCUMENTS:
+            tables[f"billing.{TABLES[kind].billing}"] = [
+                {"period": PERIOD, "id": source, "status": "void"}
+                for of, source in books.voided
+                if of == kind
+            ]
         for note in books.notes:
             tables[NOTES].append({
                 "period": PERIOD, "record": note.record, "internal_id": note.internal_id, "note_no": note.sequence,

@@ -2,7 +2,25 @@
 
 Here: how NetSuite's side is changed. Not here: what a reconciliation must say of it (`corpus_truth.py`).
 
-Defects that touch the same thing are never planted together; others are, in any combination.
+Defects that touch the same thing are never planted together; others are, in any combination. In dollars, euros, yen and
+Kuwaiti dinars, of two, none and three places, from the last place to 10^12 of them.
+
+| what is wrong | defects by their names in `DEFECTS` |
+|:--|:--|
+| NetSuite lacks it; it cannot be mapped | missing; held back |
+| NetSuite alone has it | unknown to billing; voided in billing; somebody's journal (none of billing's) |
+| NetSuite has it twice | second by its number, second that is alike, second in another month |
+| a field of the header, or a text written otherwise | `<field> off`, of each mapped field of each record type |
+| customer, subsidiary, currency, month | another customer, subsidiary off, another currency, another month, of another month |
+| a line: lacking, more, twice, or a field of it | line missing, unknown line, line extra (each with and without ids), line `<field> off` |
+| the total | total off, payment off |
+| journals | all of the header and of lines; known from before |
+| payments and what they settle | applied otherwise, not applied, applied elsewhere, of an unlinked invoice |
+| the external id was lost, or never given | known from before, known by its number, known by rules, known by name, merged |
+| several that may be it: ambiguous | two that fit, one for two, two of a name |
+| groups | split, split in three, put together, three put together, cut otherwise |
+| who has changed it since both agreed | memo, name, lines or applications changed by billing since, by netsuite since, by billing and netsuite since (a conflict) |
+| open on one side, or open by another amount | none here: `test_receivables.py` |
 """
 
 from __future__ import annotations
@@ -271,6 +289,22 @@ class OfAnotherMonth(Defect):
 
 
 @dataclass(frozen=True)
+class Voided(Defect):
+    """Billing has voided a document that NetSuite holds still."""
+
+    def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
+        expected, actual = pair.both
+        more = besides(books, actual, expected)
+        source = f"void{more.internal_id}"
+        more.external_id = f"{PREFIX[expected.kind]}-{source}"
+        more.values["otherRefNum"] = f"N-{source}"
+        books.issued_elsewhere[source] = more.values["tranDate"]
+        books.voided.append((expected.kind, source))
+        pair.besides.append(Besides(more, "only_in_netsuite", "voided"))
+        return True
+
+
+@dataclass(frozen=True)
 class SomebodysJournal(Defect):
     """A journal that somebody else booked: none of billing's concern."""
 
@@ -281,6 +315,50 @@ class SomebodysJournal(Defect):
         if rng.random() < 0.5:
             more.external_id, more.total = None, (expected.total or Decimal(0)) + 7
         pair.besides.append(Besides(more, "nothing"))
+        return True
+
+
+# Since both sides agreed
+
+
+@dataclass(frozen=True)
+class ChangedSince(Defect):
+    """Both sides had the same when they were compared before; billing, NetSuite or both have changed a field since."""
+
+    field: str = ""
+    by: tuple[str, ...] = ()
+
+    def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
+        expected, actual = pair.both
+        pair.former_id, pair.agreed_then = actual.internal_id, copy.deepcopy(expected)
+        if "billing" in self.by:
+            expected.values[self.field] = f"Corrected in billing {expected.number}"
+        if "netsuite" in self.by:
+            actual.values[self.field] = f"By hand in NetSuite {expected.number}"
+            note_it(rng, books, actual, self.field)
+        if self.field == "companyName":
+            expected.name, actual.name = expected.values[self.field], actual.values[self.field]
+        return True
+
+
+@dataclass(frozen=True)
+class LinesChangedSince(Defect):
+    """The same of lines, which are one value: each side may have changed another line."""
+
+    whole: ClassVar[bool] = True
+    by: tuple[str, ...] = ()
+
+    def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
+        expected, actual = pair.both
+        name = "memo" if expected.kind == "journalEntry" else "description"
+        pair.former_id, pair.agreed_then = actual.internal_id, copy.deepcopy(expected)
+        first = expected.lines[0]
+        if "billing" in self.by:
+            first.values[name] = f"Corrected in billing {expected.number}"
+        if "netsuite" in self.by:
+            line = pair.same_line[first.number]
+            line.values[name] = f"By hand in NetSuite {expected.number}"
+            note_it(rng, books, actual, name)
         return True
 
 
@@ -425,37 +503,50 @@ class OneForTwo(Defect):
 
 
 @dataclass(frozen=True)
-class Split(Defect):
-    """NetSuite holds two documents for the one, which add up to it, of a customer of whom nothing else is open."""
+class Regrouped(Defect):
+    """Documents of billing's add up to others of NetSuite's, of a customer of whom nothing else is open: one that was
+    split, several that were put together, or cut otherwise.
+    """
 
     whole: ClassVar[bool] = True
+    billed: int = 1
+    held: int = 1
 
     def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
         expected, actual = pair.both
         unit = Decimal(1).scaleb(-PRECISION[str(expected.currency)])
-        key = f"split{actual.internal_id}"
+        key = f"group{actual.internal_id}"
         customer = books.add(new_record(rng, "customer", "USD", 0, key)).agreed
-        who = "customer" if expected.kind == "customerPayment" else "entity"
-        first, second = (rng.randint(100_000, 9_000_000) * unit for _ in range(2))
-        expected.values[who], expected.name, expected.total = (
-            customer.external_id,
-            customer.name,
-            first + second,
-        )
-        expected.lines, expected.applied = expected.lines[:1], {}
-        for part in (first, second):
+        expected.values["customer" if expected.kind == "customerPayment" else "entity"] = customer.external_id
+        expected.name, expected.lines, expected.applied = customer.name, expected.lines[:1], {}
+        whole = rng.randint(8_000_000, 20_000_000)
+        sides = []
+        for parts in (self.billed, self.held):
+            cuts = sorted(rng.sample(range(100_000, 7_900_000), parts - 1))
+            sides.append(
+                [(end - start) * unit for start, end in zip([0, *cuts], [*cuts, whole], strict=True)]
+            )
+        for number, total in enumerate(sides[0]):
+            record = expected if number == 0 else copy.deepcopy(expected)
+            _hold(record, total)
+            if number:
+                record.external_id = f"{expected.external_id}-{number}"
+                books.pairs.append(Pair(record, None, apart="grouped"))
+        for total in sides[1]:
             record = besides(books, actual, expected)
-            record.total = part
-            record.values["memo"] = "part"
+            _hold(record, total)
+            record.values["memo"] = "regrouped"
             if "otherRefNum" in record.values:
                 record.values["otherRefNum"] = None
-            else:
-                record.values["payment"] = part
             pair.besides.append(Besides(record, "grouped", matched_by="groups"))
-        if expected.kind == "customerPayment":
-            expected.values["payment"] = expected.total
         pair.actual, pair.apart = None, "grouped"
         return True
+
+
+def _hold(record: Record, total: Decimal) -> None:
+    record.total = total
+    if "payment" in record.values:
+        record.values["payment"] = total
 
 
 def own_domain(pair: Pair) -> None:
@@ -488,6 +579,23 @@ class NotApplied(Defect):
     def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
         _, actual = pair.both
         del actual.applied[rng.choice(list(actual.applied))]
+        return True
+
+
+@dataclass(frozen=True)
+class AppliedSince(Defect):
+    """Both sides had agreed on what a payment settles; billing, or both, settle another amount of an invoice now."""
+
+    by: tuple[str, ...] = ()
+
+    def plant(self, rng: Random, books: Books, pair: Pair) -> bool:
+        expected, actual = pair.both
+        pair.former_id, pair.agreed_then = actual.internal_id, copy.deepcopy(expected)
+        doc = rng.choice(list(expected.applied))
+        unit = Decimal(1).scaleb(-PRECISION[str(expected.currency)])
+        for by, record, units in (("billing", expected, 1), ("netsuite", actual, 2)):
+            if by in self.by:
+                record.applied[doc] += units * unit
         return True
 
 
@@ -674,6 +782,14 @@ def _all() -> Iterator[Defect]:
     yield SecondElsewhere("second in another month", DOCUMENTS[:3], frozenset({"second elsewhere"}))
     yield Unknown("unknown to billing", DOCUMENTS, frozenset({"unknown"}))
     yield OfAnotherMonth("of another month", DOCUMENTS, frozenset({"of another month"}))
+    yield Voided("voided in billing", INVOICING, frozenset({"voided"}))
+    for by in (("billing",), ("netsuite",), ("billing", "netsuite")):
+        said = f"changed by {' and '.join(by)} since"
+        since = frozenset({"external id", "unlinked invoice"})
+        yield ChangedSince(f"memo {said}", DOCUMENTS, since | {"memo"}, "memo", by)
+        yield ChangedSince(f"name {said}", ("customer",), since | {"companyName"}, "companyName", by)
+        yield AppliedSince(f"applications {said}", ("customerPayment",), since | {"applied"}, by)
+        yield LinesChangedSince(f"lines {said}", (*INVOICING, "journalEntry"), frozenset(), by)
     external = frozenset({"external id", "month"})
     yield KnownFromBefore(
         "known from before", (*DOCUMENTS, "customer"), external | {"second", "alike", "unknown"}
@@ -690,7 +806,10 @@ def _all() -> Iterator[Defect]:
     yield TwoOfAName("two of a name", ("customer",), frozenset())
     yield TwoThatFit("two that fit", DOCUMENTS[:3], frozenset())
     yield OneForTwo("one for two", DOCUMENTS[:3], frozenset())
-    yield Split("split", DOCUMENTS[:3], frozenset())
+    for name, billed, held in (
+        ("split", 1, 2), ("split in three", 1, 3), ("put together", 2, 1), ("three put together", 3, 1), ("cut otherwise", 2, 2),
+    ):  # fmt: skip
+        yield Regrouped(name, DOCUMENTS[:3], frozenset(), billed, held)
     yield SomebodysJournal("somebody's journal", ("journalEntry",), frozenset({"somebody"}))
     yield AppliedOff("applied otherwise", ("customerPayment",), frozenset({"applied"}))
     yield OfAnUnlinkedInvoice("of an unlinked invoice", ("customerPayment",), frozenset({"unlinked invoice"}))

@@ -22,6 +22,7 @@ from month import Found
 
 _SPECIAL = {"entity": "wrong_customer", "customer": "wrong_customer", "subsidiary": "wrong_subsidiary", "currency": "wrong_currency"}  # fmt: skip
 _WHOLE_LIST = {"missing_in_netsuite", "wrong_customer", "wrong_subsidiary", "wrong_currency", "wrong_period", "not_comparable"}  # fmt: skip
+_LINES = {"line_missing", "line_extra", "line_changed"}
 _DECIMALS = {"amount", "rate", "quantity"}
 _ZERO = Decimal(0)
 
@@ -47,6 +48,8 @@ class Difference(NamedTuple):
     rule: int | None
     changed_by: str | None
     changed_at: datetime | None
+    base: str | None = None
+    changed_side: str | None = None
 
 
 class Use(NamedTuple):
@@ -318,17 +321,25 @@ class Truth:
         expected, actual = pair.both
         numbers = {one.external_id: one.number for one in self.books.billed() if one.kind == "invoice"}
         places = {doc: number for number, doc in enumerate(expected.applied, 1)}
+        apart = []
         for doc in dict.fromkeys([*expected.applied, *actual.applied]):
             mine, theirs = expected.applied.get(doc), actual.applied.get(doc)
-            if mine == theirs:
-                continue
+            if mine != theirs:
+                base = None if pair.then is None else pair.then.settled_then.get(doc)
+                sides = {"billing": mine, "netsuite": theirs} if pair.then is not None else {}
+                apart.append((doc, mine, theirs, base, [by for by, now in sides.items() if now != base]))
+        # All that a payment settles is written together.
+        disputed = {by for *_, changed in apart for by in changed} == {"billing", "netsuite"}
+        for doc, mine, theirs, base, changed in apart:
             kind = "line_missing" if theirs is None else "line_extra" if mine is None else "line_changed"
             shown = [
                 None if one is None else f"{_money(expected.currency, one)} of {numbers[doc]}"
-                for one in (mine, theirs)
+                for one in (mine, theirs, base)
             ]
+            since = shown[2], "both" if len(changed) == 2 else changed[0] if changed else None
             self._add(pair, kind, line=places.get(doc), field="apply", expected=shown[0], actual=shown[1],
-                amount=abs((mine or _ZERO) - (theirs or _ZERO)), rule=rules()[expected.kind]["lines"]["amount"].line)  # fmt: skip
+                amount=abs((mine or _ZERO) - (theirs or _ZERO)), rule=rules()[expected.kind]["lines"]["amount"].line,
+                since=since, disputed=disputed)  # fmt: skip
 
     def _line(self, record: Record, line: Line) -> str:
         told = [
@@ -351,13 +362,45 @@ class Truth:
         currency: str | None = None,
         owner: str = "billing",
         rule: int | None = None,
+        since: tuple[str | None, str | None] | None = None,
+        disputed: bool = False,
     ) -> None:
         mine, theirs = pair.both
+        base, side = since or self._since(pair, kind, field)
+        if side == "both" or disputed:
+            owner = "person"
+            conflict = Raised("reconcile", "conflict", mine.kind, mine.external_id, theirs.internal_id)
+            if conflict not in self.exceptions:
+                self.exceptions.append(conflict)
         self.differences.append(
             Difference(mine.kind, mine.external_id, theirs.internal_id, mine.number or theirs.number,
                 mine.name or theirs.name, kind, line, field, expected, actual, amount, delta, currency or mine.currency,
-                owner, pair.matched_by, rule, *self._who(theirs, field))
+                owner, pair.matched_by, rule, *self._who(theirs, field), base, side)
         )  # fmt: skip
+
+    def _since(self, pair: Pair, kind: str, name: str | None) -> tuple[str | None, str | None]:
+        """What both sides agreed on before, and who has changed it since."""
+        expected, actual = pair.both
+        then = pair.then
+        if then is None or kind in ("not_linked", "not_comparable"):
+            return None, None
+        base: str | None = None
+        if kind in _LINES:
+            sides = [_contents(record) for record in (then, expected, actual)]
+        elif kind == "total":
+            base = _money(then.currency, then.total or _ZERO)
+            sides = [record.total or _ZERO for record in (then, expected, actual)]
+        elif name == "currency":
+            base = then.currency
+            sides = [record.currency for record in (then, expected, actual)]
+        else:
+            name = "tranDate" if kind == "wrong_period" else str(name)
+            base = self._shown(name, then.values.get(name))
+            sides = [record.values.get(name) for record in (then, expected, actual)]
+        changed = [
+            by for by, value in zip(("billing", "netsuite"), sides[1:], strict=True) if value != sides[0]
+        ]
+        return base, "both" if len(changed) == 2 else changed[0] if changed else None
 
     def _who(self, record: Record, name: str | None) -> tuple[str | None, datetime | None]:
         """Who last changed the field, or else the record."""
@@ -474,6 +517,11 @@ def _moves(line: Line) -> Decimal:
     return found
 
 
+def _contents(record: Record) -> list[str]:
+    """The lines in any order."""
+    return sorted(repr(sorted(line.values.items())) for line in record.lines)
+
+
 def _plain_number(value: Decimal) -> str:
     shown = f"{value:f}"
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
@@ -496,7 +544,7 @@ def differences_of(found: Found, books: Books) -> list[Difference]:
         line = None if row["line"] is None else int(row["line"])
         values["line"] = twins.get((row["external_id"], side, line), line)
         values["rule"] = None if row["rule"] is None else int(row["rule"].rpartition(":")[2])
-        for name in ("expected", "actual"):
+        for name in ("expected", "actual", "base"):
             values[name] = _same_money(row[name])
         rows.append(Difference(**values))
     return rows

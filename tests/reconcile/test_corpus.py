@@ -171,9 +171,18 @@ def test_any_two_defects_together(landing: Landing) -> None:
 
 
 def test_the_corpus_has_every_kind_of_difference(landing: Landing) -> None:
+    """And every reason for an exception that a comparison has, and every side that may have changed something."""
     plans = [Plan(record, "KWD", 3, (one.name,), 2) for record in RECORDS for one in of_record(record)]
-    kinds = {row.kind for row in Truth(made(plans, "as it stands")).differences}
-    assert kinds == set(frames.DIFFERENCE_KINDS)
+    truth = Truth(made(plans, "as it stands"))
+    assert {row.kind for row in truth.differences} == set(frames.DIFFERENCE_KINDS)
+    raised = {
+        "no_customer", "only_in_netsuite", "duplicate", "not_linked", "ambiguous", "grouped", "conflict", "total",
+    }  # fmt: skip
+    assert {row.code for row in truth.exceptions} == raised
+    assert {row.changed_side for row in truth.differences} == {None, "billing", "netsuite", "both"}
+    assert {row.matched_by for row in truth.differences} == {
+        None, "external_id", "internal_id", "merged", "number", "name", "rules", "groups",
+    }  # fmt: skip
 
 
 def plans_of(records: Sequence[str]) -> st.SearchStrategy[list[Plan]]:
