@@ -245,6 +245,17 @@ class TenantWarehouse:
         )
         return Slice(table, period or WHOLE, expected_rows, rows, content)
 
+    @contextmanager
+    def bounded_memory(self, limit: str) -> Iterator[None]:
+        """DuckDB takes no more memory than this (`300MB`) within the block; beyond it writes to disk."""
+        number, unit = self.value("SELECT current_setting('memory_limit')").split()
+        self.connection.execute(f"SET memory_limit = '{limit}'")
+        try:
+            yield
+        finally:
+            # DuckDB prints what it may take rounded down: read back as it is, it would shrink each time.
+            self.connection.execute(f"SET memory_limit = '{float(number) + 0.05:.2f} {unit}'")
+
     def slice(self, table: str, period: str | None) -> Slice | None:
         """The proof of a landed slice, or None when it was never landed."""
         rows = self.sql(

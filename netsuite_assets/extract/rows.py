@@ -86,14 +86,8 @@ class Extraction:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is read and landed within, or nothing of it, in bounded memory."""
-        execute = self.warehouse.connection.execute
-        allowed = self.warehouse.value("SELECT current_setting('memory_limit')")
-        execute(f"SET memory_limit = '{READING_MEMORY}'")
-        try:
-            with self.warehouse.transaction():
-                yield
-        finally:
-            execute(f"SET memory_limit = '{allowed}'")
+        with self.warehouse.bounded_memory(READING_MEMORY), self.warehouse.transaction():
+            yield
 
     async def time_zone(self) -> str:
         """The time zone in which the account prints times; asked once."""

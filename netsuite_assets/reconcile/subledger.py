@@ -68,17 +68,14 @@ def reconcile_receivables(
 @contextmanager
 def _at_work(warehouse: TenantWarehouse) -> Iterator[None]:
     """Bounded memory, of which nothing is kept: the run goes on in this process."""
-    run = warehouse.connection.execute
-    allowed = warehouse.value("SELECT current_setting('memory_limit')")
     before = set(_temporary(warehouse))
-    run(f"SET memory_limit = '{MEMORY}'")
-    try:
-        yield
-    finally:
-        for kind, name in _temporary(warehouse):
-            if (kind, name) not in before:
-                run(f"DROP {kind} temp.main.{quote(name)}")
-        run(f"SET memory_limit = '{allowed}'")
+    with warehouse.bounded_memory(MEMORY):
+        try:
+            yield
+        finally:
+            for kind, name in _temporary(warehouse):
+                if (kind, name) not in before:
+                    warehouse.connection.execute(f"DROP {kind} temp.main.{quote(name)}")
 
 
 def _temporary(warehouse: TenantWarehouse) -> list[tuple[str, str]]:

@@ -163,6 +163,19 @@ def test_a_slice_can_be_made_of_sql_and_have_no_period(held: TenantWarehouse) ->
     assert landed.period == "all"
 
 
+@pytest.mark.parametrize("allowed", ["2GiB", "1GB", "1500MB"])
+def test_memory_is_bounded_for_a_while_however_often(held: TenantWarehouse, allowed: str) -> None:
+    held.sql(f"SET memory_limit = '{allowed}'")
+    limit = "SELECT current_setting('memory_limit')"
+    before = held.value(limit)
+    for _ in range(25):
+        with held.bounded_memory("100MiB"):
+            assert held.value(limit) == "100.0 MiB"
+    with pytest.raises(ZeroDivisionError), held.bounded_memory("100MiB"):
+        _ = 1 / 0
+    assert held.value(limit) == before
+
+
 def test_the_content_hash_tells_contents_apart_and_not_their_order(held: TenantWarehouse) -> None:
     straight = land(held, BEFORE)
     assert land(held, BEFORE[::-1]) == straight
