@@ -20,7 +20,7 @@ Kuwaiti dinars, of two, none and three places, from the last place to 10^12 of t
 | several that may be it: ambiguous | two that fit, one for two, two of a name |
 | groups | split, split in three, put together, three put together, cut otherwise |
 | who has changed it since both agreed | memo, name, lines or applications changed by billing since, by netsuite since, by billing and netsuite since (a conflict) |
-| open on one side, or open by another amount | none here: `test_receivables.py` |
+| open on one side, or open by another amount | `corpus_drift.py` |
 """
 
 from __future__ import annotations
