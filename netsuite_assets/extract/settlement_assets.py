@@ -145,7 +145,12 @@ def netsuite_journals(
         return dg.MaterializeResult(metadata=metadata)
 
 
-@dg.asset(group_name="netsuite", partitions_def=tenant_months, kinds={"netsuite", "duckdb"})
+@dg.asset(
+    group_name="netsuite",
+    partitions_def=tenant_months,
+    kinds={"netsuite", "duckdb"},
+    deps=[netsuite_reference, netsuite_customers],
+)
 def netsuite_gl(
     context: dg.AssetExecutionContext,
     tenants: TenantsResource,
