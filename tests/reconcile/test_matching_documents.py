@@ -292,6 +292,9 @@ def test_what_an_earlier_pass_left_undecided_is_a_candidate_still(held: TenantWa
     """One of two that had the same internal id may be the third's."""
     billed = [Document("a", total=Decimal("7.00")), Document("b", total=Decimal("8.00")), Document("c")]
     there = [Document("x"), Document("y")]
+    # Nor is it taken for one of the two that alone fits by all else.
+    first = [replace(there[0], total=Decimal("7.00"))]
+    assert match(held, billed[:2], first, [("a", "x"), ("b", "x")]).pairs == frozenset()
     assert match(held, billed[2:], there[1:]).pairs == {("c", "y", "rules")}
     found = match(held, billed, there, [("a", "x"), ("b", "x")])
     assert (found.pairs, found.undecided) == (

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from month import Month, TenantRules, line, load_rules
 
+from netsuite_assets.reconcile import differences, settlements
 from netsuite_assets.reconcile.engine import reconcile, remaining
-from resources.warehouse import Warehouse
+from resources.warehouse import TenantWarehouse, Warehouse
 
 JOURNALS = """
   journalEntry:
@@ -293,3 +295,55 @@ def test_what_is_settled_is_agreed_on_at_once_when_it_is_read_back(paid: Month) 
     assert len(remaining(paid.held, rules.tenant, rules.mapping, paid.period, paid.books.locate)) == 0
     _apply(paid, "inv-2", "20.00")
     assert _who(paid) == {"INV-2": ("USD 15.00 of INV-2", "netsuite", "billing")}
+
+
+# What has not changed
+
+
+def test_only_records_whose_fingerprints_differ_are_compared(
+    paid: Month, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of customers, documents, payments and journals alike: no value is read of those that are the same."""
+    compared: dict[str, set[str]] = {}
+    compare = differences.compare
+
+    def traced(warehouse: TenantWarehouse, left: Any, *rest: Any, **more: Any) -> Any:
+        found = compare(warehouse, left, *rest, **more)
+        rows = warehouse.sql("SELECT key FROM header_pairs")
+        compared.setdefault(left.table, set()).update(row[0] for row in rows)
+        return found
+
+    monkeypatch.setattr(differences, "compare", traced)
+    paid.customer("c2", "Südwind AG")
+    paid.invoice("3", line("70.00"), number="INV-3")
+    paid.land()
+    paid.reconcile()
+    tables = [
+        f"expected.{name}" for name in ("customers", "invoices", "credit_memos", "payments", "journals")
+    ]
+    assert compared == {table: set() for table in tables}
+    paid.change("cus-c2", companyName="Other")
+    paid.change("inv-2", memo="by hand")
+    paid.change("pay-p1", memo="by hand")
+    paid.reconcile()
+    found = {table.removeprefix("expected."): keys for table, keys in compared.items() if keys}
+    assert found == {"customers": {"cus-c2"}, "invoices": {"inv-2"}, "payments": {"pay-p1"}}
+
+
+def test_nothing_is_compared_again_that_has_not_changed(paid: Month, monkeypatch: pytest.MonkeyPatch) -> None:
+    paid.change("cus-c1", companyName="Other")
+    paid.change("pay-p1", memo="by hand")
+    paid.sql("UPDATE netsuite.applications SET amount = amount - 1")
+    paid.sql("UPDATE netsuite.journals SET memo = 'by hand'")
+    first = paid.reconcile()
+    assert {row["record"] for row in first.differences} == {"customer", "customerPayment", "journalEntry"}
+    for module, name in (
+        (differences, "diff_record"), (settlements, "compare_applications"), (settlements, "leave_out_foreign_journals"),
+    ):  # fmt: skip
+        monkeypatch.delattr(module, name)
+    again = paid.reconcile()
+    assert (again.differences, again.tolerated, again.exceptions) == (
+        first.differences,
+        first.tolerated,
+        first.exceptions,
+    )
