@@ -4,13 +4,13 @@
 
 Makes a month on both sides: invoices of one line in two subsidiaries and currencies, payments that settle two thirds of
 them, and what NetSuite posted of all that. Of the invoices one in a thousand is missing, one has another amount, one is
-posted with another amount, and one is paid on one side alone; one journal in a hundred of them is NetSuite's own.
+posted with another amount, and one is paid on one side alone.
 
 Each way runs in a process of its own; time is from the opened file to the frames written, beside the processor's
 seconds, which other work on the machine does not lengthen, and memory is the most that the process has held beyond what
 it held with the file open. The limit scans both sides, with what was posted and what settles them, joins them by their
-keys and adds up. Ratios are of processor's seconds
-within a round, and the median of the rounds counts. Exit status 1 when a bar is missed.
+keys and adds up. Ratios are of processor's seconds within a round, and the median of the rounds counts. Exit status 1
+when a bar is missed.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """What customers owe, as billing, NetSuite's subledger and its general ledger have it: the movements of each month.
 
-Here: the temporary tables `movements`, `posted` and `on_receivables`, and of the documents that belong together without
-an external id, `linked` and `grouped_documents`; on these tie-outs, the roll-forward and the open documents rest. Not here: what is made of them (`tie_outs.py`, `roll_forward.py`,
+Here: the temporary tables `movements`, `posted` and `on_receivables`, of the documents that belong together without an
+external id, `linked` and `grouped_documents`, and of what was paid in advance, `prepayments` and `prepaid`; on these
+tie-outs, the roll-forward and the open documents rest. Not here: what is made of them (`tie_outs.py`, `roll_forward.py`,
 `open_documents.py`). Imports no Dagster.
 
 Billing's side is what the mapping expects, with what cannot be mapped: it is owed all the same. Its payments are those
 that the mapping expects or, where payments are not mapped, those of billing whose status does not say that no money
-came. NetSuite's subledger is its documents by their dates, in their own currency; the general ledger is what was posted
-to accounts of receivables in the month's accounting period, in the subsidiary's currency.
+came. One that NetSuite holds as a customer deposit counts as far as it is applied. NetSuite's subledger is its documents
+by their dates, in their own currency; the general ledger is what was posted to accounts of receivables in the month's
+accounting period, in the subsidiary's currency.
 """
 
 from __future__ import annotations

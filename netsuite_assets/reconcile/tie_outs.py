@@ -1,9 +1,10 @@
-"""Tie-outs of a month: billing's receivable, NetSuite's subledger, the control account, and revenue by account.
+"""Tie-outs of a month: billing's receivable, NetSuite's subledger, the control account, revenue and prepaid balances.
 
 Here: what each tie-out compares, and the documents and journals that explain a difference. Not here: the movements
 (`receivables.py`), balances (`roll_forward.py`). Imports no Dagster.
 
-The month's movements are tied: invoices less credit memos and payments, with adjustments. What the items add up to is
+The month's movements are tied: invoices less credit memos and payments, with adjustments. A payment of billing's that
+NetSuite holds as a customer deposit is a prepaid balance, and a payment as far as it is applied. What the items add up to is
 exactly the difference; an item whose cause is not known counts as unexplained.
 """
 
