@@ -62,8 +62,9 @@ _LINE_KINDS: Final = ("line_missing", "line_extra", "line_changed")
 #: Sublists without a key of their own, which are replaced whole; `apply` is keyed by the document that it pays.
 _REPLACED: Final = frozenset({"item", "line"})
 
-#: Records are made in parts of about this many differences, which bounds the memory that it takes.
+#: Records are made in parts of about this many differences, and lines to be sent, which bounds the memory that it takes.
 _AT_ONCE: Final = 50_000
+_LINES_AT_ONCE: Final = 100_000
 
 #: The action that gives NetSuite's record of a matched pair the external id of billing's.
 LINK: Final = "link"
@@ -100,7 +101,7 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
             "SELECT count(*) FROM reconciliation.differences WHERE period = ? AND record = ? AND owner = 'billing'",
             [period, record],
         )
-        parts = 1 + count // _AT_ONCE
+        parts = 1 + max(count // _AT_ONCE, _lines_sent(warehouse, rules, period) // _LINES_AT_ONCE)
         for part in range(parts if count else 0):
             of_part = (
                 f"period = {literal(period)} AND record = {literal(record)} AND owner = 'billing'"
@@ -118,6 +119,20 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
         [len(ONCE_AS) + 1, BY_INTERNAL_ID, period],
     )
     _needs(warehouse, tenant, mapping, period)
+
+
+def _lines_sent(warehouse: TenantWarehouse, rules: RecordMapping, period: str) -> int:
+    """How many lines the operations on a record type send at most."""
+    if rules.tables.lines is None or not rules.line_fields:
+        return 0
+    return int(
+        warehouse.value(
+            f"SELECT count(*) FROM expected.{rules.tables.lines} WHERE period = ? AND external_id IN"
+            " (SELECT external_id FROM reconciliation.differences WHERE period = ? AND record = ? AND owner = 'billing'"
+            f" AND kind IN ('missing_in_netsuite', 'total', {', '.join(map(literal, _LINE_KINDS))}))",
+            [period, period, rules.record],
+        )
+    )
 
 
 def _operations(rules: RecordMapping, tenant: Tenant, period: str, of_part: str) -> str:

@@ -49,7 +49,7 @@ _DECIDING: Final = (
 _REQUEST: Final = sha256_sql(("method", "path", "query", "body"))
 
 #: Rows that are looked at together where a whole plan would be too much.
-_AT_ONCE: Final = 20_000
+_AT_ONCE: Final = 5_000
 
 #: Megabytes that DuckDB may take meanwhile, for each million of differences; beyond it writes to disk.
 _MEMORY: Final = 192
@@ -208,13 +208,12 @@ def plan_hash(
     """
     deciding = [f"coalesce({name}, '')" for name in _DECIDING]
     operation = sha256_sql(["wave::VARCHAR", _REQUEST, *deciding])
-    found = warehouse.connection.execute(f"SELECT {operation} FROM {rows} AS operations ORDER BY sequence")
-    parts = [tenant, period, mapping_hash, inputs]
+    found = warehouse.connection.sql(f"SELECT {operation} FROM {rows} AS operations ORDER BY sequence")
 
-    def each() -> Any:
-        yield from parts
-        while batch := found.fetchmany(_AT_ONCE):
-            yield from (row[0] for row in batch)
+    def each() -> Iterator[str]:
+        yield from (tenant, period, mapping_hash, inputs)
+        for batch in found.to_arrow_reader(_AT_ONCE):
+            yield from batch.column(0).to_pylist()
 
     return sha256(each())
 
@@ -386,12 +385,11 @@ def _validate(warehouse: TenantWarehouse, period: str) -> None:
         " WHERE period = ?",
         [period],
     )[0]
-    for start in range(0, last, _AT_ONCE):
-        table = warehouse.arrow(
-            f"SELECT {names} FROM {frames.PLAN.name} WHERE period = ? AND sequence > ? AND sequence <= ?",
-            [period, start, start + _AT_ONCE],
-        )
-        frames.validated(frames.PLAN, frames.frame(table.cast(schema)))
+    stored = warehouse.connection.sql(
+        f"SELECT {names} FROM {frames.PLAN.name} WHERE period = ?", params=[period]
+    )
+    for batch in stored.to_arrow_reader(_AT_ONCE):
+        frames.validated(frames.PLAN, frames.frame(pa.Table.from_batches([batch]).cast(schema)))
     if not rows == keys == last:
         raise frames.FrameError(
             f"write_back.plan of {period}: {rows:,} operations with {keys:,} keys, numbered to {last:,}"

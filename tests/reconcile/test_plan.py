@@ -14,6 +14,7 @@ import pytest
 from month import NOW, Month, line, load_rules
 
 from netsuite_assets import frames
+from netsuite_assets.writeback import operations
 from netsuite_assets.writeback.plan import (
     AUTOMATIC,
     Planned,
@@ -202,6 +203,22 @@ def test_the_same_differences_give_the_same_plan_to_the_byte(
     assert first.plan.plan_id == second.plan.plan_id
     assert rows(first) == rows(second)
     assert len(rows(first)) == 3
+
+
+def test_a_plan_does_not_depend_on_the_parts_in_which_it_is_made(
+    october: Month, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    october.remove("inv-plain")
+    october.change_line("inv-same", 2, amount=Decimal("9.00"))
+    october.change("inv-euro", memo="should be empty")
+    whole = plan(october, ledger)
+    before = rows(whole)
+    for bound in ("_AT_ONCE", "_LINES_AT_ONCE"):
+        with monkeypatch.context() as patched:
+            patched.setattr(operations, bound, 1)
+            again = plan(october, ledger, hours=1)
+        assert again.plan.plan_id == whole.plan.plan_id
+        assert rows(again) == before
 
 
 def test_a_plan_is_loaded_as_it_was_made(october: Month, ledger: Ledger) -> None:
