@@ -66,10 +66,10 @@ def test_what_both_changed_is_left_to_a_person_until_they_agree(loop: Loop) -> N
     assert conflict["reason"].startswith(
         "memo was as agreed on both sides; billing now says corrected, and NetSuite has by hand"
     )
-    assert loop.run().operations == []
+    assert loop.is_settled()
     assert loop.get("invoice", "inv-i1")["memo"] == "by hand"
     loop.billing("UPDATE invoices SET memo = 'by hand'")
-    assert loop.run().operations == []
+    assert loop.is_settled()
     loop.billing("UPDATE invoices SET memo = 'the next one'")
     assert loop.run().told() == [("invoice", "update", "written", True)]
     assert loop.get("invoice", "inv-i1")["memo"] == "the next one"

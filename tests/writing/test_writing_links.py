@@ -92,7 +92,7 @@ def test_a_matched_pair_is_linked_and_then_corrected_like_any_other(
     assert steps(again) == [("invoice", "update", True)]
     assert "memo" in again.operations[0]["fields"]
     assert ids(loop) == held
-    assert loop.run().operations == []
+    assert loop.is_settled()
 
 
 def test_what_is_to_be_linked_is_a_persons_unless_the_tenants_file_says_otherwise(

@@ -47,7 +47,7 @@ def test_a_record_in_a_job_that_is_not_over_is_not_written_again_by_the_next_run
     # Settled before anything else: the plan was made when they were not seen yet.
     assert done.applied is not None
     assert done.applied.settled == 2
-    assert loop.run().operations == []
+    assert loop.is_settled()
     assert writing.writes().count("PUT customer") == 1
     held = loop.query(
         f"SELECT externalid FROM customer WHERE externalid LIKE '{loop.word}%' ORDER BY externalid"

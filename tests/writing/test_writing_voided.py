@@ -45,7 +45,7 @@ def test_a_voided_document_is_removed_and_after_that_no_difference_is_left(loop:
     assert (row["external_id"], row["amount"]) == (f"{loop.word}inv-i1", 10)
     assert row["changes"] == "Billing has voided this invoice; NetSuite still holds it."
     assert told(loop) == [("inv-i1", "only_in_netsuite", "voided")]
-    assert loop.run().operations == []
+    assert loop.is_settled()
     assert told(loop) == []
 
 
