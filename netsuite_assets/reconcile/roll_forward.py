@@ -1,4 +1,6 @@
-"""The roll-forward of receivables, and of deferred revenue, unbilled receivables and prepaid balances by account: opening, what moved, closing.
+"""The roll-forward of receivables and, by account, of deferred revenue, unbilled receivables and prepaid balances.
+
+From opening to closing, with what moved between.
 
 Here: where the opening balance comes from. Not here: the movements (`receivables.py`, and `tie_outs.py` for those by
 account, in the subsidiary's currency, with the sign by which the balance grows). Imports no Dagster.
@@ -49,7 +51,10 @@ _PARTS: Final = {
 }
 """What a balance moves by, with the sign that turns a movement into it."""
 
-_MOVED: Final = "(invoices - credits - payments + prepayments - applications + adjustments)"
+#: A month that was reconciled before these were told apart has nothing in them.
+_MOVED: Final = (
+    "(invoices - credits - payments + coalesce(prepayments, 0) - coalesce(applications, 0) + adjustments)"
+)
 
 _PART_OF: Final = """CASE record WHEN 'invoice' THEN 'invoices' WHEN 'creditMemo' THEN 'credits'
     WHEN 'customerPayment' THEN 'payments' ELSE 'adjustments' END"""
