@@ -12,7 +12,6 @@ from netsuite_assets.extract.settlement_assets import netsuite_journals, netsuit
 from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
-from netsuite_assets.tables import called
 from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import BillingResource, LedgerResource, TenantsResource, WarehouseResource
 
@@ -118,6 +117,7 @@ def exceptions_metadata(kept: "Sequence[LastingException]", now: datetime) -> di
 def totals_table(totals: "pd.DataFrame") -> str:
     """Billed beside NetSuite, by record and currency, as Markdown."""
     from netsuite_assets import frames
+    from netsuite_assets.tables import called
 
     def side(documents: int, total: Decimal) -> str:
         return f"{documents:,} · {money(total, None)}" if documents else "–"
@@ -142,6 +142,7 @@ def total_parts_table(parts: "pd.DataFrame") -> str:
     """Of what the differences of the totals are made, by record and currency, as Markdown."""
     from netsuite_assets import frames
     from netsuite_assets.frames import TOTAL_PARTS_IN_WORDS
+    from netsuite_assets.tables import called
 
     order = list(TOTAL_PARTS_IN_WORDS)
     found: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
@@ -174,6 +175,7 @@ def kinds_table(differences: "pd.DataFrame") -> str:
     """How many differences there are of each kind, in words, as Markdown."""
     from netsuite_assets import frames
     from netsuite_assets.frames import DIFFERENCE_KINDS
+    from netsuite_assets.tables import called
 
     counted = differences.groupby(["record", "kind"], as_index=False).size()
     return markdown(
@@ -188,6 +190,7 @@ def kinds_table(differences: "pd.DataFrame") -> str:
 def differences_table(differences: "pd.DataFrame") -> str:
     """The differences one by one, as Markdown."""
     from netsuite_assets import frames
+    from netsuite_assets.tables import called
 
     return markdown(
         ["Record", "Number", "Customer", "What", "Field", "Should be", "NetSuite has", "Agreed before", "Who changed it",
@@ -222,6 +225,7 @@ def tolerated_table(tolerated: "pd.DataFrame") -> str:
     """What tolerances and normalisations took for the same, by field and rule, as Markdown."""
     from netsuite_assets import frames
     from netsuite_assets.frames import TOLERANCE_RULES
+    from netsuite_assets.tables import called
 
     def shown(row: dict[str, Any], name: str) -> str:
         if row[name] is None:
@@ -249,6 +253,7 @@ def tolerated_table(tolerated: "pd.DataFrame") -> str:
 def exceptions_table(exceptions: "pd.DataFrame") -> str:
     """The lasting exceptions with their age, owner and next step, as Markdown: open ones first, then accepted ones."""
     from netsuite_assets import frames
+    from netsuite_assets.tables import called
 
     rows = sorted(frames.records(exceptions), key=lambda row: (row["state"] != "open", -row["age"]))
     return markdown(

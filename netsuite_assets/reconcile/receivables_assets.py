@@ -14,7 +14,6 @@ from netsuite_assets.extract.settlement_assets import netsuite_gl, netsuite_jour
 from netsuite_assets.mapping.assets import expected_records
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import tenant_run
-from netsuite_assets.tables import called
 from netsuite_assets.tell import SHOWN, count, markdown, money, moneys
 from resources.as_dagster import LedgerResource, TenantsResource, WarehouseResource
 
@@ -151,6 +150,7 @@ def ties_table(ties: "pd.DataFrame") -> str:
 def items_table(items: "pd.DataFrame") -> str:
     """The documents and journals that explain differences, the greatest first, as Markdown."""
     from netsuite_assets import frames
+    from netsuite_assets.tables import called
 
     rows = sorted(frames.records(items), key=lambda row: -abs(row["amount"]))
     return markdown(
@@ -212,6 +212,7 @@ def drift_kinds_table(drift: "pd.DataFrame") -> str:
 def drift_table(drift: "pd.DataFrame") -> str:
     """The documents one by one, as Markdown."""
     from netsuite_assets import frames
+    from netsuite_assets.tables import called
 
     return markdown(
         ["Record", "Number", "Customer", "Month", ">Amount", "What differs", "What to do"],

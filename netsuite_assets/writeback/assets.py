@@ -11,7 +11,6 @@ import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
 from netsuite_assets.runs import quota_counted, tenant_run
-from netsuite_assets.tables import called
 from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import (
     BillingResource,
@@ -219,6 +218,7 @@ def verified_books(
 def plan_table(operations: "pd.DataFrame", of: int) -> str:
     """The first operations in the order in which they would be sent, `of` how many, as Markdown."""
     from netsuite_assets import frames
+    from netsuite_assets.tables import called
 
     return markdown(
         ["Do", "Record", "Number", "Customer", ">Amount", "What changes", "Held because"],
