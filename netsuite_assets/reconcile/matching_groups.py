@@ -28,6 +28,8 @@ _SOLUTIONS: Final = 5
 _BOTH_SIDES, _BOTH_SIZES = 12, (2, 3)
 #: The widest set of reachable sums that is kept, in the currency's units.
 _REACHABLE: Final = 1 << 27
+#: How many of these sums take as long as one that is looked at by itself.
+_BITS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,10 +84,10 @@ class _GaveUp(Exception):
 class _Budget:
     left: int
 
-    def spend(self) -> None:
-        if self.left == 0:
+    def spend(self, steps: int = 1) -> None:
+        if self.left < steps:
             raise _GaveUp
-        self.left -= 1
+        self.left -= steps
 
 
 def find_groups(
@@ -130,16 +132,13 @@ def _within_reach(
     found: Groups, billed: Sequence[Unmatched], held: Sequence[Unmatched], days: int
 ) -> tuple[set[int], set[int]]:
     """The rows of both sides that were given up, and those that a group with one of them may have."""
-    given_up_billed = [one for one in billed if one.row in set(found.given_up_billed)]
-    given_up_held = [one for one in held if one.row in set(found.given_up_held)]
+    rows_billed, rows_held = set(found.given_up_billed), set(found.given_up_held)
 
-    def near(side: Sequence[Unmatched], others: Sequence[Unmatched]) -> set[int]:
-        return {one.row for one in side for other in others if abs(one.day - other.day) <= days}
+    def near(side: Sequence[Unmatched], others: Sequence[Unmatched], given_up: set[int]) -> set[int]:
+        on = {other.day for other in others if other.row in given_up}
+        return {one.row for one in side if any(abs(one.day - day) <= days for day in on)}
 
-    return (
-        {one.row for one in given_up_billed} | near(billed, given_up_held),
-        {one.row for one in given_up_held} | near(held, given_up_billed),
-    )
+    return rows_billed | near(billed, held, rows_held), rows_held | near(held, billed, rows_billed)
 
 
 def _proposals(
@@ -203,8 +202,11 @@ def _sets(
     if len(parts) < 2:
         return []
     if len(parts) > DOCUMENTS:
-        if positive and not _is_reachable(one.units, parts, limits):
-            return []
+        if positive:
+            # A step is as much work as a sum.
+            budget.spend(len(parts) * (1 + (one.units + limits.tolerance) // limits.smallest // _BITS))
+            if not _is_reachable(one.units, parts, limits):
+                return []
         raise _GaveUp
     parts.sort(key=lambda part: (part.units, part.day, part.row))
     sets: list[tuple[int, ...]] = []

@@ -140,6 +140,15 @@ def test_the_steps_are_bounded_and_what_was_not_looked_through_is_said() -> None
     assert groups.certain == []
 
 
+def test_what_any_set_might_add_up_to_is_bounded_too() -> None:
+    """Of a thousand documents a side: it gives up, rather than to add up for minutes."""
+    parts = [200 + 2 * index for index in range(1_000)]
+    groups = find_groups(side(*[1_000_001] * 3), side(*parts), Limits(days=7, tolerance=0, size=4))
+    assert (groups.certain, groups.given_up_billed) == ([], [0, 1, 2])
+    groups = find_groups(side(1_001), side(*parts), Limits(days=7, tolerance=0, size=4))
+    assert found(groups) == (set(), set(), 0)
+
+
 def test_a_group_that_may_share_a_document_with_what_was_not_looked_through_is_undecided() -> None:
     """The first is the sum of two of many, which the search could tell; the second has too many to be told."""
     few = [Unmatched(0, row, units * 100) for row, units in enumerate((60_000, 40_000))]
