@@ -243,4 +243,4 @@ def _attempts(connection: Connection, tenant: str, operation_keys: Sequence[str]
         .where(intents.c.tenant == tenant, intents.c.operation_key.in_(operation_keys))
         .group_by(intents.c.operation_key)
     )
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
