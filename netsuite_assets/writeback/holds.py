@@ -40,6 +40,7 @@ def find_holds(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMappin
     _before_cut_over(warehouse, tenant, mapping, period)
     _in_closed_months(warehouse, tenant, mapping, period)
     _of_what_cannot_be_made(warehouse)
+    _held_as_deposits(warehouse)
     if tenant.writeback.duplicate == "hold":
         _look_alikes(warehouse, period)
     while _held_with_what_they_need(warehouse):
@@ -175,6 +176,23 @@ def _look_alikes(warehouse: TenantWarehouse, period: str) -> None:
                 first(number ORDER BY internal_id) AS number, first(name ORDER BY internal_id) AS name
             FROM reconciliation.differences WHERE period = {literal(period)} AND kind = 'duplicate' GROUP BY ALL
         ) d ON d.record = m.record AND d.external_id = m.external_id WHERE m.action = 'create'""",
+    )
+
+
+def _held_as_deposits(warehouse: TenantWarehouse) -> None:
+    """Payments to be made that NetSuite holds as customer deposits, which are applied there and not paid a second time."""
+    if not warehouse.columns("netsuite.deposits"):
+        return
+    _hold(
+        warehouse,
+        """SELECT m.op, 'not_linked' AS code,
+            'NetSuite holds it as customer deposit ' || concat_ws(' ', d.number, 'of ' || d.name)
+            || ' (internal id ' || d.internal_id || ')' AS reason,
+            'Apply that deposit in NetSuite to what the payment settles. If the payment is another one, give the deposit '
+            || 'an external id of its own there, and run again.' AS next_step
+        FROM operations_made m JOIN netsuite.deposits d ON d.external_id = m.external_id
+        WHERE m.record = 'customerPayment' AND m.action = 'create' AND d.record = 'customerDeposit'
+            AND coalesce(d.status, '') <> 'V'""",
     )
 
 

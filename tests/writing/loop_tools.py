@@ -22,6 +22,7 @@ from writing_tools import QUICK
 from netsuite_assets import frames
 from netsuite_assets.extract.addresses import extract_addresses
 from netsuite_assets.extract.billing import extract_billing
+from netsuite_assets.extract.deposits import extract_deposits
 from netsuite_assets.extract.journals import extract_journals
 from netsuite_assets.extract.known_ids import refill_known_ids
 from netsuite_assets.extract.netsuite import extract_customers, extract_documents
@@ -295,6 +296,7 @@ class Loop:
                     await extract_addresses(held, netsuite, now())
             elif record == "customerPayment":
                 await extract_payments(held, netsuite, records[record], *at, written=written)
+                await extract_deposits(held, netsuite, *at)
             elif record == "journalEntry":
                 await extract_journals(held, netsuite, records[record], *at, written=written)
             else:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from loop_tools import Loop, next_month
 
+from netsuite_assets import frames
+
 
 @pytest.fixture
 def loop(account_url: str, tmp_path: Path) -> Iterator[Loop]:
@@ -78,6 +80,23 @@ def test_a_payment_that_billing_does_not_know_is_never_removed(loop: Loop) -> No
     assert loop.tenant.writeback.only_in_netsuite == "delete"
     assert [row["record"] for row in loop.run().operations] == []
     assert _applied(loop, "pay-p1") == {"inv-1": Decimal("100.00")}
+
+
+def test_a_payment_that_netsuite_holds_as_a_deposit_is_not_paid_a_second_time(loop: Loop) -> None:
+    loop.invoice("1", "100.00")
+    loop.run()
+    deposit = {
+        "customer": {"id": loop.get("customer", "cus-c1")["id"]},
+        "payment": Decimal("100.00"),
+        "tranDate": loop.day(20),
+        "externalId": f"{loop.word}pay-p1",
+    }
+    held = loop.write("customerDeposit", deposit)
+    loop.payment("p1", "100.00", {"1": "100.00"})
+    (payment,) = frames.records(loop.plan().operations)
+    assert (payment["record"], payment["action"]) == ("customerPayment", "create")
+    assert payment["held"].startswith("NetSuite holds it as customer deposit")
+    assert f"(internal id {held})" in payment["held"]
 
 
 def test_a_journal_is_booked_with_its_reversal_and_corrected_whole(loop: Loop) -> None:
