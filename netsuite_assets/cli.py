@@ -54,10 +54,10 @@ def _whose(context: typer.Context) -> None:
     if context.invoked_subcommand not in _ABOUT_RUNS or _has_runs():
         return
     context.call_on_close(partial(_give_back, dict(os.environ)))
-    with messages():
-        from demo.stage import Stage
-
-        os.environ.update(Stage(_DEMO).kept_environment())
+    # By where it is now: the folder may have been moved since.
+    os.environ["RECON_TENANTS"] = str(ROOT / "tenants")
+    os.environ["RECON_WAREHOUSE"] = str((_DEMO / "warehouse").resolve())
+    os.environ["RECON_LEDGER"] = f"sqlite:///{(_DEMO / 'ledger.sqlite').resolve()}"
     err.print(f"Of the demo, in {_DEMO}:", style="dim")
 
 

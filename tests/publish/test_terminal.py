@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -72,10 +73,10 @@ def played(
     october.reconcile()
     publish(warehouse, october.held, ledger, datetime(2026, 11, 1, tzinfo=UTC))
     here = tmp_path / "here"
-    (here / ".demo").mkdir(parents=True)
-    (here / ".demo" / "demo.env").write_text(
-        f"RECON_WAREHOUSE={warehouse.published_path.parent}\nACME_NS_URL=x\n"
-    )
+    (here / ".demo" / "warehouse").mkdir(parents=True)
+    shutil.copy(warehouse.published_path, here / ".demo" / "warehouse")
+    # As of a folder that was moved since.
+    (here / ".demo" / "demo.env").write_text("RECON_WAREHOUSE=/nowhere/warehouse\n")
     for name in ("RECON_WAREHOUSE", "RECON_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(here)
