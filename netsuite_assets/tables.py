@@ -92,6 +92,10 @@ WRITTEN: Final = COMPARED
 REMOVED: Final = WRITTEN - {"customerPayment"}
 
 
+#: The invoices that billing has voided and the credit memos that take them back, as the last comparison told them.
+VOID_CREDITS: Final = "reconciliation.void_credits"
+
+
 def called(record: str) -> str:
     """A record type as people call it, singular; of what flows back to billing (`billing:invoice`), the record's own."""
     kind = record.removeprefix("billing:")

@@ -13,6 +13,7 @@ from typing import Final
 from netsuite_assets.extract.billing import month_bounds
 from netsuite_assets.extract.known_ids import ids_known_of
 from netsuite_assets.mapping.compiler import RecordMapping
+from netsuite_assets.tables import VOID_CREDITS
 from resources.netsuite.client import NetSuite
 from resources.netsuite.records import record as record_type
 from resources.netsuite.sets import Census, Proof
@@ -76,10 +77,10 @@ async def read_elsewhere(
             scopes.append(f"{period} elsewhere {len(scopes) + 1}")
             await read(scopes[-1], where)
 
-    absent = _absent(rules, name, period, scopes)
+    absent = _absent(warehouse, rules, name, period, scopes)
     rows = warehouse.sql(f"SELECT e.external_id FROM {absent} ORDER BY 1")
     await each(in_lists("t.externalid", [row[0] for row in rows]))
-    absent = _absent(rules, name, period, scopes)
+    absent = _absent(warehouse, rules, name, period, scopes)
     if warehouse.value(f"SELECT count(*) FROM {absent}"):
         ids = set(ids_known_of(warehouse, rules.record, f"SELECT e.external_id FROM {absent}"))
         ids |= await _ids_by_number(warehouse, netsuite, rules, absent)
@@ -89,10 +90,20 @@ async def read_elsewhere(
     return scopes
 
 
-def _absent(rules: RecordMapping, name: str, period: str, scopes: Sequence[str]) -> str:
-    """SQL for the documents `e` that billing has in the month and no record that was read has the external id of."""
+def _absent(
+    warehouse: TenantWarehouse, rules: RecordMapping, name: str, period: str, scopes: Sequence[str]
+) -> str:
+    """SQL for the documents `e` that billing has in the month, or that take back what it has voided, and no record that was
+    read has the external id of.
+    """
+    wanted = f"SELECT * FROM expected.{rules.tables.name} WHERE period = {quoted(period)}"
+    if rules.record == "creditMemo" and warehouse.columns(VOID_CREDITS):
+        wanted += (
+            f" UNION ALL BY NAME SELECT external_id FROM {VOID_CREDITS}"
+            f" WHERE period = {quoted(period)} AND left_because IS NULL"
+        )
     return (
-        f"(SELECT * FROM expected.{rules.tables.name} WHERE period = {quoted(period)} AND external_id IS NOT NULL) e"
+        f"(SELECT DISTINCT ON (external_id) * FROM ({wanted}) WHERE external_id IS NOT NULL) e"
         f" ANTI JOIN (SELECT d.externalid FROM netsuite_rows.{name} d WHERE {_within([period, *scopes])}) d"
         " ON d.externalid = e.external_id"
     )

@@ -24,8 +24,7 @@ from netsuite_assets.extract.payments import PAYMENTS
 from netsuite_assets.mapping.compiler import EXPECTED_CORE, EXPECTED_LINE_CORE
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.reconcile.relations import held
-from netsuite_assets.reconcile.void_credits import TABLE as VOID_CREDITS
-from netsuite_assets.tables import ACTUAL_CORE
+from netsuite_assets.tables import ACTUAL_CORE, VOID_CREDITS
 from resources.warehouse import TenantWarehouse, literal
 
 _SQL: Final = Path(__file__).with_name("receivables.sql").read_text(encoding="utf-8")

@@ -20,15 +20,14 @@ from netsuite_assets.mapping.currencies import PLACES
 from netsuite_assets.mapping.model import MappedField
 from netsuite_assets.reconcile.record import money
 from netsuite_assets.reconcile.whole_records import VOID, VOIDED
-from netsuite_assets.tables import TABLES
+from netsuite_assets.tables import TABLES, VOID_CREDITS
 from resources.tenants import Tenant
 from resources.warehouse import TenantWarehouse, literal, quote
 
 #: How the external id of such a credit memo begins; the invoice's follows.
 PREFIX: Final = "void-"
 
-TABLE: Final = "reconciliation.void_credits"
-VOID_CREDITS: Final[Mapping[str, str]] = {
+COLUMNS: Final[Mapping[str, str]] = {
     "period": "VARCHAR",
     "external_id": "VARCHAR",
     "source_id": "VARCHAR",
@@ -60,12 +59,12 @@ def expect_credits(warehouse: TenantWarehouse, tenant: Tenant, mapping: TenantMa
     Raises `resources.warehouse.IncompleteSlice` where what settles NetSuite's invoices never landed.
     """
     is_wanted = tenant.writeback.voided == "credit" and set(_DOCUMENTS) <= set(mapping.compared)
-    if not is_wanted and not warehouse.columns(TABLE):
+    if not is_wanted and not warehouse.columns(VOID_CREDITS):
         return
-    warehouse.ensure_table(TABLE, VOID_CREDITS)
+    warehouse.ensure_table(VOID_CREDITS, COLUMNS)
     with warehouse.transaction():
-        known = warehouse.value(f"SELECT count(*) FROM {TABLE} WHERE period = ?", [period])
-        warehouse.connection.execute(f"DELETE FROM {TABLE} WHERE period = ?", [period])
+        known = warehouse.value(f"SELECT count(*) FROM {VOID_CREDITS} WHERE period = ?", [period])
+        warehouse.connection.execute(f"DELETE FROM {VOID_CREDITS} WHERE period = ?", [period])
         _forget(warehouse, mapping, period)
         found = 0
         if is_wanted:
@@ -82,9 +81,9 @@ def say_credits(warehouse: TenantWarehouse, record: str, period: str) -> None:
     """Say in the differences of a record type that were just found what they have to do with a voided invoice, and add
     where a credit memo does not settle the invoice that it takes back.
     """
-    if record not in _DOCUMENTS or not warehouse.columns(TABLE):
+    if record not in _DOCUMENTS or not warehouse.columns(VOID_CREDITS):
         return
-    ours = f"(SELECT * FROM {TABLE} WHERE period = {literal(period)}) v"
+    ours = f"(SELECT * FROM {VOID_CREDITS} WHERE period = {literal(period)}) v"
     run = warehouse.connection.execute
     if record == "invoice":
         run(f"""
@@ -162,7 +161,7 @@ def _find(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> in
     settled = money("total - credited", "currency")
     return int(
         warehouse.value(
-            f"""INSERT INTO {TABLE} BY NAME
+            f"""INSERT INTO {VOID_CREDITS} BY NAME
             WITH voided AS (
                 SELECT h.external_id, h.source_id FROM (
                     SELECT unnest(?::VARCHAR[]) AS external_id, unnest(?::VARCHAR[]) AS source_id) h
@@ -310,7 +309,7 @@ def _share(warehouse: TenantWarehouse, mapping: TenantMapping, period: str) -> N
     run = warehouse.connection.execute
     run("CREATE OR REPLACE TEMP TABLE void_shares (line_key VARCHAR, amount DECIMAL(18,4))")
     if not warehouse.value(
-        f"SELECT count(*) FROM {TABLE} WHERE period = ? AND left_because IS NULL AND credited <> total",
+        f"SELECT count(*) FROM {VOID_CREDITS} WHERE period = ? AND left_because IS NULL AND credited <> total",
         [period],
     ):
         return
@@ -378,7 +377,7 @@ def _held(field: MappedField, shown: Iterable[str], alias: str) -> str:
 def _credited(period: str) -> str:
     """The invoices `a` that are taken back, with their rows `v`."""
     return (
-        f"(SELECT * FROM {TABLE} WHERE period = {literal(period)} AND left_because IS NULL) v"
+        f"(SELECT * FROM {VOID_CREDITS} WHERE period = {literal(period)} AND left_because IS NULL) v"
         " JOIN netsuite.invoices a ON a.period = v.period AND a.internal_id = v.invoice_id"
     )
 

@@ -23,7 +23,7 @@ from netsuite_assets.reconcile import void_credits
 from netsuite_assets.reconcile.differences import ONCE_AS
 from netsuite_assets.reconcile.gone_customers import FIELD as INACTIVE_FIELD
 from netsuite_assets.reconcile.whole_records import VOIDED
-from netsuite_assets.tables import REMOVED, called
+from netsuite_assets.tables import REMOVED, VOID_CREDITS, called
 from netsuite_assets.writeback import bodies
 from resources.ledger.proof import request_hash as hash_of_request
 from resources.netsuite.writes import WriteRequest, record_path
@@ -95,7 +95,7 @@ def build_operations(warehouse: TenantWarehouse, tenant: Tenant, mapping: Tenant
         _needs(warehouse, tenant, mapping, period)
         return
     if tenant.writeback.voided == "credit":
-        warehouse.ensure_table(void_credits.TABLE, void_credits.VOID_CREDITS)
+        warehouse.ensure_table(VOID_CREDITS, void_credits.COLUMNS)
     for record, rules in mapping.written.items():
         count = warehouse.value(
             "SELECT count(*) FROM reconciliation.differences WHERE period = ? AND record = ? AND owner = 'billing'",
@@ -259,7 +259,7 @@ def _taken_back(period: str) -> str:
                 '{{"apply":false,"doc":{{"id":"' || a.invoice_id || '"}}}},', '' ORDER BY a.invoice_id), '')
             || '{{"amount":' || any_value({amount}) || ',"apply":true,"doc":{{"id":"' || any_value(v.invoice_id) || '"}}}}]}}'
             AS apply
-        FROM {void_credits.TABLE} v LEFT JOIN netsuite.applications a ON a.period = v.period
+        FROM {VOID_CREDITS} v LEFT JOIN netsuite.applications a ON a.period = v.period
             AND a.applying_external_id = v.external_id AND a.invoice_id <> v.invoice_id
         WHERE v.period = {literal(period)} AND v.left_because IS NULL GROUP BY v.external_id"""
 

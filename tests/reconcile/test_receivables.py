@@ -24,7 +24,7 @@ from netsuite_assets.extract.reference import MASTERS
 from netsuite_assets.reconcile.receivables_assets import items_table, roll_forward_table, ties_table
 from netsuite_assets.reconcile.subledger import Receivables, reconcile_receivables
 from netsuite_assets.reconcile.tie_outs import MACROS
-from netsuite_assets.reconcile.void_credits import TABLE as VOID_CREDITS
+from netsuite_assets.tables import VOID_CREDITS
 from resources.warehouse import IncompleteSlice, Warehouse
 
 ACCOUNTS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loop_tools import Loop
+from loop_tools import Loop, next_month
 from writing_tools import Writing
 
 from netsuite_assets import frames
@@ -134,6 +134,16 @@ def test_a_credit_memo_that_somebody_altered_deleted_or_took_off_is_a_difference
     assert open_of(loop) == 100
     assert loop.run().told() == [("creditMemo", "create", "written", True)]
     assert open_of(loop) == 0
+
+
+def test_a_credit_memo_that_somebody_dated_into_another_month_is_brought_back(loop: Loop) -> None:
+    void(loop)
+    loop.run()
+    loop.write(f"creditMemo/{credit(loop)['id']}", {"tranDate": f"{next_month(loop.period)}-03"})
+    done = loop.run()
+    assert done.told() == [("creditMemo", "update", "written", True)]
+    assert "tranDate" in done.operations[0]["fields"]
+    assert loop.is_settled()
 
 
 def test_of_an_invoice_that_is_paid_in_part_the_rest_is_credited(loop: Loop) -> None:
