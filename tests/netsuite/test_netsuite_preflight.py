@@ -25,8 +25,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from month import NOW as LANDED
 from month import Month
+from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
+from demo.billing_tables import LAYOUTS
 from netsuite_assets.cli_check import last_read
 from netsuite_assets.extract.needs import needs_of
 from netsuite_assets.mapping.compiler import compile_mapping
@@ -371,6 +373,13 @@ def test_no_credential_stands_in_a_report(sandbox: Sandbox, needs: Needs) -> Non
         assert not re.search(r"eyJ|Bearer|BEGIN|secret-cert", repr(report))
 
 
+def empty_billing(folder: Path) -> str:
+    """The address of a billing database as acme has it, without a row."""
+    url = f"sqlite:///{folder}/billing.sqlite"
+    LAYOUTS["acme"].tables.create_all(create_engine(url))
+    return url
+
+
 def test_the_command_prints_what_is_missing_and_ends_with_its_status(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,7 +390,7 @@ def test_the_command_prints_what_is_missing_and_ends_with_its_status(
     for name, value in {
         "ACME_NS_URL": f"{sandbox.url}/1234567-sb1",
         "ACME_NS_KEY_FILE": str(key),
-        "ACME_BILLING_URL": f"sqlite:///{tmp_path}/billing.sqlite",
+        "ACME_BILLING_URL": empty_billing(tmp_path),
         "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite",
         "RECON_SECRETS": str(tmp_path / "secrets"),
         "RECON_WAREHOUSE": str(tmp_path / "warehouse"),
@@ -425,6 +434,7 @@ def test_the_command_says_when_a_refreshed_account_last_worked(
         "ACME_NS_KEY_FILE": str(key),
         "ACME_NS_CLIENT_ID": client_id("nothing"),
         "ACME_NS_CERT_ID": "cert-of-before",
+        "ACME_BILLING_URL": empty_billing(tmp_path),
         "RECON_LEDGER": f"sqlite:///{tmp_path}/ledger.sqlite",
         "RECON_SECRETS": str(tmp_path / "secrets"),
         "RECON_WAREHOUSE": str(folder.root),

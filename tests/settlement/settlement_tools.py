@@ -58,7 +58,7 @@ TURNED = {
     "suiteql_buggy_last_link": True,
 }
 YEN = {"id": 9, "symbol": "JPY", "name": "Yen", "precision": 0, "rate": 0.0065}
-MONTHS = (f"{year}-{month:02}" for year in range(2012, 2026) for month in range(1, 11, 3))
+MONTHS = (f"{year}-{month:02}" for year in (*range(2011, 2026), 2027) for month in range(1, 11, 3))
 """Months that are far enough apart: each test has one to itself."""
 
 

@@ -301,6 +301,8 @@ def test_the_check_of_a_tenant_tries_what_flows_back(own_loop: Loop, monkeypatch
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
+    monkeypatch.setattr("netsuite_assets.cli_check.out.width", 300)
+
     def check() -> tuple[int, str]:
         done = CliRunner().invoke(app, ["check", "acme"])
         return done.exit_code, done.output
