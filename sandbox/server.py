@@ -152,8 +152,7 @@ class Application:
             else:
                 await self._send(send, response, request, account)
         finally:
-            for step in request.after_answer:
-                step()
+            _follow_up(request)
 
     async def _faulty(
         self, account: Account, request: Request, session: Session | None, fault: Fault
@@ -183,6 +182,7 @@ class Application:
         """Carry out a request whose caller is gone; nobody hears of a refusal."""
         with contextlib.suppress(Refusal):
             self._safely(account, request, session)
+        _follow_up(request)
 
     def _safely(self, account: Account, request: Request, session: Session | None) -> Response:
         try:
@@ -310,3 +310,9 @@ def _injected(fault: Fault, account: Account) -> Response:
 
 def _error_id() -> str:
     return secrets.token_hex(8)
+
+
+def _follow_up(request: Request) -> None:
+    """Do what waits for a request to be over."""
+    for step in request.after_answer:
+        step()

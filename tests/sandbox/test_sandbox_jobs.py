@@ -121,12 +121,15 @@ def test_a_job_commits_after_its_answer(api: Api) -> None:
     raise AssertionError("the job was not run")
 
 
-def test_a_submission_whose_answer_is_lost_runs_all_the_same(api: Api) -> None:
+@pytest.mark.parametrize("end", ["reset_after_commit", "reset_during_commit"])
+def test_a_submission_whose_answer_is_lost_runs_all_the_same(api: Api, end: str) -> None:
     name, key = unique("lost"), str(uuid.uuid4())
-    api.admin("POST", "faults", {"kind": "reset_after_commit", "methods": ["POST"], "path": "/customer$"})
+    fault = {"kind": end, "methods": ["POST"], "path": "/customer$", "seconds": 0.05}
+    api.admin("POST", "faults", fault)
     headers = api.headers | ASYNC | {KEY: key}
     with httpx.Client() as client, pytest.raises(httpx.TransportError):
         client.post(f"{api.rest}/record/v1/customer", json=customer_body(name), headers=headers)
+    time.sleep(0.2)
     again = api.send("POST", "customer", customer_body(name), headers=ASYNC | {KEY: key})
     assert again.status_code == 400
     job = again.headers["location"].removeprefix(f"{api.rest}/")
