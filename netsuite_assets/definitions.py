@@ -34,6 +34,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         WarehouseResource,
     )
     from sensors.credentials import build_credential_sensors
+    from sensors.returns import build_return_sensors
     from sensors.schedules import build_schedules
     from sensors.tenants import build_sensors
 
@@ -65,7 +66,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             jobs.approve,
         ],
         schedules=build_schedules(jobs.reconcile, jobs.write_back, jobs.watch_sign_offs),
-        sensors=[*build_sensors(), *build_credential_sensors()],
+        sensors=[*build_sensors(), *build_credential_sensors(), *build_return_sensors(jobs.write_back)],
         resources={
             "tenants": TenantsResource(),
             "warehouse": WarehouseResource(),

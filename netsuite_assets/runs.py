@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from resources.netsuite.figures import Figures
     from resources.tenants import Tenant
     from resources.warehouse import TenantWarehouse
+
+
+#: Metadata of `applied_corrections`: how many of its writes billing is to be told of, which the next run plans.
+TO_TELL: Final = "for billing to know"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from netsuite_assets.partitions import tenant_months
-from netsuite_assets.runs import quota_counted, tenant_run
+from netsuite_assets.runs import TO_TELL, quota_counted, tenant_run
 from netsuite_assets.tell import SHOWN, markdown, money, moneys
 from resources.as_dagster import (
     BillingResource,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netsuite_assets.writeback.apply import Applied
     from netsuite_assets.writeback.sending import Sent
     from netsuite_assets.writeback.verify import Verified
+    from resources.billing.returns import Returns
     from resources.netsuite.figures import Figures
 
 
@@ -146,6 +147,7 @@ def applied_corrections(
                 "amounts written": written_amounts(applied.outcomes),
                 "not written": len(applied.outcomes) - counted["written"] - counted["adopted"],
                 "settled from earlier runs": applied.settled,
+                TO_TELL: to_tell(applied.outcomes, returns),
                 "by outcome": dg.MetadataValue.md(counts_table(counted)),
                 "sent": dg.MetadataValue.md(sent_table(applied.sent)),
                 "outcomes": dg.MetadataValue.md(outcomes_table(applied.outcomes)),
@@ -260,6 +262,19 @@ def written_amounts(outcomes: "pd.DataFrame") -> str:
         ):
             amounts[row["currency"]] += row["amount"]
     return moneys(amounts)
+
+
+def to_tell(outcomes: "pd.DataFrame", returns: "Returns | None") -> int:
+    """How many records were written to NetSuite that billing is to be told of, which the next run plans."""
+    from netsuite_assets import frames
+
+    return sum(
+        returns is not None
+        and row["state"] in ("written", "adopted")
+        and row["action"] not in ("return", "delete")
+        and bool(returns.facts(row["record"]))
+        for row in frames.records(outcomes)
+    )
 
 
 def counts_table(counted: Mapping[str, int]) -> str:

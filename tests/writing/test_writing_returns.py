@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from netsuite_assets import frames
 from netsuite_assets.cli import app
 from netsuite_assets.publish.plan_page import print_plan, write_document
+from netsuite_assets.writeback.assets import to_tell
 from netsuite_assets.writeback.plan import PlanRefused
 from resources.billing import Returns
 from resources.billing.returns import Facts, Key, ReturnedRow, Taken
@@ -125,6 +126,25 @@ def test_ids_and_status_flow_back_and_lead_to_no_change_anywhere(loop: Loop) -> 
     assert f"return facts of the invoice {loop.word}N-1 of {loop.word}c1 ({loop.word}inv-1)" in document
     # Nothing was booked, so nothing moves an amount or counts against the circuit breaker.
     assert (row["amount"], done.planned.plan.amounts) == (0, "")
+    assert loop.is_settled()
+
+
+def test_a_run_says_of_how_many_of_its_writes_the_next_one_tells_billing(own_loop: Loop) -> None:
+    loop = own_loop
+    loop.run()
+    loop.invoice("2", "50.00")
+    loop.invoice("3", "60.00")
+    written = loop.run()
+    assert written.applied is not None
+    returns = _returns(loop)
+    assert to_tell(written.applied.outcomes, returns) == 2
+    assert to_tell(written.applied.outcomes, None) == 0
+    following = loop.run()
+    assert [(row["record"], row["action"]) for row in following.operations] == [
+        ("billing:invoice", "return")
+    ] * 2
+    assert following.applied is not None
+    assert to_tell(following.applied.outcomes, returns) == 0
     assert loop.is_settled()
 
 
