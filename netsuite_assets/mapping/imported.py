@@ -30,8 +30,8 @@ from netsuite_assets.tables import TABLES
 from resources.netsuite.records import UnknownField
 from resources.netsuite.records import field as netsuite_field
 from resources.tenants import Tenant, TenantError, TenantRegistry, nearest, shown
-from resources.tenants.models import RECORD_TYPES
 from resources.tenants.source import read_document
+from resources.tenants.values import RECORD_TYPES
 
 _COLUMNS: Final = ("source", "target", "rule")
 _OPTIONAL: Final = ("record",)

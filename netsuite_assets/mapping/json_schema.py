@@ -13,7 +13,8 @@ from typing import Any, Final
 from netsuite_assets.tables import TABLES
 from resources.billing.canonical import TABLES as BILLING
 from resources.netsuite.records import REFERENCES, field, record
-from resources.tenants.models import RECORD_TYPES, TenantSettings
+from resources.tenants.models import TenantSettings
+from resources.tenants.values import RECORD_TYPES
 
 #: Where editors of this project's files find it, from the folder of tenants.
 COMMITTED: Final = "docs/tenant.schema.json"

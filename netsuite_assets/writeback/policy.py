@@ -15,7 +15,7 @@ from netsuite_assets.tables import TABLES
 from netsuite_assets.tell import count, money, moneys
 from resources.ledger import Approval
 from resources.tenants import Tenant
-from resources.tenants.models import AutomaticRule
+from resources.tenants.writeback import AutomaticRule
 from resources.warehouse import TenantWarehouse, literal
 
 #: What counts towards amounts: customers move none, and what flows back to billing tells of what has moved.

@@ -7,28 +7,7 @@
 Not here: what a mapping rule does (`netsuite_assets/mapping`).
 """
 
-from resources.tenants.models import (
-    ApprovalSettings,
-    AuthorizationCodeSettings,
-    AuthSettings,
-    BillingSettings,
-    BillingTable,
-    CircuitBreakerSettings,
-    ClientCredentialsSettings,
-    GovernanceSettings,
-    Group,
-    LineRule,
-    NetSuiteSettings,
-    ReconcileSettings,
-    RecordRules,
-    Rule,
-    SubsidiaryRules,
-    TbaSettings,
-    ToleranceSettings,
-    ValueRule,
-    ValueTest,
-    WritebackSettings,
-)
+from resources.tenants.models import ReconcileSettings, ToleranceSettings
 from resources.tenants.registry import (
     CertificateSecrets,
     ConsentSecrets,
@@ -40,7 +19,19 @@ from resources.tenants.registry import (
     Tenant,
     TenantRegistry,
 )
+from resources.tenants.rules import Group, LineRule, RecordRules, Rule, SubsidiaryRules, ValueRule, ValueTest
 from resources.tenants.source import Place, Problem, TenantError, nearest, shown
+from resources.tenants.systems import (
+    AuthorizationCodeSettings,
+    AuthSettings,
+    BillingSettings,
+    BillingTable,
+    ClientCredentialsSettings,
+    GovernanceSettings,
+    NetSuiteSettings,
+    TbaSettings,
+)
+from resources.tenants.writeback import ApprovalSettings, CircuitBreakerSettings, WritebackSettings
 
 __all__ = [
     "ApprovalSettings",

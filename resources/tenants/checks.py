@@ -12,8 +12,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from resources.tenants.models import TenantSettings, known_keys, untagged
+from resources.tenants.models import TenantSettings, known_keys
 from resources.tenants.source import Node, Problem, TenantError, nearest, shown
+from resources.tenants.systems import untagged
 
 Steps = tuple[str | int, ...]
 

@@ -18,18 +18,8 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from resources.tenants.checks import locate, validated
-from resources.tenants.models import (
-    REFERENCE,
-    AuthorizationCodeSettings,
-    AuthSettings,
-    BillingSettings,
-    ClientCredentialsSettings,
-    NetSuiteSettings,
-    ReconcileSettings,
-    RecordRules,
-    TenantSettings,
-    WritebackSettings,
-)
+from resources.tenants.models import ReconcileSettings, TenantSettings
+from resources.tenants.rules import RecordRules
 from resources.tenants.source import (
     Node,
     Place,
@@ -43,6 +33,15 @@ from resources.tenants.source import (
     shown,
     without_nulls,
 )
+from resources.tenants.systems import (
+    AuthorizationCodeSettings,
+    AuthSettings,
+    BillingSettings,
+    ClientCredentialsSettings,
+    NetSuiteSettings,
+)
+from resources.tenants.values import REFERENCE
+from resources.tenants.writeback import WritebackSettings
 
 TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 BASE_NAME: Final = re.compile(r"_[a-z0-9][a-z0-9_-]{0,62}")

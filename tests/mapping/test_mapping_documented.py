@@ -12,16 +12,7 @@ from mapping_tools import CUSTOMER, ITEM, PERIOD, Account, invoice_rules, mappin
 
 from netsuite_assets.mapping.compiler import compile_mapping
 from resources.tenants import TenantRegistry
-from resources.tenants.models import (
-    Group,
-    LineRule,
-    RecordRules,
-    Rule,
-    Shift,
-    Split,
-    SplitPart,
-    ValueTest,
-)
+from resources.tenants.rules import Group, LineRule, RecordRules, Rule, Shift, Split, SplitPart, ValueTest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from netsuite_assets.publish.plan_page import print_plan, write_document
 from netsuite_assets.writeback.approval import Selection, approve
 from netsuite_assets.writeback.plan import AUTOMATIC, Planned, PlanRefused, load_plan, make_plan
 from resources.ledger import Ledger, LedgerError
-from resources.tenants.models import AutomaticRule, WritebackSettings
+from resources.tenants.writeback import AutomaticRule, WritebackSettings
 
 PERIOD = "2026-10"
 
