@@ -242,6 +242,8 @@ def _run_job(job: str, tenant: str, period: str) -> None:
         from netsuite_assets.partitions import first_month, partition_key
         from netsuite_assets.publish.page import print_page
         from netsuite_assets.publish.summary import read_summaries
+        from netsuite_assets.runs import TO_TELL
+        from netsuite_assets.tell import count
         from resources.as_dagster import TenantsResource, WarehouseResource
         from resources.connections import ledger_url
         from resources.ledger import Ledger
@@ -262,7 +264,7 @@ def _run_job(job: str, tenant: str, period: str) -> None:
             err.print(f"  {step.replace('_', ' ')}: {message}", markup=False, soft_wrap=True)
 
         with local_instance(ROOT) as instance:
-            run_job(
+            done = run_job(
                 instance,
                 build_defs(),
                 "write_back" if job == "write_back" else "reconcile",
@@ -273,6 +275,14 @@ def _run_job(job: str, tenant: str, period: str) -> None:
             )
         for summary in read_summaries(WarehouseResource().get().published_path, period, [tenant]):
             print_page(out, summary)
+        to_tell = int(done.metadata.get("applied_corrections", {}).get(TO_TELL, 0))
+        if to_tell:
+            out.print(
+                f"The next run tells billing of {count(to_tell, 'record')} that this one wrote:"
+                f" recon write-back {tenant} {period}",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 @contextmanager

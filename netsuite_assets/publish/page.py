@@ -109,7 +109,7 @@ def _written(summary: TenantSummary) -> Iterator[RenderableType]:
     elif summary.planned and not summary.written:
         yield _indented(f"{count(summary.planned, 'operation')} planned, none sent.")
     else:
-        yield _indented("Nothing was sent.")
+        yield _indented("Nothing was sent to NetSuite.")
     for (action, record), number in summary.written.items():
         if action != "return":
             yield _indented(f"{number:>6,}  {_of(record, number)} {_PAST[action]}")

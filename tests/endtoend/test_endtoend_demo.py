@@ -230,7 +230,7 @@ def test_the_command_itself_a_second_time(demo_ran: Path, opened: Opened) -> Non
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("Nothing: NetSuite holds what billing billed.") == len(TENANTS)
     # What the first run made in NetSuite is told to acme's billing.
-    assert again.stdout.count("Nothing was sent.") == len(TENANTS)
+    assert again.stdout.count("Nothing was sent to NetSuite.") == len(TENANTS)
     assert "Told to billing: " in page_of(again.stdout, "acme")
     assert here.ledger.booked() == before
 

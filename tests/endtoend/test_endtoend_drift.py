@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def test_a_field_that_the_account_loses_is_named_by_the_run_the_catalog_and_lint
 ) -> None:
     text = (ROOT / "tenants" / "acme.yaml").read_text(encoding="utf-8").splitlines()
     line = next(number for number, words in enumerate(text, 1) if FIELD in words)
-    assert recon("write-back", "acme", PERIOD).exit_code == 0
+    wrote = recon("write-back", "acme", PERIOD)
+    assert wrote.exit_code == 0
+    assert re.search(r"The next run tells billing of [\d,]+ records that this one wrote", wrote.output)
     assert recon("lint", "acme", "--catalog").exit_code == 0
 
     removed = {"kind": "field_removed", "field": FIELD}

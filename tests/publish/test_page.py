@@ -64,7 +64,7 @@ def test_sides_that_agree(october: Month, summary: Summarise) -> None:
     assert "Invoices, EUR 2 · 100.00 – 2 · 100.00 2 · 100.00" in text
     assert "Credit memos, USD 1 · 12.00 – 1 · 12.00 1 · 12.00" in text
     assert "Nothing: NetSuite holds what billing billed." in text
-    assert "Nothing was sent." in text
+    assert "Nothing was sent to NetSuite." in text
     assert "1 invoice, USD 36.04: the billing document names no customer. N-nobody Next: " in text
     assert "to the cent, but for what is held back: EUR 100.00; USD 168.87" in text
 
@@ -173,7 +173,7 @@ def test_where_billing_alone_was_told_nothing_was_sent(october: Month, summary: 
     }  # fmt: skip
     frames.replace(october.held, frames.OUTCOMES, "2026-10", frames.rows_frame(frames.OUTCOMES, [told]))
     text = page(summary(october))
-    assert "Nothing was sent." in text
+    assert "Nothing was sent to NetSuite." in text
     assert "0 writes" not in text
 
 
