@@ -9,10 +9,12 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +38,27 @@ mutation ($params: ExecutionParams!) {
     ... on PythonError { message }
   }
 }"""
+START = """
+mutation ($sensor: SensorSelector!) {
+  startSensor(sensorSelector: $sensor) { __typename ... on PythonError { message } }
+}"""
+FOLLOWING = """
+query ($id: String!) {
+  runsOrError(filter: {tags: [{key: "recon/follows", value: $id}]}) { ... on Runs { results { status } } }
+}"""
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "netsuite"}
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running `recon ui` with everything below a folder of its own."""
-    home = tmp_path_factory.mktemp("ui")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder below which the pages keep everything."""
+    return tmp_path_factory.mktemp("ui")
+
+
+@pytest.fixture(scope="module")
+def pages(home: Path) -> Iterator[str]:
+    """The address of a running `recon ui`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -101,21 +117,23 @@ def _ask(address: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def written(pages: str) -> str:
     """The pages after the job `write_back` ran for globex and October 2026, launched as the UI launches it."""
-    tags = {"tenant": "globex", "month": "2026-10-01"}
+    _write_back(pages, "globex")
+    return pages
+
+
+def _write_back(pages: str, tenant: str) -> str:
+    """The id of a run of that job for a tenant and October 2026, which has ended well."""
+    tags = {"tenant": tenant, "month": "2026-10-01"}
     launched = _ask(
         pages,
         LAUNCH,
         {
             "params": {
-                "selector": {
-                    "pipelineName": "write_back",
-                    "repositoryName": "__repository__",
-                    "repositoryLocationName": "netsuite",
-                },
+                "selector": {"pipelineName": "write_back", **REPOSITORY},
                 "mode": "default",
                 "executionMetadata": {
                     "tags": [
-                        {"key": "dagster/partition", "value": "2026-10-01|globex"},
+                        {"key": "dagster/partition", "value": f"2026-10-01|{tenant}"},
                         *(
                             {"key": f"dagster/partition/{name}", "value": value}
                             for name, value in tags.items()
@@ -126,13 +144,18 @@ def written(pages: str) -> str:
         },
     )["launchPipelineExecution"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id = str(launched["run"]["runId"])
+    _await_end(lambda: _ask(pages, STATUS, {"id": run_id})["runOrError"]["status"])
+    return run_id
+
+
+def _await_end(status: Callable[[], str | None]) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    status = ""
-    while time.monotonic() < deadline and status not in ("SUCCESS", "FAILURE", "CANCELED"):
+    seen: str | None = None
+    while time.monotonic() < deadline and seen not in ("SUCCESS", "FAILURE", "CANCELED"):
         time.sleep(1)
-        status = _ask(pages, STATUS, {"id": launched["run"]["runId"]})["runOrError"]["status"]
-    assert status == "SUCCESS"
-    return pages
+        seen = status()
+    assert seen == "SUCCESS"
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +205,27 @@ def test_the_pages_ask_nothing_of_the_outside(written: str, browser: Page) -> No
         url for url in asked if not url.startswith((written, written.replace("http", "ws"), "data:", "blob:"))
     ]
     assert outside == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_with_its_sensor_on_a_run_that_wrote_is_followed_by_one_that_tells_billing(
+    pages: str, home: Path
+) -> None:
+    def told() -> list[tuple[str]]:
+        with closing(sqlite3.connect(home / "demo" / "acme-billing.sqlite")) as billing:
+            return billing.execute(
+                "SELECT id FROM invoices WHERE netsuite_internal_id IS NOT NULL AND issue_date LIKE '2026-10-%'"
+            ).fetchall()
+
+    started = _ask(pages, START, {"sensor": {"sensorName": "tell_billing", **REPOSITORY}})["startSensor"]
+    assert started["__typename"] == "Sensor", started
+    run_id = _write_back(pages, "acme")
+    before = len(told())
+
+    def following() -> str | None:
+        runs = _ask(pages, FOLLOWING, {"id": run_id})["runsOrError"]["results"]
+        return runs[0]["status"] if runs else None
+
+    _await_end(following)
+    assert len(told()) > before
