@@ -17,7 +17,7 @@ import dagster as dg
 
 from netsuite_assets.partitions import partition_key, tenants
 
-JobName = Literal["reconcile", "write_back", "close"]
+JobName = Literal["reconcile", "write_back"]
 #: Told when an asset starts (False) and when it has been materialized (True).
 OnAsset = Callable[[str, bool], None]
 #: Told what an asset says in the run's log while it works.

@@ -112,7 +112,7 @@ def read_summaries(published: Path, period: str, tenants: list[str] | None = Non
             names = tenants or [
                 row[0]
                 for row in connection.execute(
-                    "SELECT DISTINCT tenant FROM totals WHERE period = ? ORDER BY 1", [period]
+                    "SELECT DISTINCT tenant FROM slices WHERE period = ? ORDER BY 1", [period]
                 ).fetchall()
             ]
             return [_summary(connection, name, period) for name in names]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +20,11 @@ from typer.testing import CliRunner
 from netsuite_assets import frames
 from netsuite_assets.cli import app
 from netsuite_assets.publish import close_package
+from netsuite_assets.publish.assets import month_close
 from netsuite_assets.publish.close_package import PAGE, SECTIONS, write_package
 from netsuite_assets.publish.mart import Published
 from netsuite_assets.writeback.plan import make_plan
+from resources.as_dagster import WarehouseResource
 from resources.ledger import Ledger
 from resources.warehouse import Warehouse, WarehouseError
 
@@ -234,3 +237,34 @@ def test_where_nothing_is_published_there_is_no_file(
     done = CliRunner().invoke(app, ["close-package", "acme", "2026-10"])
     assert "acme-2026-10-close.zip" in done.output
     assert Opened(tmp_path / "acme-2026-10-close.zip").sheet("slices")
+
+
+def test_the_asset_of_a_month_across_tenants_writes_the_package_of_each(
+    october: Month, published: Publish, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(october)
+    monkeypatch.setenv("RECON_WAREHOUSE", str(warehouse.root))
+    by_command = write_package(warehouse.published_path, "acme", "2026-10", tmp_path / "acme.zip", NOW)
+    done = dg.materialize(
+        [month_close], resources={"warehouse": WarehouseResource()}, partition_key="2026-10-01"
+    )
+    made = warehouse.root / "close" / "2026-10" / "acme.zip"
+    assert [path.name for path in made.parent.iterdir()] == ["acme.zip"]
+    sheets = Opened(made).files
+    assert {name: sheets[name] for name in sheets if name != PAGE} == {
+        name: kept for name, kept in Opened(by_command.path).files.items() if name != PAGE
+    }
+    [materialized] = done.asset_materializations_for_node("month_close")
+    assert materialized.metadata["tenants"].value == 1
+    assert str(made.resolve()) in str(materialized.metadata["close packages"].value)
+    assert "acme" in str(materialized.metadata["month"].value)
+
+
+def test_the_asset_of_a_month_says_that_nothing_was_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECON_WAREHOUSE", str(tmp_path))
+    with pytest.raises(dg.Failure, match="nothing"):
+        dg.materialize(
+            [month_close], resources={"warehouse": WarehouseResource()}, partition_key="2026-10-01"
+        )
