@@ -147,7 +147,10 @@ def plan(
         from netsuite_assets.publish.plan_page import print_plan, write_document
         from resources.as_dagster import LedgerResource, WarehouseResource
 
-        with WarehouseResource().get().open(tenant) as held, LedgerResource().open() as ledger:
+        with (
+            WarehouseResource().get().open(tenant, existing=True) as held,
+            LedgerResource().open(existing=True) as ledger,
+        ):
             if document is None:
                 print_plan(out, held, ledger, period)
             else:
@@ -185,7 +188,10 @@ def approve(
         from resources.warehouse import utc_now
 
         selection = Selection(record or (), external_id or (), number or ())
-        with WarehouseResource().get().open(tenant) as held, LedgerResource().open() as ledger:
+        with (
+            WarehouseResource().get().open(tenant, existing=True) as held,
+            LedgerResource().open(existing=True) as ledger,
+        ):
             done = approve(held, ledger, period, by, note, selection, utc_now(), plan_id)
         out.print(done, markup=False)
         out.print(f"Send it with: recon write-back {tenant} {period}", markup=False)

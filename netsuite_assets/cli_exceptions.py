@@ -131,7 +131,7 @@ def run(tenant: str, what: Handling) -> None:
 
     known = TenantsResource().get().load(tenant)
     now = utc_now()
-    with LedgerResource().open() as ledger:
+    with LedgerResource().open(existing=True) as ledger:
         handled = handle(ledger, known, what, now)
         out.print(told(tenant, what, handled), markup=False, soft_wrap=True)
         refresh(WarehouseResource().get(), ledger, tenant, now)
@@ -149,7 +149,7 @@ def print_list(
     if period is not None:
         month_key(period)
     now = utc_now()
-    with LedgerResource().open() as ledger:
+    with LedgerResource().open(existing=True) as ledger:
         found = [
             one
             for one in ledger.exceptions(tenant, now, period, states=_states(state))
@@ -215,7 +215,7 @@ def print_one(tenant: str, number: int) -> None:
 
     TenantsResource().get().load(tenant)
     now = utc_now()
-    with LedgerResource().open() as ledger:
+    with LedgerResource().open(existing=True) as ledger:
         _print_one(ledger, ledger.exception(tenant, number, now), now)
 
 

@@ -36,7 +36,7 @@ def register(app: typer.Typer, messages: Messages) -> None:
         with messages():
             from resources.as_dagster import LedgerResource
 
-            with LedgerResource().open() as ledger:
+            with LedgerResource().open(existing=True) as ledger:
                 proven = ledger.verify()
         looked_at = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in proven.rows.items())
         out.print(f"Looked at {looked_at}.", markup=False, soft_wrap=True)
@@ -66,7 +66,7 @@ def register(app: typer.Typer, messages: Messages) -> None:
 
             month_key(month)
             path = to or Path(f"{tenant}-{month}-ledger.zip")
-            with LedgerResource().open() as ledger:
+            with LedgerResource().open(existing=True) as ledger:
                 rows = ledger.export(tenant, month, path)
         counted = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in rows.items())
         out.print(f"Written to {path}: {counted}.", markup=False, soft_wrap=True)

@@ -316,7 +316,7 @@ def _versions(tenant: str) -> list[Version]:
     from resources.as_dagster import LedgerResource
     from resources.ledger import LedgerError
 
-    with LedgerResource().open() as ledger:
+    with LedgerResource().open(existing=True) as ledger:
         versions = versions_of(ledger, tenant)
     if not versions:
         raise LedgerError(
@@ -381,7 +381,7 @@ def run_explain(name: str, record: str, named: str) -> None:
     if record not in mapping.records:
         raise typer.BadParameter(f"the mapping of {name} has {', '.join(mapping.records)}, not {record}.")
     rules = mapping.records[record]
-    with WarehouseResource().get().open(name) as held:
+    with WarehouseResource().get().open(name, existing=True) as held:
         if not held.columns(f"billing.{rules.tables.billing}"):
             raise WarehouseError(
                 f"the warehouse holds nothing of {name}'s billing yet. Run: recon reconcile {name} MONTH"

@@ -100,7 +100,7 @@ def run(
     known = TenantsResource().get().load(tenant)
     month_key(period)
     warehouse = WarehouseResource().get()
-    with LedgerResource().open() as ledger, warehouse.open(tenant) as held:
+    with LedgerResource().open(existing=True) as ledger, warehouse.open(tenant, existing=True) as held:
         now = utc_now()
         month = SigningMonth(held, ledger, known, compile_mapping(known), period)
         step(month, action, by, note, despite, now, f"cli-{uuid.uuid4()}")
@@ -120,7 +120,7 @@ def print_sign_off(tenant: str, period: str) -> None:
 
     TenantsResource().get().load(tenant)
     month_key(period)
-    with LedgerResource().open() as ledger:
+    with LedgerResource().open(existing=True) as ledger:
         events = ledger.sign_off_events(tenant, period)
     out.print(f"{tenant}, {period}: {state_of(events)}.", markup=False)
     if not events:

@@ -58,11 +58,11 @@ class LedgerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     url: str = "sqlite:///ledger/ledger.sqlite"
 
     @contextmanager
-    def open(self) -> Iterator[Ledger]:
-        """The ledger behind the URL in RECON_LEDGER, else `url`."""
+    def open(self, *, existing: bool = False) -> Iterator[Ledger]:
+        """The ledger behind the URL in RECON_LEDGER, else `url`; `existing`: it is to be read, and not made."""
         from resources.ledger import Ledger
 
-        ledger = Ledger(os.environ.get(LEDGER) or self.url)
+        ledger = Ledger(os.environ.get(LEDGER) or self.url, existing=existing)
         try:
             yield ledger
         finally:

@@ -293,12 +293,18 @@ class Warehouse:
         return self.root / "tenants" / f"{tenant}.duckdb"
 
     @contextmanager
-    def open(self, tenant: str) -> Iterator[TenantWarehouse]:
+    def open(self, tenant: str, *, existing: bool = False) -> Iterator[TenantWarehouse]:
         """The tenant's working file, open for this process alone until the block ends.
 
-        Raises `WarehouseError` when another process holds it for longer than `lock_seconds`.
+        Raises `WarehouseError` when another process holds it for longer than `lock_seconds`, or when it is to be
+        `existing` and is not there.
         """
         path = self.path(tenant)
+        if existing and not path.exists():
+            raise WarehouseError(
+                f"{tenant}: nothing ran here yet: there is no working file {path}. Run: recon reconcile {tenant} MONTH."
+                " If it ran elsewhere, type this there, or set RECON_WAREHOUSE to that folder."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock")
         try:

@@ -31,10 +31,13 @@ class LedgerError(Exception):
 
 
 class Database:
-    """The database behind a SQLAlchemy URL; opening it brings its tables up to the code. Safe to share between threads."""
+    """The database behind a SQLAlchemy URL; opening it brings its tables up to the code. Safe to share between threads.
 
-    def __init__(self, url: str) -> None:
-        self._engine = engine(url)
+    `existing`: it is to be read, so a SQLite file that is not there is an error and is not made.
+    """
+
+    def __init__(self, url: str, *, existing: bool = False) -> None:
+        self._engine = engine(url, existing=existing)
         with self._transaction() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
@@ -71,8 +74,9 @@ def _shown(url: sa.URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def engine(url: str, *, durable: bool = True) -> Engine:
-    """The engine for a ledger's URL; raises `LedgerError` when the URL cannot be used.
+def engine(url: str, *, durable: bool = True, existing: bool = False) -> Engine:
+    """The engine for a ledger's URL; raises `LedgerError` when the URL cannot be used, or when it is to be `existing`
+    and its SQLite file is not there.
 
     Not `durable`: a SQLite file may lose the last commits in a power cut, which makes them cheap. For what is
     worth nothing after one.
@@ -83,7 +87,7 @@ def engine(url: str, *, durable: bool = True) -> Engine:
             # SQLAlchemy 2.1 reads the bare name as psycopg 3; the project installs psycopg2.
             parsed = parsed.set(drivername="postgresql+psycopg2")
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite(parsed, durable)
+            return _sqlite(parsed, durable, existing)
         options = {"connect_timeout": CONNECT_SECONDS} if parsed.get_backend_name() == "postgresql" else {}
         return sa.create_engine(parsed, pool_pre_ping=True, connect_args=options)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
@@ -95,8 +99,13 @@ def engine(url: str, *, durable: bool = True) -> Engine:
         ) from None
 
 
-def _sqlite(url: sa.URL, durable: bool) -> Engine:
+def _sqlite(url: sa.URL, durable: bool, existing: bool) -> Engine:
     if url.database and url.database != ":memory:":
+        if existing and not Path(url.database).exists():
+            raise LedgerError(
+                f"there is no ledger at {_shown(url)}: nothing ran here yet. Type this in the folder where the runs are"
+                " made, or set RECON_LEDGER to the ledger's URL; recon reconcile TENANT MONTH makes a new one."
+            )
         folder = Path(url.database).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
