@@ -1,5 +1,5 @@
 """The mart's tables of what NetSuite tells beside the documents: who changed and deleted what, what was paid and with what,
-the revenue that it arranged, and what it does not show.
+what it taxed, the revenue that it arranged, and what it does not show.
 
 Here: their columns and the queries over a tenant's working file. Not here: reading them from NetSuite (`extract`), or
 putting them into the file (`mart.py`). Imports no Dagster.
@@ -18,6 +18,25 @@ from resources.warehouse import WHOLE, TenantWarehouse, literal, quote
 
 _TEXT: Final = "VARCHAR"
 _AMOUNT: Final = "DECIMAL(18,4)"
+
+#: The columns of a document's tax lines, and the query that gives them of `t` and the documents.
+_TAXES: Final[Mapping[str, str]] = {
+    "period": _TEXT,
+    "internal_id": _TEXT,
+    "external_id": _TEXT,
+    "number": _TEXT,
+    "line_no": "INTEGER",
+    "tax_code": _TEXT,
+    "tax_name": _TEXT,
+    "description": _TEXT,
+    "percent": "DECIMAL(28,12)",
+    "currency": _TEXT,
+    "amount": _AMOUNT,
+}
+_OF_TAXES: Final = (
+    "SELECT t.*, d.external_id, d.number, d.currency FROM {t} t"
+    " LEFT JOIN netsuite.DOCUMENTS d ON d.period = t.period AND d.internal_id = t.internal_id"
+)
 
 #: Mart table to the working file's table that it rests on, its columns, and the query that gives them (of `t`).
 _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str], str]]] = {
@@ -117,6 +136,12 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str], str]]] = {
             "applied_on": "DATE",
         },
         "FROM {t}",
+    ),
+    "invoice_taxes": ("netsuite.invoice_taxes", _TAXES, _OF_TAXES.replace("DOCUMENTS", "invoices")),
+    "credit_memo_taxes": (
+        "netsuite.credit_memo_taxes",
+        _TAXES,
+        _OF_TAXES.replace("DOCUMENTS", "credit_memos"),
     ),
     "revenue_elements": (
         "netsuite.revenue_elements",

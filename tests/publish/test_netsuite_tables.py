@@ -18,6 +18,7 @@ from netsuite_assets.extract.sight import GONE
 from netsuite_assets.extract.trails import DELETED_RECORDS, SYSTEM_NOTES
 from netsuite_assets.extract.visibility import NOT_VISIBLE
 from netsuite_assets.publish.mart import Published
+from netsuite_assets.tables import ACTUAL_TAXES
 
 PAGE = Path(__file__).parents[2] / "docs" / "analysts.md"
 Publish = Callable[[Month], Published]
@@ -29,6 +30,7 @@ LANDED: Mapping[str, Mapping[str, str]] = {
     "meta.not_visible": NOT_VISIBLE,
     "netsuite.payments": PAYMENTS,
     "netsuite.applications": APPLICATIONS,
+    "netsuite.invoice_taxes": ACTUAL_TAXES,
     **{f"netsuite.{part.table}": part.landed for part in PARTS},
 }
 
@@ -129,6 +131,20 @@ def test_payments_and_revenue_join_with_what_they_are_of(
         (None, "PYMT1", "USD", Decimal("10.5"), Decimal(2), "INV7", Decimal("8.5"), date(2026, 10, 9))
     ]
     assert ask(of_revenue) == [("USD", "Nov 2026", Decimal("4.2"), None)]
+
+
+def test_what_netsuite_taxed_is_told_of_the_document_by_its_number(
+    october: Month, published: Publish, ask: Ask
+) -> None:
+    [(internal_id, external_id, number, currency)] = october.held.sql(
+        "SELECT internal_id, external_id, number, currency FROM netsuite.invoices ORDER BY internal_id LIMIT 1"
+    )
+    taxed = {"internal_id": internal_id, "line_no": 3, "tax_name": "NY_TAX", "percent": Decimal("8.875")}
+    land(october, "netsuite.invoice_taxes", {"period": "2026-10", "amount": Decimal("2.13")} | taxed)
+    assert published(october).rows["credit_memo_taxes"] == 0
+    assert ask("SELECT external_id, number, tax_name, percent, currency, amount FROM invoice_taxes") == [
+        (external_id, number, "NY_TAX", Decimal("8.875"), currency, Decimal("2.13"))
+    ]
 
 
 def test_what_was_never_read_is_empty_and_what_is_gone_is_taken_out(
