@@ -9,6 +9,7 @@ is read, and with the next comparison.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from resources.ledger import Ledger
 from resources.warehouse import WHOLE, TenantWarehouse, literal
 
 KNOWN_IDS: Final = "meta.known_ids"
+#: Ids that are put down at once.
+_AT_ONCE: Final = 5_000
 
 _TABLE: Final = f"""
 CREATE TABLE IF NOT EXISTS {KNOWN_IDS} (
@@ -61,18 +64,22 @@ def refill_known_ids(
     run(_TABLE)
     if warehouse.value(f"SELECT count(*) FROM (FROM {KNOWN_IDS} WHERE record = ? LIMIT 1)", [record]):
         return
+    names = ("period", "external_id", "internal_id")
+    run("CREATE OR REPLACE TEMP TABLE written (period VARCHAR, external_id VARCHAR, internal_id VARCHAR)")
     written = ledger.identities(warehouse.tenant, record)
-    table = pa.table(
-        {
-            "period": [one.period if monthly else WHOLE for one in written],
-            "external_id": [one.external_id for one in written],
-            "internal_id": [one.internal_id for one in written],
-        },
-        pa.schema([(name, pa.string()) for name in ("period", "external_id", "internal_id")]),
+    while some := list(islice(written, _AT_ONCE)):
+        columns = {name: [getattr(one, name) for one in some] for name in names}
+        table = pa.table(columns, pa.schema([(name, pa.string()) for name in names]))
+        warehouse.connection.register("written_in", table)
+        run("INSERT INTO written BY NAME SELECT * FROM written_in")
+        warehouse.connection.unregister("written_in")
+    period = "period" if monthly else literal(WHOLE)
+    run(
+        f"INSERT INTO {KNOWN_IDS} SELECT ?, {period}, external_id, last(internal_id ORDER BY rowid)"
+        " FROM written GROUP BY ALL",
+        [record],
     )
-    warehouse.connection.register("written_in", table)
-    run(f"INSERT INTO {KNOWN_IDS} SELECT ?, period, external_id, internal_id FROM written_in", [record])
-    warehouse.connection.unregister("written_in")
+    run("DROP TABLE written")
 
 
 def ids_known_of(warehouse: TenantWarehouse, record: str, wanted: str) -> list[int]:

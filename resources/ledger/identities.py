@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,29 +42,25 @@ class VerifiedBody:
 class Identities(Database):
     """The part of the ledger that fills a new warehouse."""
 
-    def identities(self, tenant: str, record: str) -> list[Identity]:
-        """The ids of the records of a type that we wrote, in the order of writing; the latest internal id of each month.
+    def identities(self, tenant: str, record: str) -> Iterator[Identity]:
+        """The ids of the records of a type that we wrote, one a write, in the order of writing: the latest counts.
 
         What NetSuite has answered or shown counts, whether or not it was found as intended.
         """
-        seen = (
-            sa.select(events.c.intent_id, sa.func.max(events.c.internal_id).label("internal_id"))
-            .where(events.c.internal_id.is_not(None))
-            .group_by(events.c.intent_id)
-            .subquery()
+        shown = (
+            sa.select(sa.func.max(events.c.internal_id))
+            .where(events.c.intent_id == intents.c.id)
+            .correlate(intents)
+            .scalar_subquery()
         )
         query = (
-            sa.select(intents.c.period, intents.c.target, seen.c.internal_id)
-            .join(seen, seen.c.intent_id == intents.c.id)
+            sa.select(intents.c.id, intents.c.period, intents.c.target, shown.label("internal_id"))
             # A deletion is addressed by the internal id.
             .where(intents.c.tenant == tenant, intents.c.record == record, intents.c.action != "delete")
-            .order_by(intents.c.id)
         )
-        found: dict[tuple[str, str], Identity] = {}
-        with self._transaction() as connection:
-            for period, external_id, internal_id in connection.execute(query):
-                found[period, external_id] = Identity(period, external_id, internal_id)
-        return list(found.values())
+        for _, period, external_id, internal_id in self._in_parts(query):
+            if internal_id is not None:
+                yield Identity(period, external_id, internal_id)
 
     def verified_bodies(self, tenant: str, record: str, period: str | None = None) -> Iterator[VerifiedBody]:
         """What was written of a type, of one month or (None) of all, and found as intended, in the order of writing."""
@@ -84,17 +81,20 @@ class Identities(Database):
                 intents.c.action.in_(("create", "update")),
                 events.c.kind == "verified",
             )
-            .order_by(intents.c.id)
-            .limit(_AT_ONCE)
         )
         if period is not None:
             query = query.where(intents.c.period == period)
+        for _, external_id, action, mapping_hash, body in self._in_parts(query):
+            yield VerifiedBody(external_id, action == "create", mapping_hash, body)
+
+    def _in_parts(self, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query whose first column is an intent's id, by that, read some at once: a ledger may hold millions."""
+        query = query.order_by(intents.c.id).limit(_AT_ONCE)
         after = 0
         while True:
             with self._transaction() as connection:
                 rows = connection.execute(query.where(intents.c.id > after)).all()
-            for _, external_id, action, mapping_hash, body in rows:
-                yield VerifiedBody(external_id, action == "create", mapping_hash, body)
+            yield from map(tuple, rows)
             if len(rows) < _AT_ONCE:
                 return
             after = rows[-1][0]
