@@ -12,7 +12,7 @@ taken for exactly the one that it was sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -28,8 +28,8 @@ from netsuite_assets.reconcile.record import ComparedRecord
 from resources.ledger import Ledger, VerifiedBody
 from resources.warehouse import TenantWarehouse, literal, quote
 
-#: Bodies that are read at once.
-_AT_ONCE: Final = 5_000
+#: Bodies that are taken at once: so many, and no more, are in memory.
+_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,17 @@ class Told:
         if self.ledger is None or _knows(warehouse, table, agreed.period_of(of)):
             return
         period = of.period if of.is_document else None
-        bodies = self.ledger.verified_bodies(warehouse.tenant, of.record, period)
-        if _read(warehouse, of, lines, bodies, self.mapping_hash):
-            _fill(warehouse, of, lines, table)
-        for name in ("told", "told_lines"):
-            warehouse.connection.execute(f"DROP TABLE IF EXISTS {name}")
+        bodies = enumerate(self.ledger.verified_bodies(warehouse.tenant, of.record, period))
+        run = warehouse.connection.execute
+        # Aside, and in steps that end: what a transaction drops stays in memory as long as that lasts.
+        aside = f"{table}_told"
+        run(f"CREATE OR REPLACE TABLE {aside} AS FROM {table} LIMIT 0")
+        while some := list(islice(bodies, _AT_ONCE)):
+            _read(warehouse, of, lines, some, self.mapping_hash)
+            _fill(warehouse, of, lines, aside)
+        run(f"INSERT INTO {table} BY NAME FROM {aside}")
+        for name in (aside, "told", "told_lines", "told_last"):
+            run(f"DROP TABLE IF EXISTS {name}")
 
     def of_applications(self, warehouse: TenantWarehouse, table: str, period: str) -> None:
         """Fill the table of what payments settle by agreement: the latest that each of them was sent."""
@@ -109,11 +115,11 @@ def _read(
     warehouse: TenantWarehouse,
     of: ComparedRecord,
     lines: Lines | None,
-    bodies: Iterator[VerifiedBody],
+    bodies: Sequence[tuple[int, VerifiedBody]],
     mapping_hash: str,
-) -> bool:
+) -> None:
     """Make `told` (place, external_id, is_whole, names, the fields as text), a row a body, and `told_lines` (place, the
-    fields as text); whether there is anything.
+    fields as text).
     """
     fields, of_lines = _mapped(of), _line_fields(of, lines)
     run = warehouse.connection.execute
@@ -125,39 +131,29 @@ def _read(
     texts = "".join(f", {quote(field.name)} VARCHAR" for field in of_lines)
     run(f"CREATE OR REPLACE TEMP TABLE told_lines (place BIGINT{texts})")
     sublist = str(of.tables.sublist)
-    placed = enumerate(bodies)
-    while some := list(islice(placed, _AT_ONCE)):
-        headers, rows = [], []
-        for place, one in some:
-            body = json.loads(one.body, parse_float=Decimal, parse_int=Decimal)
-            is_whole = one.is_whole and one.mapping_hash == mapping_hash
-            about = {
-                "place": place,
-                "external_id": one.external_id,
-                "is_whole": is_whole,
-                "names": list(body),
-            }
-            headers.append(about | {field.name: _text(field, body.get(field.name)) for field in fields})
-            if of_lines:
-                items = body.get(sublist, {}).get("items", ())
-                rows += [
-                    {"place": place} | {field.name: _text(field, item.get(field.name)) for field in of_lines}
-                    for item in items
-                ]
-        _insert(warehouse, "told", headers)
-        _insert(warehouse, "told_lines", rows)
-    return bool(warehouse.value("SELECT count(*) FROM told"))
+    headers, rows = [], []
+    for place, one in bodies:
+        body = json.loads(one.body, parse_float=Decimal, parse_int=Decimal)
+        is_whole = one.is_whole and one.mapping_hash == mapping_hash
+        about = {"place": place, "external_id": one.external_id, "is_whole": is_whole, "names": list(body)}
+        headers.append(about | {field.name: _text(field, body.get(field.name)) for field in fields})
+        if of_lines:
+            items = body.get(sublist, {}).get("items", ())
+            rows += [
+                {"place": place} | {field.name: _text(field, item.get(field.name)) for field in of_lines}
+                for item in items
+            ]
+    _insert(warehouse, "told", headers)
+    _insert(warehouse, "told_lines", rows)
 
 
 def _fill(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, table: str) -> None:
-    """Put the latest that was told of each field into the table of what was agreed on."""
-    values, known = [], []
-    never: list[str] = [f"'{agreed.TOTAL}'"] if of.is_document else []
+    """Put the latest that `told` tells of each field into the table of what was agreed on, over what was told before."""
+    values, knows = [], {}
     mapped = {field.name: field for field in _mapped(of)}
     for field in of.fields:
         rule = mapped.get(field.name)
         if rule is None:
-            never.append(literal(field.name))
             continue
         # What a rule sends only once, or where NetSuite has nothing, NetSuite may have filled in itself.
         is_told = f"list_contains(names, {literal(field.name)})"
@@ -165,12 +161,8 @@ def _fill(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, t
         values.append(
             f"last({quote(field.name)}::{rule.column_type} ORDER BY place) FILTER ({is_told}) AS {agreed.column_of(field)}"
         )
-        known.append(f"bool_or({is_told}) AS {quote(f'knows {field.name}')}")
-        never.append(
-            f"CASE WHEN NOT coalesce({quote(f'knows {field.name}')}, false) THEN {literal(field.name)} END"
-        )
-    hashed = "NULL::UBIGINT"
-    joined = ""
+        knows[field.name] = f"bool_or({is_told})"
+    hashed, joined = "NULL::UBIGINT", ""
     if lines is not None:
         of_lines = {field.name: field for field in _line_fields(of, lines)}
         if all(one.name in of_lines for one in lines.fields):
@@ -185,17 +177,38 @@ def _fill(warehouse: TenantWarehouse, of: ComparedRecord, lines: Lines | None, t
                 LEFT JOIN (SELECT place, hash({contents}) AS content FROM told_lines) l USING (place)
                 GROUP BY t.external_id) s USING (external_id)"""
             hashed = "s.hash"
-        never.append(f"CASE WHEN {hashed} IS NULL THEN '{agreed.LINES}' END")
-    columns = "".join(f", {agreed.column_of(field)}" for field in of.fields if field.name in mapped)
-    unknown = f"nullif(list_filter([{', '.join(never)}]::VARCHAR[], lambda one: one IS NOT NULL), [])"
-    told = ", ".join(["external_id", *values, *known])
-    warehouse.connection.execute(f"""
+    known = [f"CASE WHEN {told} THEN {literal(name)} END" for name, told in knows.items()]
+    run = warehouse.connection.execute
+    run(f"""
+        CREATE OR REPLACE TEMP TABLE told_last AS
+        SELECT * EXCLUDE (known), {hashed} AS hash,
+            known || CASE WHEN {hashed} IS NULL THEN [] ELSE ['{agreed.LINES}'] END AS known
+        FROM (SELECT {", ".join(["external_id", *values, f"[{', '.join(known)}]::VARCHAR[] AS known"])}
+            FROM told GROUP BY external_id) {joined}
+    """)
+    of_period = f"period = {literal(agreed.period_of(of))}"
+    columns = {field.name: agreed.column_of(field) for field in of.fields if field.name in mapped}
+    told = "".join(
+        f", {column} = CASE WHEN list_contains(b.known, {literal(name)}) THEN b.{column} ELSE {table}.{column} END"
+        for name, column in columns.items()
+    )
+    left = f"nullif(list_filter({table}.never, lambda one: NOT list_contains(b.known, one)), [])"
+    run(f"""
+        UPDATE {table} SET never = {left}, differing = {left},
+            billed_lines = coalesce(b.hash, billed_lines), held_lines = coalesce(b.hash, held_lines){told}
+        FROM told_last b WHERE {table}.{of_period} AND {table}.external_id = b.external_id
+    """)
+    every = [*([agreed.TOTAL] if of.is_document else []), *(field.name for field in of.fields)]
+    every += [agreed.LINES] if lines is not None else []
+    unknown = f"nullif(list_filter({every}::VARCHAR[], lambda one: NOT list_contains(known, one)), [])"
+    run(f"""
         INSERT INTO {table} BY NAME
         SELECT {literal(agreed.period_of(of))} AS period, external_id, 0::UBIGINT AS content,
             {literal(agreed.hashes_made_of(warehouse, of))} AS made_of, {unknown} AS differing, {unknown} AS never,
-            {hashed} AS billed_lines, {hashed} AS held_lines{columns}
-        FROM (SELECT {told} FROM told GROUP BY external_id) {joined}
+            hash AS billed_lines, hash AS held_lines{"".join(f", {column}" for column in columns.values())}
+        FROM told_last
         WHERE external_id IN (SELECT external_id FROM {of.expected} WHERE {of.where})
+            AND external_id NOT IN (SELECT external_id FROM {table} WHERE {of_period})
     """)
 
 

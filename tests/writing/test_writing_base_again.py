@@ -60,7 +60,12 @@ def differences(loop: Loop) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def test_a_new_warehouse_knows_who_has_changed_what(loop: Loop) -> None:
+@pytest.mark.parametrize("at_once", [None, 1])
+def test_a_new_warehouse_knows_who_has_changed_what(
+    loop: Loop, at_once: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if at_once is not None:
+        monkeypatch.setattr("netsuite_assets.reconcile.agreed_again._AT_ONCE", at_once)
     shutil.rmtree(loop.folder / "warehouse")
     change(loop, "netsuite", memo="by hand")
     change(loop, "both", memo="by hand")
