@@ -187,6 +187,9 @@ def load(database: Database, masters: Masters) -> None:
         for record_type, doc in changed.values():
             masters.learn(record_type, doc)
         rates.load(database, masters)
+        for user in masters.profile.users:
+            # Employees are entities; here they can sign in, and are no records of their own.
+            database.set_name("entity", int(user.id), user.name)
         for kind, title, letters in _STATUSES:
             database.set_name("trantype", kind, title)
             for letter, text in letters.items():

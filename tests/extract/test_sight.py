@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from trail_tools import ADA, PERIOD, Office, rows
+from trail_tools import ADA, NAMES, PERIOD, Office, rows
 
 from netsuite_assets.extract.sight import explained, untold
 from resources.ledger.intents import Written
@@ -32,7 +32,7 @@ def test_a_deleted_invoice_is_explained(oneworld: Office, held: TenantWarehouse)
     assert oneworld.invoices(held).rows == 0
     ((record, why, detail),) = explained(held, "invoice", PERIOD)
     assert (record, why) == (f"{number} of Nordwind Ltd over USD 100.00", "deleted")
-    assert f"by {ADA} (REST Web Services)" in detail
+    assert f"by {NAMES[ADA]} (REST Web Services)" in detail
     # Once is enough, also where the ledger remembers it.
     oneworld.queries.clear()
     oneworld.invoices(held, written=[left(bill)])

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from trail_tools import ADA, NOW, PERIOD, ROBOT, Office, rows
+from trail_tools import ADA, NAMES, NOW, PERIOD, ROBOT, Office, rows
 
 from netsuite_assets.extract.journals import extract_journals
 from netsuite_assets.extract.payments import extract_payments
@@ -31,7 +31,7 @@ def test_a_changed_invoice_shows_who_changed_what_and_when(oneworld: Office, hel
     oneworld.documents(held)
     look(oneworld, held)
     made = notes(held, bill)
-    assert {note["changed_by"] for note in made} == {ROBOT}
+    assert {note["changed_by"] for note in made} == {NAMES[ROBOT]}
     before = datetime.now(NEW_YORK)
     oneworld.change("invoice", bill, {"memo": "Usage of October", "terms": {"id": "2"}}, "ada")
     oneworld.invoices(held)
@@ -49,7 +49,7 @@ def test_a_changed_invoice_shows_who_changed_what_and_when(oneworld: Office, hel
     assert ("MEMO", None, "Usage of October") in told
     assert ("TERMS", None, "Net 30") in told
     for note in later:
-        assert (note["changed_by"], note["changed_by_id"], note["role"]) == (ADA, "7001", "3")
+        assert (note["changed_by"], note["changed_by_id"], note["role"]) == (NAMES[ADA], ADA, "3")
         assert (note["record"], note["context"], note["period"]) == ("invoice", "REST Web Services", PERIOD)
         assert note["time_zone"] == "America/New_York"
         at = note["changed_at"].replace(tzinfo=NEW_YORK)
@@ -72,7 +72,7 @@ def test_notes_are_read_of_changed_documents_alone(oneworld: Office, held: Tenan
     others = [notes(held, bill) for bill in bills[:2]]
     assert look(oneworld, held).looked_at == 1
     assert [notes(held, bill) for bill in bills[:2]] == others
-    assert ADA in {note["changed_by"] for note in notes(held, bills[2])}
+    assert NAMES[ADA] in {note["changed_by"] for note in notes(held, bills[2])}
 
 
 def test_notes_of_customers_with_the_same_id_are_not_the_documents(
@@ -148,9 +148,9 @@ def test_what_was_deleted_and_by_whom(oneworld: Office, held: TenantWarehouse) -
     look(oneworld, held)
     found = rows(held, "netsuite.deleted_records", "deleted_at, record_type DESC")
     told = [(row["record_type"], row["internal_id"], row["name"], row["deleted_by"]) for row in found]
-    assert told[0] == ("Invoice", bill, f"Invoice #{number}", ADA)
+    assert told[0] == ("Invoice", bill, f"Invoice #{number}", NAMES[ADA])
     assert told[1][:2] == ("Customer", buyer)
-    assert told[1][3] == ROBOT
+    assert told[1][3] == NAMES[ROBOT]
     assert found[0]["context"] == "REST Web Services"
     # NetSuite forgets a deleted record's notes; what we held of them stays.
     assert notes(held, bill) == kept

@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 #: How NetSuite shows the people: the sandbox knows no employees, so that it shows their ids.
 ADA, ROBOT = "7001", "7002"
+NAMES = {ADA: "Ada Byron", ROBOT: "Billing Robot"}
 
 #: People and what they may not: each has a role and a token of their own.
 LACKING = {
@@ -212,8 +213,8 @@ def _people(profile: dict[str, Any]) -> None:
             role["subsidiaries"] = RESTRICTED.get(who, [])
         profile["roles"].append(role)
     profile["users"] = [
-        {"id": ADA, "name": "Ada Byron", "email": "ada@example.com", "roles": [3]},
-        {"id": ROBOT, "name": "Billing Robot", "email": "robot@example.com", "roles": [5000]},
+        {"id": ADA, "name": NAMES[ADA], "email": "ada@example.com", "roles": [3]},
+        {"id": ROBOT, "name": NAMES[ROBOT], "email": "robot@example.com", "roles": [5000]},
     ]
     for portal in profile["integrations"][1:]:
         portal.pop("consent_users", None)

@@ -38,6 +38,8 @@ def test_a_change_leaves_a_note_of_each_field(oneworld: Api) -> None:
     }
     row = rows[0]
     assert (row["name"], row["role"], row["context"]) == ("317", "1042", "REST Web Services")
+    named = f"SELECT DISTINCT BUILTIN.DF(n.name) AS name FROM systemnote n WHERE n.recordid = {customer}"
+    assert oneworld.rows(named) == [{"name": "Billing Robot"}]
     assert row["record"] == oneworld.get(f"customer/{customer}")["refName"]
 
 
