@@ -22,10 +22,15 @@ from demo.usage import PLANS, month_days
 def plant(billing: Billing, month: str, random: Random, counts: Mapping[Kind, int]) -> Books:
     """The books of a tenant: all that can be booked, less and other than billed by `counts` defects in `month`.
 
-    Documents of other months are booked as billed. Documents without a customer cannot be booked at all, so the books
+    Where the month has no document or customer left that a defect fits, as in a small file of somebody's own, it has
+    fewer of them. Documents of other months are booked as billed. Documents without a customer cannot be booked at all, so the books
     lack them without a defect being planted.
     """
     return _Planter(billing, month, random).plant(counts)
+
+
+class _NothingFits(Exception):
+    """The month has nothing left that a defect of this kind can be made of."""
 
 
 class _Planter:
@@ -73,7 +78,10 @@ class _Planter:
         }
         for kind, way in ways.items():
             for serial in range(counts.get(kind, 0)):
-                way(serial)
+                try:
+                    way(serial)
+                except _NothingFits:
+                    continue  # a later one may be of another record type
         return Books(
             customers=tuple(self._customers.values()),
             bookings=(*self._booked.values(), *self._added),
@@ -91,7 +99,7 @@ class _Planter:
             if booking.record == record and fits(booking.document):
                 self._free.remove(external_id)
                 return booking
-        raise ValueError(f"the month {self._month} has too few documents for the defects asked for")
+        raise _NothingFits
 
     def _change(
         self, kind: Kind, booking: Booking, field: str, billed: object, booked: object, now: Document
@@ -129,6 +137,8 @@ class _Planter:
             for customer_id, bookings in owned.items()
             if len(bookings) <= 3 and all(booking.external_id in self._free for booking in bookings)
         )
+        if not candidates:
+            raise _NothingFits
         customer_id = self._random.choice(candidates)
         customer = self._customers.pop(customer_id)
         self._planted.append(
@@ -337,13 +347,14 @@ class _Planter:
 
     def _customer_email(self, serial: int) -> None:
         spoilt = {planted.external_id for planted in self._planted if planted.record == "customer"}
-        customer = self._random.choice(
-            [
-                customer
-                for customer in self._customers.values()
-                if customer.email and customer_eid(customer.id) not in spoilt
-            ]
-        )
+        candidates = [
+            customer
+            for customer in self._customers.values()
+            if customer.email and customer_eid(customer.id) not in spoilt
+        ]
+        if not candidates:
+            raise _NothingFits
+        customer = self._random.choice(candidates)
         email = f"old.{customer.email}"
         self._customers[customer.id] = replace(customer, email=email)
         self._planted.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -168,6 +169,33 @@ def test_the_same_seed_plants_the_same_defects() -> None:
     assert make_books("acme", billing, "2026-10", 4) != make_books("acme", billing, "2026-10", 5)
 
 
-def test_more_defects_than_documents_are_refused() -> None:
-    with pytest.raises(ValueError, match="too few documents"):
-        plant(billing_of("globex", 1), "2026-10", Random(1), {"changed_memo": 500})
+def test_a_month_without_enough_documents_has_fewer_defects() -> None:
+    billing = replace(billing_of("globex", 1), usage=())
+    books = plant(billing, "2026-10", Random(1), {"changed_memo": 500})
+    assert 0 < len(books.planted) < 500
+    assert differences(billing, books) == Counter(
+        (planted.record, planted.external_id, planted.field) for planted in books.planted
+    )
+
+
+@pytest.mark.parametrize("tenant", ["acme", "globex"])
+@settings(max_examples=20, deadline=None)
+@given(invoices=st.integers(0, 12), lines=st.integers(1, 2))
+def test_whatever_few_documents_there_are_the_list_is_what_is_wrong(
+    tenant: str, invoices: int, lines: int
+) -> None:
+    whole = billing_of(tenant, 1)
+    kept = tuple(replace(one, lines=one.lines[:lines]) for one in whole.invoices[:invoices])
+    owners = {one.customer_id for one in kept}
+    few = replace(
+        whole,
+        invoices=kept,
+        credit_notes=(),
+        payments=(),
+        usage=(),
+        customers=tuple(one for one in whole.customers if one.id in owners),
+    )
+    books = plant(few, MONTH[tenant], Random(1), DEFECTS[tenant])
+    assert differences(few, books) == Counter(
+        (planted.record, planted.external_id, planted.field) for planted in books.planted
+    )
