@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -52,6 +53,8 @@ Progress = Callable[[int, int], None]
 _LOG = logging.getLogger(__name__)
 #: How long a run waits for a job of an earlier one before it leaves what that carries alone.
 _PATIENCE_WITH_EARLIER = 60.0
+#: Operations that are looked at and sent at once: so many bodies, and no more, are in memory.
+_AT_ONCE = 10_000
 _CARRIED = (
     "period",
     "plan_id",
@@ -179,11 +182,14 @@ async def apply_plan(
         f"SELECT count(*) FROM {kept} WHERE held IS NULL AND kept IS DISTINCT FROM {literal(PAUSED)}"
     ):
         raise _not_approved(tenant, period, planned)
-    rows = planned.sendable()
+    total = warehouse.value(f"SELECT count(*) FROM {kept} WHERE kept IS NULL")
+    parts = []
     async with Book(ledger, clock) as book:
-        run = _Run(netsuite, tenant, planned, ledger, book, progress, polling, returns)
-        outcomes = await run.all(rows, _not_made(warehouse, kept, rows))
-    table = frames.rows_frame(frames.OUTCOMES, outcomes)
+        run = _Run(netsuite, tenant, planned, ledger, book, progress, total, polling, returns)
+        for rows in planned.sendable(_AT_ONCE):
+            outcomes = await run.all(rows, _not_made(warehouse, kept, rows))
+            parts.append(frames.rows_frame(frames.OUTCOMES, outcomes))
+    table = pd.concat(parts, ignore_index=True) if parts else frames.rows_frame(frames.OUTCOMES, [])
     with warehouse.transaction():
         frames.replace(warehouse, frames.OUTCOMES, period, table)
         # What was held or not approved has its exception since the plan was made.
@@ -283,6 +289,7 @@ class _Run:
         ledger: Ledger,
         book: Book,
         progress: Progress,
+        total: int,
         polling: Polling | None,
         returns: Returns | None,
     ) -> None:
@@ -305,7 +312,8 @@ class _Run:
             polling=polling,
         )
         self._outcomes: dict[str, dict[str, Any]] = {}
-        self._total = 0
+        self._not_done: set[tuple[str, str]] = set()
+        self._done, self._total = 0, total
 
     @property
     def sent(self) -> Sent:
@@ -313,15 +321,16 @@ class _Run:
         return self._sending.sent
 
     async def all(
-        self, rows: Sequence[dict[str, Any]], not_made: Collection[tuple[str, str]]
+        self, rows: Sequence[dict[str, Any]], not_made: AbstractSet[tuple[str, str]]
     ) -> list[dict[str, Any]]:
-        """The outcome of each of these operations, in the plan's order; later waves wait for earlier ones, and what needs
-        something of `not_made` waits for another run.
+        """The outcome of each of these operations, the next ones in the plan's order; later waves wait for earlier ones,
+        and what needs something of `not_made`, or what was not done of those before, waits for another run.
         """
-        self._total = len(rows)
+        self._outcomes = {}
         ready = await self._still_as_planned(rows)
         ready_keys = {row["operation_key"] for row in ready}
-        not_done = set(not_made)
+        not_done = self._not_done
+        not_done |= not_made
         for wave in sorted({row["wave"] for row in rows}):
             of_wave = [row for row in rows if row["wave"] == wave]
             sendable = []
@@ -438,6 +447,7 @@ class _Run:
         next_step: str | None,
         internal_id: str | None = None,
     ) -> None:
+        self._done += row["operation_key"] not in self._outcomes
         self._outcomes[row["operation_key"]] = {
             **{name: row[name] for name in _CARRIED},
             "internal_id": internal_id or row["internal_id"],
@@ -446,7 +456,7 @@ class _Run:
             "next_step": next_step,
             "verified": None,
         }
-        self._progress(len(self._outcomes), self._total)
+        self._progress(self._done, self._total)
 
 
 _HELD = "Re-open the period in NetSuite (Setup > Accounting > Manage Accounting Periods), or leave it and book by hand."

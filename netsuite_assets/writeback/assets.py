@@ -209,7 +209,7 @@ def verified_books(
                 "not found as intended": verified.unconfirmed,
                 "amounts written": written_amounts(verified.outcomes),
                 "differences left": len(verified.remaining),
-                "fields that NetSuite added": len(verified.enriched.rows),
+                "fields that NetSuite added": verified.enriched.count,
                 "additions that could not be seen": "; ".join(verified.enriched.unseen) or "none",
                 "what still differs": dg.MetadataValue.md(differences_table(verified.remaining)),
                 "dagster/column_schema": frames.column_schema(frames.OUTCOMES),

@@ -15,7 +15,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
 
 from netsuite_assets.mapping.compiler import Mapping as TenantMapping
 from netsuite_assets.writeback.operations import text
@@ -23,7 +25,7 @@ from resources.netsuite.client import NetSuite
 from resources.netsuite.errors import NetSuiteError
 from resources.netsuite.records import record as record_type
 from resources.netsuite.suiteql import in_lists
-from resources.warehouse import TenantWarehouse, quote
+from resources.warehouse import TenantWarehouse
 
 TABLE: Final = "write_back.enrichment"
 
@@ -55,16 +57,24 @@ _FILLED: Final = (
     "currency",
     "approvalStatus",
 )
+#: Records whose additions are read, and kept, at once.
+_AT_ONCE: Final = 5_000
 _TAX: Final = "taxTotal"
 _ADDRESS: Final = "billingAddress"
 _UNKNOWN: Final = re.compile(r"Unknown identifier '(?:\w+\.)?(\w+)'")
 
 
+class Bodies(Protocol):
+    """Gives what was sent, as JSON text, by the keys of operations."""
+
+    def __call__(self, keys: Sequence[str]) -> Mapping[str, str]: ...
+
+
 @dataclass
 class Enriched:
-    """What was found: rows of the table, and what could not be seen, in words."""
+    """What was found: how many rows the table has of it, and what could not be seen, in words."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
     unseen: list[str] = field(default_factory=list)
 
 
@@ -74,14 +84,15 @@ async def enrich(
     mapping: TenantMapping,
     period: str,
     outcomes: Iterable[Mapping[str, Any]],
-    bodies: Mapping[str, str],
+    bodies: Bodies,
     now: datetime,
 ) -> Enriched:
     """Record what NetSuite holds in fields of the written records that the mapping does not own.
 
-    `outcomes` are rows of the frame `OUTCOMES`; `bodies` gives a body by operation key. What is known of a record from
-    an earlier write is replaced.
+    `outcomes` are rows of the frame `OUTCOMES`; `bodies` gives the bodies of operations by their keys. What is known of a
+    record from an earlier write is replaced.
     """
+    ensure_enrichment(warehouse)
     written: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for row in outcomes:
         if row["state"] in ("written", "adopted") and row["action"] != "delete" and row["internal_id"]:
@@ -89,15 +100,21 @@ async def enrich(
     found = Enriched()
     for record, rows in written.items():
         owned = {mapped.name for mapped in mapping.written[record].fields}
-        held = await _read(netsuite, record, sorted(rows, key=int), owned, found.unseen)
-        for internal_id, values in held.items():
-            row = rows[internal_id]
-            said = json.loads(bodies.get(row["operation_key"]) or "{}", parse_float=str, parse_int=str)
-            for name, value in values.items():
-                intended = _said(said.get(name))
-                if value != intended:
-                    found.rows.append(_row(netsuite, period, row, name, intended, value, now))
-    _keep(warehouse, written, found.rows)
+        ids = sorted(rows, key=int)
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            held = await _read(netsuite, record, some, owned, found.unseen)
+            sent = bodies([rows[internal_id]["operation_key"] for internal_id in held])
+            kept = []
+            for internal_id, values in held.items():
+                row = rows[internal_id]
+                said = json.loads(sent.get(row["operation_key"]) or "{}", parse_float=str, parse_int=str)
+                for name, value in values.items():
+                    intended = _said(said.get(name))
+                    if value != intended:
+                        kept.append(_row(netsuite, period, row, name, intended, value, now))
+            _keep(warehouse, record, some, kept)
+            found.count += len(kept)
     return found
 
 
@@ -174,7 +191,7 @@ async def _fill(
     *,
     grouped: bool = False,
 ) -> None:
-    """Read these columns of these records; a column that the account does not know is left out and named."""
+    """Read these columns of these records; a column that the account does not know is left out and named, once."""
     columns = dict(columns)
     while columns:
         selected = ", ".join(f"{expression} AS {name.lower()}" for name, expression in columns.items())
@@ -198,26 +215,28 @@ async def _fill(
             ]
             for name in lacking:
                 del columns[name]
-            unseen.append(f"{record}.{', '.join(lacking or columns)}: {error.said or error}")
+            said = f"{record}.{', '.join(lacking or columns)}: {error.said or error}"
+            if said not in unseen:
+                unseen.append(said)
             if not lacking:
                 return
 
 
 def _keep(
-    warehouse: TenantWarehouse, written: Mapping[str, Collection[str]], rows: Sequence[Mapping[str, Any]]
+    warehouse: TenantWarehouse, record: str, ids: Sequence[str], rows: Sequence[dict[str, Any]]
 ) -> None:
-    ensure_enrichment(warehouse)
-    names = ", ".join(map(quote, ENRICHMENT))
+    """Replace what the table has of these records by these rows."""
+    kinds = {"seen_at": pa.timestamp("us", "UTC")}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in ENRICHMENT])
+    run = warehouse.connection.execute
     with warehouse.transaction():
-        for record, ids in written.items():
-            warehouse.connection.execute(
-                f"DELETE FROM {TABLE} WHERE record = ? AND list_contains(?, internal_id)", [record, list(ids)]
-            )
-        if rows:
-            warehouse.connection.executemany(
-                f"INSERT INTO {TABLE} ({names}) VALUES ({', '.join('?' for _ in ENRICHMENT)})",
-                [[row[name] for name in ENRICHMENT] for row in rows],
-            )
+        run(
+            f"DELETE FROM {TABLE} WHERE record = ? AND internal_id IN (SELECT unnest(?::VARCHAR[]))",
+            [record, list(ids)],
+        )
+        warehouse.connection.register("rows_in", pa.Table.from_pylist(list(rows), schema=schema))
+        run(f"INSERT INTO {TABLE} BY NAME SELECT * FROM rows_in")
+        warehouse.connection.unregister("rows_in")
 
 
 def ensure_enrichment(warehouse: TenantWarehouse) -> None:

@@ -92,11 +92,18 @@ class Planned:
         """The first operations, in the order of sending."""
         return self._frame(f"{self._relation} ORDER BY sequence LIMIT {number}")
 
-    def sendable(self) -> list[dict[str, Any]]:
-        """The operations that may be sent, in that order: held by nothing, approved, and of a record type that is not
-        paused.
+    def sendable(self, at_once: int) -> Iterator[list[dict[str, Any]]]:
+        """The operations that may be sent, in that order, so many at once: held by nothing, approved, and of a record type
+        that is not paused.
         """
-        return frames.records(self._frame(f"({self.judged()}) WHERE kept IS NULL ORDER BY sequence"))
+        judged, after = self.judged(), -1
+        while True:
+            part = f"({judged}) WHERE kept IS NULL AND sequence > {after} ORDER BY sequence LIMIT {at_once}"
+            rows = frames.records(self._frame(part))
+            if not rows:
+                return
+            yield rows
+            after = rows[-1]["sequence"]
 
     def judged(self) -> str:
         """A query of the operations with one column more, `kept`: why each is not sent; NULL for one that is sendable."""

@@ -103,6 +103,7 @@ async def verify(
     back = confirm(returns, plan) if returns is not None else {}
     left = await _read_again(warehouse, netsuite, tenant, mapping, period, ledger, locate, clock)
     sent = {row["operation_key"]: str(row["fields"] or "").split(", ") for row in plan}
+    del plan
     checked = _checked(warehouse, outcomes, left, period, back, sent)
     for pause in pauses:
         told(_found(checked))
@@ -118,16 +119,26 @@ async def verify(
         frames.replace_exceptions(warehouse, period, ("apply",), exceptions_of(period, table))
     _tell(ledger, tenant.name, period, checked, clock())
     to_netsuite = [row for row in checked if row["action"] != RETURN]
-    bodies = {row["operation_key"]: row["body"] for row in plan}
+
+    def bodies(keys: Sequence[str]) -> dict[str, str]:
+        return dict(
+            warehouse.sql(
+                f"SELECT operation_key, body FROM {frames.PLAN.name}"
+                " WHERE period = ? AND operation_key IN (SELECT unnest(?::VARCHAR[]))",
+                [period, list(keys)],
+            )
+        )
+
     enriched = await enrich(warehouse, netsuite, mapping, period, to_netsuite, bodies, clock())
     return Verified(frames.read(warehouse, frames.OUTCOMES, period), left, enriched)
 
 
 def _sent(warehouse: TenantWarehouse, period: str) -> list[dict[str, Any]]:
-    """The operations of the plan that were not held, as rows of the frame `PLAN`."""
+    """Which fields the operations of the plan change that were not held, and the bodies of those that tell billing."""
     frames.ensure(warehouse, frames.PLAN)
     table = warehouse.arrow(
-        f"SELECT p.* FROM {frames.PLAN.name} p JOIN {frames.OUTCOMES.name} o USING (period, operation_key)"
+        f"SELECT p.operation_key, p.record, p.action, p.fields, CASE WHEN p.action = '{RETURN}' THEN p.body END AS body"
+        f" FROM {frames.PLAN.name} p JOIN {frames.OUTCOMES.name} o USING (period, operation_key)"
         " WHERE p.period = ? AND o.state <> 'held' ORDER BY p.sequence",
         [period],
     )

@@ -75,7 +75,7 @@ def rows(planned: Planned) -> list[dict[str, Any]]:
 
 
 def sendable(planned: Planned) -> list[str]:
-    return [row["external_id"] for row in planned.sendable()]
+    return [row["external_id"] for rows in planned.sendable(2) for row in rows]
 
 
 def waiting(month: Month) -> list[tuple[str, str]]:

@@ -95,7 +95,7 @@ def enriched(
     async def run() -> Enriched:
         async with writing.netsuite(transport) as netsuite:
             bodies = {row["operation_key"]: row["body"] for row in outcomes}
-            return await enrich(held, netsuite, rules.mapping, PERIOD, outcomes, bodies, NOW)
+            return await enrich(held, netsuite, rules.mapping, PERIOD, outcomes, lambda keys: bodies, NOW)
 
     return asyncio.run(run())
 
@@ -173,7 +173,7 @@ def test_ids_are_told_with_their_names_where_these_are_known(
     async def run() -> None:
         async with writing.netsuite() as netsuite:
             netsuite.names = lambda what, ref: "Oct 2026" if what == "accountingPeriod" else None
-            await enrich(held, netsuite, acme.mapping, PERIOD, [invoice], {}, NOW)
+            await enrich(held, netsuite, acme.mapping, PERIOD, [invoice], lambda keys: {}, NOW)
 
     asyncio.run(run())
     assert held.sql("SELECT netsuite_name FROM write_back.enrichment WHERE field = 'postingPeriod'") == [

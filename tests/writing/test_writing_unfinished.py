@@ -25,9 +25,12 @@ def loop(writing: Writing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     made.close()
 
 
+@pytest.mark.parametrize("at_once", [10_000, 2])
 def test_a_record_in_a_job_that_is_not_over_is_not_written_again_by_the_next_run(
-    loop: Loop, writing: Writing
+    loop: Loop, writing: Writing, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However many operations are taken at once: with two, the invoices come after what they need."""
+    monkeypatch.setattr("netsuite_assets.writeback.apply._AT_ONCE", at_once)
     writing.govern(async_processors=0)
     waiting = [
         ("customer", "create", "in_doubt", None),
